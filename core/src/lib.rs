@@ -1,1 +1,12 @@
-//! strongroom-core
+//! The pure domain of Strongroom: ids, limits, time, records, trees, blobs, sealing, packs and manifests.
+//!
+//! Everything here is a function of its arguments. There is no socket, no file, no ambient clock and no ambient
+//! randomness, so that every rule can be tested exhaustively and replayed from one seed.
+
+pub mod codec;
+pub mod digest;
+pub mod id;
+pub mod limits;
+pub mod record;
+pub mod time;
+pub mod tree;

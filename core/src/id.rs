@@ -1,0 +1,176 @@
+//! Identities. Each kind of thing has its own type, so that a leaf can't be asked for by the id of a node.
+//!
+//! Random ids are minted by the shell from injected entropy; derived ids (digests) come from [`crate::digest`]. All are
+//! shown as lower-case hexadecimal.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Text that is not the hexadecimal form of an id of this length.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: expected {expected} hexadecimal digits")]
+pub struct NotAnId {
+    /// Digits that the id has.
+    pub expected: usize,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl $name {
+            /// Length in bytes.
+            pub const LEN: usize = $len;
+
+            /// The bytes of the id.
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), hex::encode(self.0))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                let mut bytes = [0; $len];
+                hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAnId { expected: 2 * $len })?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// A protected system. Random, never reused.
+    SourceId,
+    16
+);
+id!(
+    /// A class of one source. Random and opaque, so that policy and catalogue see no names.
+    ClassId,
+    16
+);
+id!(
+    /// One snapshot of one source. Random.
+    SnapshotId,
+    16
+);
+id!(
+    /// One restore into one target. Random.
+    RestoreId,
+    16
+);
+id!(
+    /// One sealed pack, and the name of its file. Random.
+    PackId,
+    16
+);
+id!(
+    /// Tenant × home jurisdiction: whose keys seal a source. Random.
+    DomainId,
+    16
+);
+id!(
+    /// Keyed digest of one canonical record.
+    RecordDigest,
+    16
+);
+id!(
+    /// Keyed hash over the ordered (key, record digest) pairs of a leaf.
+    LeafId,
+    32
+);
+id!(
+    /// Keyed hash over the children of an inner node.
+    NodeId,
+    32
+);
+id!(
+    /// Keyed hash over tree parameters, schema digest and top of one class.
+    ClassRoot,
+    32
+);
+id!(
+    /// Keyed hash over the class roots and blobs of one snapshot.
+    SnapshotRoot,
+    32
+);
+id!(
+    /// Keyed hash over the content of a blob, whatever its chunks.
+    BlobId,
+    32
+);
+id!(
+    /// Keyed hash over one chunk of a blob.
+    ChunkId,
+    32
+);
+id!(
+    /// Keyed hash over a class schema.
+    SchemaDigest,
+    32
+);
+
+/// What a pack may hold under a name: the ids that a reader asks the depot for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectId {
+    /// A leaf, in any form.
+    Leaf(LeafId),
+    /// An inner node, in any form.
+    Node(NodeId),
+    /// A blob: whole, or the list of its chunks.
+    Blob(BlobId),
+    /// One chunk of a blob.
+    Chunk(ChunkId),
+}
+
+impl ObjectId {
+    /// The bytes of the id, whatever its kind.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        match self {
+            Self::Leaf(LeafId(bytes)) | Self::Node(NodeId(bytes)) | Self::Blob(BlobId(bytes)) | Self::Chunk(ChunkId(bytes)) => {
+                bytes
+            }
+        }
+    }
+
+    /// The short name under which packs index the object, always checked against the full id by the reader.
+    pub fn hint(&self) -> Hint {
+        let bytes = self.as_bytes();
+        Hint([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]])
+    }
+}
+
+id!(
+    /// The first bytes of an object's id. Several objects may share one; readers recompute the full id.
+    Hint,
+    6
+);
