@@ -1,1 +1,22 @@
-//! strongroom-platform
+//! The seams between Strongroom and the world: time, randomness and the disk.
+//!
+//! Everything that a machine decides and that could differ between two runs enters through a trait of this package, and
+//! each trait has a simulated twin that is a function of its seed. Code above it never asks the operating system itself
+//! (`clippy.toml` bans the calls), so that a failing case can be replayed from one number.
+//!
+//! ```text
+//!        depot, agent, coordinator, cli
+//!      ┌───────────┬──────────────┬─────────────────────────┐
+//!      │   Clock   │   Entropy    │          Disk           │   traits
+//!      ├───────────┼──────────────┼─────────────────────────┤
+//!      │  system   │   system     │  real      (a folder)   │   the machine
+//!      │  sim      │   sim(seed)  │  sim(seed) (in memory)  │   its twin
+//!      │           │              │  failpoint (over both)  │   fault at the N-th operation
+//!      └───────────┴──────────────┴─────────────────────────┘
+//! ```
+//!
+//! This package holds no policy: it does not know what a pack, a snapshot or a depot is.
+
+pub mod clock;
+pub mod disk;
+pub mod rng;

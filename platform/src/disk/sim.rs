@@ -1,0 +1,176 @@
+//! A disk in memory that forgets what was not made durable.
+//!
+//! The twin of [`RealDisk`](super::RealDisk). It keeps two states: what the running process sees, and what a crash would
+//! leave. A sync carries a file's bytes, or a folder's names, from the one to the other. [`SimDisk::crash`] draws from
+//! the disk's seed what becomes of the rest, and is harsher than most file systems are:
+//!
+//! - bytes that were not synced are lost, kept, or torn: cut at any length, with sectors of 512 bytes that are as they
+//!   were written, zero, or rubbish;
+//! - of the changes to a folder's names since its last sync, any number of the first ones is kept, whatever becomes of
+//!   other folders: a rename from one folder to another can leave both names, or neither;
+//! - a folder whose own name is lost takes everything in it along;
+//! - every file that was open answers [`DiskError::Killed`] from then on.
+//!
+//! Bytes that were synced, under names that were synced, always stay.
+
+mod crash;
+mod volume;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskRead};
+use crate::rng::stream_of;
+use volume::{Content, FileHandle, Volume};
+
+pub use crash::Unsynced;
+
+/// A simulated volume. Clones are handles to the same one; a handle goes on working after a crash, as a disk does.
+#[derive(Debug, Clone)]
+pub struct SimDisk {
+    volume: Arc<Mutex<Volume>>,
+}
+
+impl SimDisk {
+    /// An empty volume without end, whose crashes are a function of `seed`.
+    pub fn from_seed(seed: u64) -> Self {
+        Self {
+            volume: Arc::new(Mutex::new(Volume::empty(stream_of(seed)))),
+        }
+    }
+
+    /// Lets the volume hold `bytes` bytes of files and no more.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.volume().set_capacity(bytes);
+    }
+
+    /// Cuts the power: what becomes of that which was not synced is drawn from the seed.
+    pub fn crash(&self) {
+        self.crash_with(Unsynced::BySeed);
+    }
+
+    /// Cuts the power, and says what becomes of that which was not synced.
+    pub fn crash_with(&self, unsynced: Unsynced) {
+        self.volume().crash(unsynced);
+    }
+
+    /// Turns one bit of a file over, as a failing medium does.
+    pub fn flip_bit(&self, path: &str, bit: u64) -> Result<(), DiskError> {
+        self.volume().flip_bit(path, bit)
+    }
+
+    fn volume(&self) -> MutexGuard<'_, Volume> {
+        lock(&self.volume)
+    }
+
+    fn open(&self, path: &str, file: FileHandle) -> OpenFile {
+        let life = self.volume().life();
+        OpenFile {
+            volume: Arc::clone(&self.volume),
+            path: path.to_owned(),
+            file,
+            life,
+        }
+    }
+}
+
+impl Disk for SimDisk {
+    fn create_new(&self, path: &str) -> Result<Box<dyn DiskFile>, DiskError> {
+        let file = self.volume().create_new(path)?;
+        Ok(Box::new(self.open(path, file)))
+    }
+
+    fn open_read(&self, path: &str) -> Result<Box<dyn DiskRead>, DiskError> {
+        let file = self.volume().find_file(path)?;
+        Ok(Box::new(self.open(path, file)))
+    }
+
+    fn rename_no_replace(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.volume().rename(from, to, false)
+    }
+
+    fn rename_replace(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.volume().rename(from, to, true)
+    }
+
+    fn sync_dir(&self, dir: &str) -> Result<(), DiskError> {
+        self.volume().sync_dir(dir)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<DirEntry>, DiskError> {
+        self.volume().list(dir)
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<(), DiskError> {
+        self.volume().create_dir_all(dir)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), DiskError> {
+        self.volume().remove(path)
+    }
+
+    fn exists(&self, path: &str) -> Result<bool, DiskError> {
+        self.volume().exists(path)
+    }
+
+    fn free_space(&self) -> Result<u64, DiskError> {
+        Ok(self.volume().free_space())
+    }
+}
+
+/// A file that a simulated process has open, for as long as that process lives.
+struct OpenFile {
+    volume: Arc<Mutex<Volume>>,
+    path: String,
+    file: FileHandle,
+    life: u64,
+}
+
+impl OpenFile {
+    /// Runs `act` on the file and the bytes that are free, unless the process that opened the file is dead.
+    fn with<T>(&self, act: impl FnOnce(&mut Content, u64) -> T) -> Result<T, DiskError> {
+        let volume = lock(&self.volume);
+        if volume.life() != self.life {
+            return Err(DiskError::Killed);
+        }
+        let free = volume.free_space();
+        Ok(act(&mut lock(&self.file), free))
+    }
+}
+
+impl DiskFile for OpenFile {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        let fitted = self.with(|content, free| content.append(bytes, free))?;
+        if fitted < bytes.len() {
+            Err(DiskError::NoSpace {
+                path: self.path.clone().into(),
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.with(|content, _| content.sync())
+    }
+}
+
+impl DiskRead for OpenFile {
+    fn len(&self) -> Result<u64, DiskError> {
+        self.with(|content, _| content.len())
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
+        if self.with(|content, _| content.read_at(offset, bytes))? {
+            return Ok(());
+        }
+        let end = offset.saturating_add(bytes.len() as u64);
+        Err(DiskError::UnexpectedEnd {
+            path: self.path.clone().into(),
+            end,
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

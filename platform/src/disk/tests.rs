@@ -1,0 +1,1 @@
+//! What every disk must do, what a crash must spare, and that the twin catches a writer which forgets a step.
