@@ -1,1 +1,6 @@
-//! strongroom-agent
+//! The agent: runs beside a CMDB or catalog, takes consistent snapshots of it, and restores it.
+//!
+//! Agents seal and never open what left the host; they have no verb that deletes.
+
+pub mod source;
+pub mod target;

@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod digest;
+pub mod error;
 pub mod id;
 pub mod limits;
 pub mod record;

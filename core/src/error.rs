@@ -1,0 +1,109 @@
+//! The stable codes of errors that people and scripts meet, and the exit code that goes with each.
+//!
+//! A code names a fact that somebody can act upon. Codes are never reused or renumbered. The error types of the
+//! modules carry the details; each maps to one code here.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, exit $exit:literal, $remedy:literal;)*) => {
+        /// A stable error code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// All codes, ascending.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The number behind `SR`.
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$name => $number,)* }
+            }
+
+            /// The process's exit code.
+            pub const fn exit(self) -> u8 {
+                match self { $(Self::$name => $exit,)* }
+            }
+
+            /// What to do next, in one sentence.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The command line or an option has no meaning.
+    Usage = 1, exit 2, "Run the command with --help to see what it takes.";
+    /// There is no room at the given place.
+    NoRoom = 10, exit 10, "Check --room, or make one with `strongroom init`.";
+    /// A room or depot is already there.
+    RoomExists = 11, exit 2, "Use the room as it is, or choose another folder.";
+    /// Another run holds the source or the room.
+    Busy = 12, exit 11, "Wait until the other run ends, or stop it, then try again.";
+    /// The key is missing or does not fit.
+    WrongKey = 13, exit 12, "Give the right passphrase or key file.";
+    /// The format is newer than this program, or of another kind.
+    UnknownFormat = 14, exit 24, "Use a release that knows this format.";
+    /// Stored bytes are not what was written.
+    Damaged = 15, exit 1, "Run `strongroom verify --read-data`, and restore the depot's files from a copy that verifies.";
+    /// The volume is full.
+    NoSpace = 16, exit 1, "Free space on the volume, then run the command again; nothing half-written counts.";
+    /// The volume failed a write or a sync.
+    VolumeFailed = 17, exit 1, "Check the volume and its logs; Strongroom writes nothing more to it until it is opened again.";
+    /// A name or id does not lead to anything.
+    NotFound = 18, exit 1, "List what there is with `snapshots`, `source ls` or `ls`.";
+    /// A name or id leads to more than one thing.
+    Ambiguous = 19, exit 2, "Give more of the name or id.";
+    /// The source can't be reached.
+    SourceUnreachable = 30, exit 1, "Check the URL, the network and that the server runs.";
+    /// The source refused the login.
+    SourceLogin = 31, exit 1, "Check user and password, or the server's access rules.";
+    /// The login may not read all that must be captured.
+    SourcePrivilege = 32, exit 1, "Grant what is named, for example pg_read_all_data, and BYPASSRLS where row security is on.";
+    /// The source's version is not supported.
+    SourceVersion = 33, exit 24, "Use a supported version, or install tools as new as the server.";
+    /// Somebody waits for locks that the capture holds, or it could not get them.
+    SourceLocked = 34, exit 11, "Try again when no migration runs.";
+    /// The source changed shape between planning and reading.
+    SourceChanged = 35, exit 1, "Run the backup again when no migration runs.";
+    /// The connection broke while reading.
+    SourceLost = 36, exit 1, "Run the backup again; what was stored is reused or reclaimed.";
+    /// The source holds something that can't be captured.
+    SourceUnsupported = 37, exit 3, "See the finding for what was left out, and why.";
+    /// The source answered with an error that has no code of its own.
+    SourceFailed = 38, exit 1, "Read the server's message and its log.";
+    /// The capture is durable, but not all could be read.
+    Incomplete = 39, exit 3, "Read the findings; the snapshot is kept and marked incomplete.";
+    /// The restore's target holds data.
+    TargetNotEmpty = 50, exit 2, "Restore into an empty database, or allow the swap with --over.";
+    /// The target lacks what the snapshot needs, or refused it.
+    TargetFailed = 51, exit 1, "Read the server's message; nothing half-loaded was left under the target's name.";
+    /// The restored system does not equal the snapshot.
+    VerdictFailed = 52, exit 26, "Do not use the target; compare the listed differences.";
+    /// Verification found damage.
+    VerifyFailed = 53, exit 26, "Read the findings, and restore the depot's files from a copy that verifies.";
+    /// Stopped by the user.
+    Interrupted = 60, exit 130, "Run the command again; it goes on from what is durable.";
+    /// A defect of Strongroom.
+    Internal = 99, exit 1, "This is a defect: report it with the message.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SR{:04}", self.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn codes_ascend_so_none_is_given_twice() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+    }
+}
