@@ -283,3 +283,42 @@ fn list(dir: &Path) -> io::Result<Vec<DirEntry>> {
     }
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_by_link_respects_what_has_the_name() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::write(&from, b"new").unwrap();
+        fs::write(&to, b"old").unwrap();
+        assert_eq!(
+            rename_by_link(&from, &to).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(fs::read(&to).unwrap(), b"old");
+        fs::remove_file(&to).unwrap();
+        rename_by_link(&from, &to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"new");
+        assert!(!from.exists());
+    }
+
+    #[test]
+    fn a_failed_sync_condemns_every_handle_of_the_volume() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let disk = RealDisk::open(dir.path()).unwrap();
+        let mut open = disk.create_new("open").unwrap();
+        let other = disk.clone();
+        let failed = disk.poison.condemn(&dir.path().join("a"), Errno::IO.into());
+        assert!(matches!(failed, DiskError::SyncFailed { .. }));
+        assert!(matches!(open.write_all(b"x"), Err(DiskError::Poisoned { .. })));
+        assert!(matches!(open.sync(), Err(DiskError::Poisoned { .. })));
+        assert!(matches!(other.create_new("a"), Err(DiskError::Poisoned { .. })));
+        assert!(matches!(other.sync_dir(""), Err(DiskError::Poisoned { .. })));
+        assert_eq!(other.list("").unwrap().len(), 1);
+        // Opening the folder anew is what a new process does: it knows nothing of the failure.
+        assert!(RealDisk::open(dir.path()).unwrap().create_new("a").is_ok());
+    }
+}

@@ -8,10 +8,10 @@
 //!   were written, zero, or rubbish;
 //! - of the changes to a folder's names since its last sync, any number of the first ones is kept, whatever becomes of
 //!   other folders: a rename from one folder to another can leave both names, or neither;
-//! - a folder whose own name is lost takes everything in it along;
 //! - every file that was open answers [`DiskError::Killed`] from then on.
 //!
-//! Bytes that were synced, under names that were synced, always stay.
+//! Bytes that were synced, under names that were synced, always stay, and so do folders, which are made durable as they
+//! are made.
 
 mod crash;
 mod volume;

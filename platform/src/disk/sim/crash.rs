@@ -8,7 +8,6 @@ use rand_chacha::rand_core::Rng;
 
 use super::lock;
 use super::volume::{Content, Node, Volume, apply};
-use crate::disk::path;
 
 /// The unit in which a device writes: it is written whole, or not.
 const SECTOR_BYTES: usize = 512;
@@ -37,7 +36,6 @@ impl Volume {
                 apply(&mut self.durable, step);
             }
         }
-        self.drop_orphans();
         for node in self.durable.values() {
             if let Node::File(file) = node {
                 lock(file).settle(unsynced, &mut self.stream);
@@ -45,16 +43,6 @@ impl Volume {
         }
         self.names.clone_from(&self.durable);
         self.life += 1;
-    }
-
-    /// Drops what lies in folders that are gone. A folder sorts before all that it holds, so that one pass is enough.
-    fn drop_orphans(&mut self) {
-        for (path, node) in std::mem::take(&mut self.durable) {
-            let dir = path::parent(&path);
-            if dir.is_empty() || matches!(self.durable.get(dir), Some(Node::Dir)) {
-                self.durable.insert(path, node);
-            }
-        }
     }
 }
 
