@@ -2,5 +2,6 @@
 //!
 //! Agents seal and never open what left the host; they have no verb that deletes.
 
+pub mod fingerprint;
 pub mod source;
 pub mod target;
