@@ -138,6 +138,31 @@ id!(
     SchemaDigest,
     32
 );
+id!(
+    /// Hash over ciphertext that anybody can recompute; see [`crate::merkle`].
+    MerkleRoot,
+    32
+);
+id!(
+    /// Hash of one manifest's signed head, which the next head names.
+    HeadHash,
+    32
+);
+id!(
+    /// Hash of the name of an environment (production, test …): sealed bytes are bound to it.
+    EnvironmentHash,
+    32
+);
+id!(
+    /// Hash of the label of allowed places: sealed bytes are bound to it.
+    PlacesHash,
+    32
+);
+id!(
+    /// The first bytes of a hash of a public key, or of a check value of a secret one: says which key is needed.
+    KeyId,
+    8
+);
 
 /// What a pack may hold under a name: the ids that a reader asks the depot for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
