@@ -5,9 +5,14 @@
 
 pub mod codec;
 pub mod digest;
+pub mod entropy;
 pub mod error;
+pub mod frame;
 pub mod id;
 pub mod limits;
+pub mod merkle;
+pub mod pack;
 pub mod record;
+pub mod seal;
 pub mod time;
 pub mod tree;

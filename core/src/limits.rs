@@ -23,6 +23,9 @@ pub const LEAF_RECORDS_TARGET_MIN: u32 = 8;
 /// Most records that a class may aim at per leaf: bounds what one changed record makes a reader decode.
 pub const LEAF_RECORDS_TARGET_MAX: u32 = 1024;
 
+/// Records that a leaf can hold: the upper end of the widest window.
+pub const LEAF_RECORDS_MAX: usize = (LEAF_RECORDS_TARGET_MAX + LEAF_RECORDS_TARGET_MAX / 2) as usize;
+
 /// The number of children that an inner node aims at.
 pub const NODE_CHILDREN_TARGET: u32 = 128;
 
@@ -61,3 +64,17 @@ pub const MANIFEST_BODY_BYTES_MAX: usize = 64 << 20;
 const _: () = assert!(CHUNK_BYTES_MIN < CHUNK_BYTES_TARGET && CHUNK_BYTES_TARGET < CHUNK_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX <= OBJECT_BYTES_MAX);
 const _: () = assert!(LEAF_RECORDS_TARGET_MIN >= 4 && LEAF_RECORDS_TARGET_MIN < LEAF_RECORDS_TARGET_MAX);
+
+/// A frame's plaintext: one object of the greatest length with its kind and length.
+pub const FRAME_PLAIN_BYTES_MAX: usize = OBJECT_BYTES_MAX + 16;
+
+/// Frames of one pack. A pack of the target size has some thousands.
+pub const PACK_FRAMES_MAX: usize = 1 << 20;
+
+/// Objects of one pack: bounds the memory that its directory takes. Writers begin a new pack before that.
+pub const PACK_OBJECTS_MAX: usize = 1 << 20;
+
+/// The directory of a pack, before compression: a byte of kind and six of hint an object, and three varints a frame.
+pub const PACK_FOOTER_BYTES_MAX: usize = 10 + PACK_FRAMES_MAX * 3 * 5 + PACK_OBJECTS_MAX * 7;
+
+const _: () = assert!(FRAME_BYTES_TARGET <= OBJECT_BYTES_MAX);
