@@ -14,6 +14,7 @@ mod system;
 use std::time::Duration;
 
 pub use sim::SimClock;
+pub use strongroom_core::time::WallTime;
 pub use system::SystemClock;
 
 /// Reads the clocks of the machine that this process runs on, or of a simulated one.
@@ -23,25 +24,6 @@ pub trait Clock: Send + Sync {
 
     /// How long this machine has been running.
     fn monotonic(&self) -> MonotonicTime;
-}
-
-/// A reading of a wall clock, uncorrected: microseconds since 1970-01-01T00:00:00Z, without leap seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WallTime(i64);
-
-impl WallTime {
-    /// 1970-01-01T00:00:00Z.
-    pub const UNIX_EPOCH: Self = Self(0);
-
-    /// The time that lies `micros` microseconds after the Unix epoch, or before it where negative.
-    pub const fn from_unix_micros(micros: i64) -> Self {
-        Self(micros)
-    }
-
-    /// Microseconds since the Unix epoch; negative before it.
-    pub const fn unix_micros(self) -> i64 {
-        self.0
-    }
 }
 
 /// A reading of a monotonic clock: nanoseconds since an origin that only readings of the same boot share.
