@@ -4,4 +4,5 @@
 
 pub mod fingerprint;
 pub mod source;
+pub mod sqlite;
 pub mod target;

@@ -1,0 +1,117 @@
+//! What a person should know about a SQLite source before relying on its snapshots.
+//!
+//! Owns the judgement of what a capture can't hold. Anything that a restore would lack without a word must be found
+//! here.
+
+use std::path::Path;
+
+use strongroom_core::record::{ClassSchema, KeySpec};
+
+use super::catalog::{Catalog, Kind, Object, module_of};
+use super::location::beside;
+use crate::source::{CutClass, Finding, Severity};
+
+/// Modules that keep all they hold in shadow tables of the same file.
+const MODULES_WITH_SHADOWS: &[&str] = &["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"];
+
+/// Modules that hold nothing of their own.
+const MODULES_WITHOUT_CONTENT: &[&str] = &["fts3tokenize", "fts4aux", "fts5vocab", "dbstat"];
+
+fn finding(severity: Severity, subject: impl Into<String>, message: impl Into<String>) -> Finding {
+    Finding { severity, subject: subject.into(), message: message.into() }
+}
+
+/// What the choice of a class's key means.
+pub(super) fn of_key(schema: &ClassSchema, unusable: Option<&str>) -> Option<Finding> {
+    let keyless = schema.is_keyless().then_some("so records of the class can't be found or restored one by one");
+    let message = match (unusable, keyless) {
+        (None, None) => return None,
+        (None, Some(then)) => format!("the table has no key, {then}"),
+        (Some(why), None) => format!("{why}; a unique index is taken as its key"),
+        (Some(why), Some(then)) => format!("{why}, {then}"),
+    };
+    Some(finding(Severity::Info, &schema.name, message))
+}
+
+/// What the catalog holds that a capture can't, or can only in part.
+pub(super) fn of_catalog(catalog: &Catalog, classes: &[CutClass]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if catalog.has_statistics {
+        let message = "the planner's statistics are not captured; a restore makes them again";
+        findings.push(finding(Severity::Info, "sqlite_stat", message));
+    }
+    for table in catalog.of(Kind::VirtualTable) {
+        let (module, arguments) = module_of(&table.sql);
+        if MODULES_WITHOUT_CONTENT.contains(&module.as_str()) {
+            continue;
+        }
+        if !MODULES_WITH_SHADOWS.contains(&module.as_str()) {
+            let message = format!("what the module {module} keeps outside the tables of this file is not captured");
+            findings.push(finding(Severity::Incomplete, &table.name, message));
+        }
+        findings.extend(of_external_content(table, &arguments, catalog, classes));
+    }
+    findings
+}
+
+/// A search index over another table knows its rows by number; where these are not kept, it must be built again.
+fn of_external_content(
+    index: &Object,
+    arguments: &str,
+    catalog: &Catalog,
+    classes: &[CutClass],
+) -> Option<Finding> {
+    let content = option(arguments, "content").filter(|table| !table.is_empty())?;
+    let table = catalog.table(&content)?;
+    let class = classes.iter().find(|class| class.schema.name == table.name)?;
+    if keeps_row_numbers(&class.schema) {
+        return None;
+    }
+    let message = format!(
+        "the index refers to rows of {} by number, which are not kept: after a restore, run INSERT INTO {}({}) VALUES ('rebuild')",
+        table.name, index.name, index.name
+    );
+    Some(finding(Severity::Warning, &index.name, message))
+}
+
+/// Whether row numbers are a column of the class: a key of one column that is declared INTEGER.
+fn keeps_row_numbers(schema: &ClassSchema) -> bool {
+    let KeySpec::Columns(ids) = &schema.key else { return false };
+    let [id] = ids.as_slice() else { return false };
+    schema.column(*id).is_some_and(|column| column.source_type.eq_ignore_ascii_case("INTEGER"))
+}
+
+/// The value of `name=value` among a module's arguments, without its quotes.
+fn option(arguments: &str, name: &str) -> Option<String> {
+    let inner = arguments.trim_start_matches('(').trim_end_matches(')');
+    inner.split(',').find_map(|argument| {
+        let (left, right) = argument.split_once('=')?;
+        let value = right.trim().trim_matches(['\'', '"', '`', '[', ']']);
+        left.trim().eq_ignore_ascii_case(name).then(|| value.to_owned())
+    })
+}
+
+/// What reading leaves beside the file: a shared-memory file that belongs to somebody else than the database shuts its
+/// application out.
+pub(super) fn of_files(path: &Path) -> Option<Finding> {
+    use std::os::unix::fs::MetadataExt;
+    let shared = beside(path, "-shm");
+    let (database, memory) = (path.metadata().ok()?, shared.metadata().ok()?);
+    (database.uid() != memory.uid()).then(|| {
+        let message = "the -shm file belongs to another user than the database: run the agent as the database's owner, \
+            or the application may not be able to write";
+        finding(Severity::Warning, path.display().to_string(), message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::option;
+
+    #[test]
+    fn an_option_is_found_whatever_its_quotes() {
+        assert_eq!(option("(body, content='doc', tokenize=porter)", "content").as_deref(), Some("doc"));
+        assert_eq!(option("(body, Content = \"a b\")", "content").as_deref(), Some("a b"));
+        assert_eq!(option("(content, body)", "content"), None);
+    }
+}
