@@ -3,6 +3,7 @@
 //! Everything here is a function of its arguments. There is no socket, no file, no ambient clock and no ambient
 //! randomness, so that every rule can be tested exhaustively and replayed from one seed.
 
+pub mod blob;
 pub mod codec;
 pub mod digest;
 pub mod entropy;
