@@ -11,6 +11,7 @@ pub mod error;
 pub mod frame;
 pub mod id;
 pub mod limits;
+pub mod manifest;
 pub mod merkle;
 pub mod pack;
 pub mod record;

@@ -1,6 +1,6 @@
 //! Content-defined chunking under a key.
 //!
-//! FastCDC (Xia et al., USENIX ATC 2016 and IEEE TPDS 2020): a gear hash rolls over the bytes, a chunk is no shorter
+//! `FastCDC` (Xia et al., USENIX ATC 2016 and IEEE TPDS 2020): a gear hash rolls over the bytes, a chunk is no shorter
 //! than the minimum, borders are rarer before the aimed-at length and more frequent after it, and a chunk ends at the
 //! maximum at the latest. What differs is the key: all 256 words of the gear table, and the mix under which the hash is
 //! tested, come from 256 secret bits of the source. The lengths of chunks are sealed as well; both are needed, since

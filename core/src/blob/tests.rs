@@ -19,14 +19,14 @@ fn random(seed: u64, len: usize) -> Vec<u8> {
 }
 
 fn decode(ids: &IdFunctions, blob: BlobId, objects: &[BlobObject<'_>]) -> Result<Vec<u8>, BlobError> {
-    let last = objects.last().unwrap();
-    assert_eq!(last.id, ObjectId::Blob(blob));
+    let top = objects.last().unwrap();
+    assert_eq!(top.id, ObjectId::Blob(blob));
     match BlobForm::decode(
         ids,
         blob,
         Object {
-            kind: last.kind,
-            body: &last.body,
+            kind: top.kind,
+            body: &top.body,
         },
     )? {
         BlobForm::Whole(content) => Ok(content.into_owned()),
@@ -123,13 +123,13 @@ fn a_changed_chunk_or_list_is_an_error() {
         let body = changed[number].body.to_mut();
         let at = body.len() / 2;
         body[at] ^= 1;
-        let last = changed.last().unwrap();
+        let top = changed.last().unwrap();
         let form = BlobForm::decode(
             &ids,
             blob,
             Object {
-                kind: last.kind,
-                body: &last.body,
+                kind: top.kind,
+                body: &top.body,
             },
         );
         let BlobForm::List(list) = form.unwrap() else {

@@ -143,11 +143,7 @@ impl PackHeader {
             environment: EnvironmentHash(reader.array()?),
             places: PlacesHash(reader.array()?),
         };
-        let kind = match reader.u8()? {
-            1 => WrapKind::Epoch,
-            2 => WrapKind::Host,
-            _ => return Err(reader.malformed().into()),
-        };
+        let kind = WrapKind::from_byte(reader.u8()?)?;
         let epoch = EpochNumber(reader.u32()?);
         let key_id = KeyId(reader.array()?);
         let wrapped = reader.take(wrapped_len(profile))?.to_vec();

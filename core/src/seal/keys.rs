@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{OpeningKey, SealError, hpke};
+use crate::codec::Malformed;
 use crate::digest::{KeyedHash, Profile};
 use crate::entropy::{Entropy, random_array};
 use crate::id::KeyId;
@@ -39,6 +40,17 @@ pub enum WrapKind {
     Epoch = 1,
     /// By AES-256-GCM under a host-bound key.
     Host = 2,
+}
+
+impl WrapKind {
+    /// The kind of a byte in a header.
+    pub(crate) const fn from_byte(byte: u8) -> Result<Self, Malformed> {
+        match byte {
+            1 => Ok(Self::Epoch),
+            2 => Ok(Self::Host),
+            _ => Err(Malformed::new("wrap kind")),
+        }
+    }
 }
 
 /// A wrapped data key with what says who can open it. All clear.
