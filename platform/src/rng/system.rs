@@ -9,6 +9,6 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     #[expect(clippy::disallowed_methods, reason = "the randomness seam itself")]
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        getrandom::fill(bytes).map_err(|source| EntropyError { source })
+        getrandom::fill(bytes).map_err(EntropyError::new)
     }
 }
