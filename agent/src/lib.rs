@@ -2,7 +2,10 @@
 //!
 //! Agents seal and never open what left the host; they have no verb that deletes.
 
+pub mod cache;
+pub mod capture;
 pub mod fingerprint;
+pub mod postgres;
 pub mod source;
 pub mod sqlite;
 pub mod target;

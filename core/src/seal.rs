@@ -21,6 +21,7 @@ pub mod hpke;
 mod keyring;
 mod keys;
 mod scope;
+mod scratch;
 mod service;
 mod sign;
 
@@ -30,6 +31,7 @@ pub use keyring::{Keyring, KeyringError, OpenKeyring, Recovery};
 pub use keys::{EpochNumber, EpochPrivateKey, EpochPublicKey, HostKey, OpensDataKeys, Recipient, WrapKind, WrappedKey};
 pub(crate) use keys::{new_data_key, wrapped_len};
 pub use scope::Scope;
+pub use scratch::{ScratchKey, ScratchKeyError};
 pub use service::{KeyService, KeyServiceError, ServiceKind};
 pub use sign::{SIGNATURE_LEN, SigningKey, VerifyingKey};
 

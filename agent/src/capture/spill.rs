@@ -1,0 +1,149 @@
+//! Spilled runs: sorted rows that do not fit in memory, on the host's spool.
+//!
+//! A spill holds the source's records in the clear form, so it is sealed under a key that exists only in this process,
+//! in blocks, and its file is removed when the run is dropped. A spill that is left behind after a crash can't be read
+//! by anybody, and is removed at the next start.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use strongroom_core::codec::Malformed;
+use strongroom_core::entropy::Entropy;
+use strongroom_core::seal::{ScratchKey, ScratchKeyError, SealError};
+use strongroom_platform::disk::{Disk, DiskError, DiskFile, DiskRead};
+
+/// Plaintext of one block.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// A spill that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SpillError {
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A block can't be sealed, or does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// No key could be made.
+    #[error(transparent)]
+    Key(#[from] ScratchKeyError),
+    /// Rows do not follow their form.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// Where spills of one capture go.
+pub struct Spool {
+    disk: Arc<dyn Disk>,
+    dir: String,
+    key: ScratchKey,
+    names: AtomicU64,
+    token: String,
+}
+
+impl Spool {
+    /// A spool in a folder, under a key drawn now.
+    pub fn new(disk: Arc<dyn Disk>, dir: &str, entropy: &dyn Entropy) -> Result<Self, SpillError> {
+        disk.create_dir_all(dir)?;
+        let token: [u8; 8] = strongroom_core::entropy::random_array(entropy).map_err(ScratchKeyError::from)?;
+        let token = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { disk, dir: dir.to_owned(), key: ScratchKey::generate(entropy)?, names: AtomicU64::new(0), token })
+    }
+
+    /// Removes what earlier processes left behind. Only for whoever holds the source's lock.
+    pub fn remove_strays(disk: &dyn Disk, dir: &str) -> Result<(), DiskError> {
+        if !disk.exists(dir)? {
+            return Ok(());
+        }
+        for entry in disk.list(dir)? {
+            if entry.name.ends_with(".spill") {
+                disk.remove(&format!("{dir}/{}", entry.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn create(self: &Arc<Self>) -> Result<SpillWriter, SpillError> {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        let path = format!("{}/{}-{number}.spill", self.dir, self.token);
+        let file = self.disk.create_new(&path)?;
+        let spill = Spill { spool: Arc::clone(self), path, blocks: Vec::new(), number };
+        Ok(SpillWriter { spill, file, block: Vec::with_capacity(BLOCK_BYTES + 4096), sealed: Vec::new(), at: 0 })
+    }
+}
+
+/// A spill under way.
+pub(super) struct SpillWriter {
+    spill: Spill,
+    file: Box<dyn DiskFile>,
+    block: Vec<u8>,
+    sealed: Vec<u8>,
+    at: u64,
+}
+
+impl SpillWriter {
+    /// Appends one row. Rows never straddle blocks.
+    pub(super) fn push(&mut self, row: &[u8]) -> Result<(), SpillError> {
+        if !self.block.is_empty() && self.block.len() + row.len() > BLOCK_BYTES {
+            self.flush()?;
+        }
+        self.block.extend_from_slice(row);
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Spill, SpillError> {
+        self.flush()?;
+        Ok(self.spill)
+    }
+
+    fn flush(&mut self) -> Result<(), SpillError> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let number = self.spill.number << 32 | self.spill.blocks.len() as u64;
+        self.sealed.clear();
+        self.spill.spool.key.seal(number, &self.block, &mut self.sealed)?;
+        self.file.write_all(&self.sealed)?;
+        self.spill.blocks.push((self.at, self.sealed.len()));
+        self.at += self.sealed.len() as u64;
+        self.block.clear();
+        Ok(())
+    }
+}
+
+/// A sorted run on disk. Its file goes with it.
+pub(super) struct Spill {
+    spool: Arc<Spool>,
+    path: String,
+    blocks: Vec<(u64, usize)>,
+    number: u64,
+}
+
+impl Spill {
+    /// The number of blocks.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub(super) fn open(&self) -> Result<Box<dyn DiskRead>, SpillError> {
+        Ok(self.spool.disk.open_read(&self.path)?)
+    }
+
+    /// Reads one block's rows into `block`.
+    pub(super) fn read(&self, file: &dyn DiskRead, at: usize, block: &mut Vec<u8>) -> Result<(), SpillError> {
+        let (offset, len) = self.blocks.get(at).copied().ok_or(Malformed::new("spill"))?;
+        block.clear();
+        block.resize(len, 0);
+        file.read_at(offset, block)?;
+        let plain = self.spool.key.open(self.number << 32 | at as u64, block)?;
+        block.truncate(plain);
+        Ok(())
+    }
+}
+
+impl Drop for Spill {
+    fn drop(&mut self) {
+        // What can't be removed now is unreadable once this process ends, and removed at the next start.
+        let _ = self.spool.disk.remove(&self.path);
+    }
+}
