@@ -142,7 +142,7 @@ check_advisories() {
     local start=$SECONDS
     say "advisories"
     if timeout 120 cargo deny --locked fetch db; then
-        check "advisories" cargo deny --locked check --disable-fetch --hide-inclusion-graph advisories
+        check "advisories" cargo deny --locked check --hide-inclusion-graph advisories
         return
     fi
     conclude_line "NOT CHECKED" "advisories (database not reachable)" $((SECONDS - start))
