@@ -3,6 +3,8 @@
 //! Varints are LEB128 of at most ten bytes, in their shortest form only: one value has one encoding. Nothing here
 //! allocates by a length that it has not checked against the bytes at hand.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Bytes that do not follow the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed {what}")]
@@ -15,6 +17,22 @@ impl Malformed {
     /// An error that names the part.
     pub const fn new(what: &'static str) -> Self {
         Self { what }
+    }
+}
+
+/// Bytes that stand in a document as lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hex(pub Vec<u8>);
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        hex::decode(String::deserialize(deserializer)?).map(Self).map_err(serde::de::Error::custom)
     }
 }
 

@@ -18,6 +18,7 @@
 
 mod aead;
 pub mod hpke;
+mod keyfile;
 mod keyring;
 mod keys;
 mod scope;
@@ -27,6 +28,7 @@ mod sign;
 
 pub use aead::OpeningKey;
 pub(crate) use aead::{Aead, aead_overhead};
+pub use keyfile::{KeyFileError, MasterKey, PassphraseCost};
 pub use keyring::{Keyring, KeyringError, OpenKeyring, Recovery};
 pub use keys::{EpochNumber, EpochPrivateKey, EpochPublicKey, HostKey, OpensDataKeys, Recipient, WrapKind, WrappedKey};
 pub(crate) use keys::{new_data_key, wrapped_len};

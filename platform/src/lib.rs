@@ -1,4 +1,4 @@
-//! The seams between Strongroom and the world: time, randomness and the disk.
+//! The seams between Strongroom and the world: time, randomness, the disk and the keepers of keys.
 //!
 //! Everything that a machine decides and that could differ between two runs enters through a trait of this package, and
 //! each trait has a simulated twin that is a function of its seed. Code above it never asks the operating system itself
@@ -19,4 +19,5 @@
 
 pub mod clock;
 pub mod disk;
+pub mod keys;
 pub mod rng;

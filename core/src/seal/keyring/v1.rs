@@ -3,9 +3,10 @@
 //! An unknown version and a broken document are different errors. Unknown fields are refused: a keyring is rewritten as
 //! a whole, and what a reader skips it would lose.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{Epoch, Keyring, KeyringError, Source, Wrap};
+use crate::codec::Hex;
 use crate::digest::Profile;
 use crate::id::{DomainId, SourceId};
 use crate::seal::{EpochNumber, EpochPublicKey, ServiceKind, VerifyingKey, hpke};
@@ -61,22 +62,6 @@ struct SourceDocument {
 struct SealedDocument {
     enc: Hex,
     ciphertext: Hex,
-}
-
-struct Hex(Vec<u8>);
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        hex::decode(String::deserialize(deserializer)?)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
-    }
 }
 
 impl Keyring {
