@@ -73,7 +73,7 @@ proptest! {
         let (bytes, sealed) = write(identity(profile), Recipient::Epoch(key.public()), &frames);
         let (image, _) = write(identity(profile), Recipient::Host(&host), &frames);
         prop_assert_eq!(sealed.bytes, bytes.len() as u64);
-        prop_assert_eq!(sealed.objects as usize, bodies.len());
+        prop_assert_eq!(sealed.directory.objects().len(), bodies.len());
         prop_assert_eq!(padded_len(sealed.bytes), sealed.bytes);
         prop_assert_eq!(check_root(profile, &bytes).unwrap(), sealed.root);
         prop_assert_eq!(&read(&bytes, &key).unwrap(), &bodies);

@@ -32,7 +32,7 @@ pub type FrameNumber = u32;
 
 /// A pack under way.
 pub struct PackWriter {
-    identity: PackIdentity,
+    header: PackHeader,
     aead: Aead,
     key: Zeroizing<[u8; 32]>,
     hasher: MerkleHasher,
@@ -40,7 +40,7 @@ pub struct PackWriter {
 }
 
 /// What is known of a pack once it is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedPack {
     /// Its id.
     pub pack: PackId,
@@ -48,10 +48,10 @@ pub struct SealedPack {
     pub bytes: u64,
     /// The root over its ciphertext.
     pub root: MerkleRoot,
-    /// How many frames it holds.
-    pub frames: u32,
-    /// How many objects it holds.
-    pub objects: u32,
+    /// Its header, which an index keeps so that opening it needs no read.
+    pub header: PackHeader,
+    /// What it holds, and where.
+    pub directory: Directory,
 }
 
 impl PackWriter {
@@ -78,13 +78,14 @@ impl PackWriter {
             },
         );
         let wrapped = recipient.wrap(&unwrapped.clear_bytes(), &key, entropy)?;
-        let header = PackHeader::new(identity, wrapped).to_bytes();
+        let header = PackHeader::new(identity, wrapped);
+        let bytes = header.to_bytes();
         let mut hasher = MerkleHasher::new(profile);
-        hasher.update(&header);
-        out.extend_from_slice(&header);
-        let directory = Directory::starting_at(header.len() as u64);
+        hasher.update(&bytes);
+        out.extend_from_slice(&bytes);
+        let directory = Directory::starting_at(bytes.len() as u64);
         Ok(Self {
-            identity,
+            header,
             aead: Aead::new(profile, &key)?,
             key,
             hasher,
@@ -94,12 +95,12 @@ impl PackWriter {
 
     /// The pack's id.
     pub const fn pack(&self) -> PackId {
-        self.identity.pack
+        self.header.identity.pack
     }
 
     /// The profile of the pack.
     pub const fn profile(&self) -> Profile {
-        self.identity.scope.profile
+        self.header.identity.scope.profile
     }
 
     /// Bytes given out so far.
@@ -150,20 +151,19 @@ impl PackWriter {
         self.seal(Part::Trailer, &trailer, out)?;
         let root = self.hasher.finish();
         out.extend_from_slice(&root.0);
-        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         Ok(SealedPack {
-            pack: self.identity.pack,
+            pack: self.header.identity.pack,
             bytes,
             root,
-            frames: count(self.directory.frames().len()),
-            objects: count(self.directory.objects().len()),
+            header: self.header,
+            directory: self.directory,
         })
     }
 
     fn seal(&mut self, part: Part, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), PackError> {
         let start = out.len();
         self.aead
-            .seal_append(part.number(), &self.identity.aad(part), plaintext, out)?;
+            .seal_append(part.number(), &self.header.identity.aad(part), plaintext, out)?;
         self.hasher.update(out.get(start..).unwrap_or_default());
         Ok(())
     }
