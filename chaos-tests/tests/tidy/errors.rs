@@ -65,7 +65,9 @@ fn judge(file: &SourceFile, message: &Message<'_>) -> Option<Finding> {
         return None;
     }
     let has_source = message.item.contains("#[source]") || message.item.contains("#[from]");
-    let prints_source = message.format.contains("{source") || message.format.contains("{}\", source");
+    let prints_source = ["{source}", "{source:", "{}\", source"]
+        .iter()
+        .any(|it| message.format.contains(it));
     if prints_source || (has_source && prints_first_field_that_is_source(message)) {
         return Some(file.finding(
             message.line,
@@ -140,6 +142,10 @@ mod tests {
             0
         );
         assert_eq!(judged("#[error(\"{0} is no key\")]\n    A(Text),"), 0);
+        assert_eq!(
+            judged("#[error(\"{source_id} is not known\")]\n    A { source_id: Id },"),
+            0
+        );
         assert_eq!(judged("#[error(transparent)]\n    A(#[from] io::Error),"), 0);
     }
 }
