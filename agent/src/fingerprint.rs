@@ -72,13 +72,16 @@ mod tests {
 
     fn fingerprint(objects: &[(&str, &str)]) -> Fingerprint {
         let mut all = Fingerprint::default();
-        objects.iter().for_each(|(name, definition)| all.put("table", name, *definition));
+        for (name, definition) in objects {
+            all.put("table", name, *definition);
+        }
         all
     }
 
     #[test]
     fn what_is_missing_changed_or_too_much_is_named() {
-        let (expected, found) = (fingerprint(&[("a", "1"), ("b", "2"), ("c", "3")]), fingerprint(&[("b", "x"), ("c", "3"), ("d", "4")]));
+        let (expected, found) =
+            (fingerprint(&[("a", "1"), ("b", "2"), ("c", "3")]), fingerprint(&[("b", "x"), ("c", "3"), ("d", "4")]));
         let names: Vec<_> = expected.differences(&found).into_iter().map(|d| (d.object, d.expected, d.found)).collect();
         assert_eq!(
             names,

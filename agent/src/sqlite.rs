@@ -26,16 +26,24 @@
 //! no row has NULL in it. Row numbers are no keys: VACUUM renumbers.
 
 mod catalog;
+mod checks;
 mod connect;
 mod cut;
 mod findings;
+mod insert;
 mod keys;
+mod load;
 mod location;
 mod native;
+mod occupancy;
+mod publish;
 mod quote;
 mod schema;
+mod staging;
+mod target;
 mod wide;
 
 pub use cut::SqliteSource;
 pub use location::SqliteLocation;
 pub use native::{DdlObject, Pragmas, parse_ddl};
+pub use target::SqliteTarget;

@@ -221,7 +221,9 @@ fn select(schema: &ClassSchema, order: Option<ByteOrder>) -> String {
     let list = if order.is_none() {
         names.join(", ")
     } else {
-        let raw = names.iter().map(|name| format!("CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"));
+        let raw = names
+            .iter()
+            .map(|name| format!("CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"));
         let is_text = names.iter().map(|name| format!("typeof({name}) = 'text'"));
         raw.chain(is_text).collect::<Vec<_>>().join(", ")
     };

@@ -55,12 +55,7 @@ pub(super) fn of_catalog(catalog: &Catalog, classes: &[CutClass]) -> Vec<Finding
 }
 
 /// A search index over another table knows its rows by number; where these are not kept, it must be built again.
-fn of_external_content(
-    index: &Object,
-    arguments: &str,
-    catalog: &Catalog,
-    classes: &[CutClass],
-) -> Option<Finding> {
+fn of_external_content(index: &Object, arguments: &str, catalog: &Catalog, classes: &[CutClass]) -> Option<Finding> {
     let content = option(arguments, "content").filter(|table| !table.is_empty())?;
     let table = catalog.table(&content)?;
     let class = classes.iter().find(|class| class.schema.name == table.name)?;

@@ -161,15 +161,15 @@ mod tests {
     use strongroom_core::record::KeySpec;
 
     fn schema(names: &[&str]) -> ClassSchema {
-        let column = |(at, name): (usize, &&str)| Column {
-            id: ColumnId(at as u32 + 1),
+        let column = |(at, name): (u32, &&str)| Column {
+            id: ColumnId(at),
             name: (*name).into(),
             source_type: "TEXT".into(),
             codec: Codec::Dynamic,
             nullable: true,
-            source_ordinal: at as u32 + 1,
+            source_ordinal: at,
         };
-        let columns = names.iter().enumerate().map(column).collect();
+        let columns = (1..).zip(names).map(column).collect();
         ClassSchema { name: "t".into(), columns, key: KeySpec::Keyless, references: Vec::new() }
     }
 

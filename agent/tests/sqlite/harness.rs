@@ -85,7 +85,7 @@ impl Capture {
     }
 
     /// Keys and digests of all records of all classes.
-    pub(crate) fn digests(&self) -> BTreeMap<&str, Vec<(&[u8], &[u8])>> {
+    pub(crate) fn digests(&self) -> BTreeMap<&str, Vec<KeyAndDigest<'_>>> {
         self.rows.iter().map(|(class, rows)| (class.as_str(), pairs(rows))).collect()
     }
 
@@ -94,7 +94,10 @@ impl Capture {
     }
 }
 
-fn pairs(rows: &[Row]) -> Vec<(&[u8], &[u8])> {
+/// The key of a record and its digest.
+pub(crate) type KeyAndDigest<'a> = (&'a [u8], &'a [u8]);
+
+fn pairs(rows: &[Row]) -> Vec<KeyAndDigest<'_>> {
     rows.iter().map(|row| (row.key.as_slice(), row.digest.as_slice())).collect()
 }
 

@@ -92,7 +92,8 @@ fn names_may_hold_anything() {
     let place = Place::new();
     let name = "a \"b\".c'd\ne; --";
     let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-    let script = format!("CREATE TABLE {quoted}({quoted} TEXT PRIMARY KEY NOT NULL); INSERT INTO {quoted} VALUES ('x');");
+    let script =
+        format!("CREATE TABLE {quoted}({quoted} TEXT PRIMARY KEY NOT NULL); INSERT INTO {quoted} VALUES ('x');");
     let captured = capture(&place.database("a?mode=memory#.db", &script));
     assert_eq!(values(captured.schema(name), &captured.rows[name][0])[name], "t x");
 }
@@ -138,7 +139,10 @@ fn utf16_text_is_captured_without_loss() {
 #[test]
 fn what_is_written_during_the_cut_is_not_in_it() {
     let place = Place::new();
-    let path = place.database("a.db", "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);");
+    let path = place.database(
+        "a.db",
+        "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);",
+    );
     let writer = Connection::open(&path).unwrap();
     let cut = source(&path).open(&options()).unwrap();
     let write = "INSERT INTO t VALUES (2); DELETE FROM t WHERE id = 1; CREATE TABLE later(x); PRAGMA user_version = 9;";
@@ -201,7 +205,8 @@ fn references_name_class_and_columns_in_their_own_spelling() {
         .iter()
         .map(|r| (r.columns.iter().map(|id| id.0).collect::<Vec<_>>(), r.class.as_str(), r.target_columns.join(",")))
         .collect();
-    let expected = [(vec![2], "Site", "Id".into()), (vec![5], "nowhere", "x".into()), (vec![3, 4], "Rack", "Site,No".to_owned())];
+    let expected =
+        [(vec![2], "Site", "Id".into()), (vec![5], "nowhere", "x".into()), (vec![3, 4], "Rack", "Site,No".to_owned())];
     assert_eq!(shown, expected);
 }
 
@@ -210,7 +215,10 @@ fn column_ids_are_kept_when_columns_come_and_go() {
     let place = Place::new();
     let path = place.database("a.db", "CREATE TABLE t(a TEXT, b TEXT, c TEXT); INSERT INTO t VALUES ('a', 'b', 'c');");
     let first = capture(&path);
-    Connection::open(&path).unwrap().execute_batch("ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN d TEXT").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN d TEXT")
+        .unwrap();
     let earlier = first.schemas.iter().map(|schema| (schema.name.clone(), schema.clone())).collect();
     let cut = source(&path).open(&CaptureOptions { earlier, ..options() }).unwrap();
     let schema = &cut.classes()[0].schema;
