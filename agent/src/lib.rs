@@ -2,6 +2,10 @@
 //!
 //! Agents seal and never open what left the host; they have no verb that deletes.
 
+pub mod ledger;
+pub mod repository;
+pub mod shipment;
+pub mod backup;
 pub mod cache;
 pub mod capture;
 pub mod fingerprint;
@@ -9,3 +13,5 @@ pub mod postgres;
 pub mod source;
 pub mod sqlite;
 pub mod target;
+pub mod restore;
+pub mod view;

@@ -110,6 +110,7 @@ pub struct CutClass {
 
 /// What is known of a cut as a whole.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CutFacts {
     /// The engine, for example `postgresql`.
     pub engine: String,

@@ -1,0 +1,17 @@
+//! A backup: one capture, its packs, its manifest, and the cache's advance, in the one order that survives any crash.
+//!
+//! ```text
+//!  capture ─► packs durable ─► pending ledger durable ─► manifest durable = committed ─► ledger, cache advance
+//!                                        │
+//!      next start: manifest there? ──────┴── yes: adopt the pending ledger and the staged cache · no: drop both
+//! ```
+//!
+//! Nothing is acknowledged before the manifest is durable. An incomplete capture is committed as incomplete, never as
+//! whole.
+
+mod advance;
+mod describe;
+mod job;
+mod record;
+
+pub use job::{BackupError, BackupJob, BackupOutcome, backup, compare};
