@@ -6,6 +6,7 @@
 //! legitimately differs after a restore: object numbers, sizes, statistics, the state of sequences.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,17 @@ pub struct FingerprintDifference {
     pub expected: Option<String>,
     /// Its definition as found; nothing if it is missing.
     pub found: Option<String>,
+}
+
+impl fmt::Display for FingerprintDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match (&self.expected, &self.found) {
+            (Some(_), None) => "is missing",
+            (None, _) => "should not be there",
+            (Some(_), Some(_)) => "has another definition",
+        };
+        write!(f, "{} {what}", self.object)
+    }
 }
 
 /// Bytes that hold no fingerprint.
@@ -82,6 +94,8 @@ mod tests {
     fn what_is_missing_changed_or_too_much_is_named() {
         let (expected, found) =
             (fingerprint(&[("a", "1"), ("b", "2"), ("c", "3")]), fingerprint(&[("b", "x"), ("c", "3"), ("d", "4")]));
+        let shown: Vec<_> = expected.differences(&found).iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["table a is missing", "table b has another definition", "table d should not be there"]);
         let names: Vec<_> = expected.differences(&found).into_iter().map(|d| (d.object, d.expected, d.found)).collect();
         assert_eq!(
             names,
