@@ -1,0 +1,31 @@
+//! PostgreSQL 13 to 17 as a source and as a target.
+//!
+//! A capture reads one exported snapshot on several connections as `COPY` text, under settings that make text the same
+//! everywhere, and takes with it what rows do not hold. It writes nothing, and gives up when others queue behind it.
+//!
+//! ```text
+//!   source ─► open (locks, snapshot) ─► cut ─┬─ lanes: COPY text ─► rows
+//!                                            └─ leader: catalogs ─► classes, facts, blobs
+//! ```
+
+mod blobs;
+mod catalog;
+mod classes;
+mod copy;
+mod cut;
+mod endpoint;
+mod facts;
+mod fingerprint;
+mod failure;
+mod marker;
+mod names;
+mod open;
+mod options;
+mod session;
+mod socket;
+mod source;
+
+pub use endpoint::Endpoint;
+pub use names::{class_name, parse_class_name};
+pub use options::{Observer, OpenStep, PostgresOptions};
+pub use source::PostgresSource;
