@@ -31,6 +31,7 @@ mod connect;
 mod cut;
 mod findings;
 mod insert;
+mod inspect;
 mod keys;
 mod load;
 mod location;
@@ -44,6 +45,7 @@ mod target;
 mod wide;
 
 pub use cut::SqliteSource;
+pub use inspect::{InspectedClass, SqliteInspection};
 pub use location::SqliteLocation;
 pub use native::{DdlObject, Pragmas, parse_ddl};
 pub use target::SqliteTarget;

@@ -2,6 +2,8 @@
 #![allow(missing_docs, reason = "tests say what they show in their names")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
 
+#[path = "sqlite/corpora.rs"]
+mod corpora;
 #[path = "sqlite/harness.rs"]
 mod harness;
 #[path = "sqlite/restore.rs"]
