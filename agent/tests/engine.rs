@@ -1,0 +1,13 @@
+//! The engine from rows to packs and back, over generated sources: what must hold whatever the engine of the source.
+#![expect(clippy::pedantic, reason = "tests read better without")]
+
+#[path = "engine/depot.rs"]
+mod depot;
+#[path = "engine/faults.rs"]
+mod faults;
+#[path = "engine/host.rs"]
+mod host;
+#[path = "engine/properties.rs"]
+mod properties;
+#[path = "engine/table.rs"]
+mod table;
