@@ -194,6 +194,12 @@ impl ObjectId {
     }
 }
 
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.as_bytes()))
+    }
+}
+
 id!(
     /// The first bytes of an object's id. Several objects may share one; readers recompute the full id.
     Hint,

@@ -28,6 +28,7 @@ pub use seal::{ManifestDraft, SealedManifest, snapshot_root};
 pub use verify::{Predecessor, UnverifiedManifest, VerifiedManifest};
 
 use crate::codec::Malformed;
+use crate::error::Code;
 use crate::id::{KeyId, PackId};
 use crate::seal::SealError;
 
@@ -107,6 +108,23 @@ pub enum ManifestError {
     /// The compression library failed, which it only does without memory.
     #[error("compression failed")]
     Compression(#[source] std::io::Error),
+}
+
+impl ManifestError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NotAManifest | Self::UnknownVersion { .. } | Self::UnknownFeature { .. } => Code::UnknownFormat,
+            Self::WrongKey { .. } => Code::WrongKey,
+            Self::UnknownSigner { .. }
+            | Self::BadSignature { .. }
+            | Self::BrokenChain { .. }
+            | Self::BrokenPackList { .. }
+            | Self::Damaged { .. } => Code::Damaged,
+            Self::Seal(error) => error.code(),
+            Self::WrongProfile | Self::TooLong { .. } | Self::Encoding(_) | Self::Compression(_) => Code::Internal,
+        }
+    }
 }
 
 impl From<SealError> for ManifestError {

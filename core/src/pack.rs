@@ -31,6 +31,7 @@ pub use reader::{OpenPack, PackReader, Trailer, check_root};
 pub use writer::{FrameNumber, PackWriter, SealedPack};
 
 use crate::codec::Malformed;
+use crate::error::Code;
 use crate::id::KeyId;
 use crate::seal::SealError;
 
@@ -82,6 +83,19 @@ pub enum PackError {
     /// The compression library failed, which it only does without memory.
     #[error("compression failed")]
     Compression(#[source] std::io::Error),
+}
+
+impl PackError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NotAPack | Self::UnknownVersion { .. } | Self::UnknownFeature { .. } => Code::UnknownFormat,
+            Self::WrongKey { .. } => Code::WrongKey,
+            Self::Damaged { .. } => Code::Damaged,
+            Self::Seal(error) => error.code(),
+            Self::Full { .. } | Self::WrongProfile | Self::Compression(_) => Code::Internal,
+        }
+    }
 }
 
 impl From<SealError> for PackError {

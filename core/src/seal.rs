@@ -38,6 +38,7 @@ pub use service::{KeyService, KeyServiceError, ServiceKind};
 pub use sign::{SIGNATURE_LEN, SigningKey, VerifyingKey};
 
 use crate::entropy::EntropyError;
+use crate::error::Code;
 use crate::id::KeyId;
 
 /// Sealing or opening did not happen.
@@ -70,4 +71,15 @@ pub enum SealError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+}
+
+impl SealError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::WrongKey { .. } => Code::WrongKey,
+            Self::Damaged { .. } | Self::BadKey { .. } => Code::Damaged,
+            Self::Refused { .. } | Self::Entropy(_) => Code::Internal,
+        }
+    }
 }

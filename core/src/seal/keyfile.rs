@@ -22,6 +22,7 @@ use super::{HostKey, SealError};
 use crate::codec::Hex;
 use crate::digest::Profile;
 use crate::entropy::{Entropy, EntropyError, random_array};
+use crate::error::Code;
 use crate::id::KeyId;
 use crate::merkle::labelled_hash;
 
@@ -144,6 +145,19 @@ pub enum KeyFileError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+}
+
+impl KeyFileError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NotAKeyFile | Self::UnknownVersion { .. } => Code::UnknownFormat,
+            Self::Damaged { .. } => Code::Damaged,
+            Self::PassphraseNeeded | Self::WrongPassphrase => Code::WrongKey,
+            Self::Seal(error) => error.code(),
+            Self::Entropy(_) => Code::Internal,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -358,9 +372,9 @@ fn check(profile: Profile, key_id: KeyId, protection: &Protection) -> [u8; 32] {
     let mut message = Zeroizing::new(vec![profile_byte(profile)]);
     message.extend_from_slice(&key_id.0);
     message.push(kind);
-    numbers
-        .iter()
-        .for_each(|number| message.extend_from_slice(&number.to_be_bytes()));
+    for number in numbers {
+        message.extend_from_slice(&number.to_be_bytes());
+    }
     for part in [salt, material] {
         message.extend_from_slice(&(part.len() as u64).to_be_bytes());
         message.extend_from_slice(part);

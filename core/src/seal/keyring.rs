@@ -22,6 +22,7 @@ use super::{
 };
 use crate::digest::{IdKey, Profile};
 use crate::entropy::Entropy;
+use crate::error::Code;
 use crate::id::{DomainId, KeyId, SourceId};
 
 const ID_KEY_INFO: &[u8] = b"strongroom v1 id key";
@@ -73,6 +74,20 @@ pub enum KeyringError {
     /// A key service failed.
     #[error(transparent)]
     Service(#[from] KeyServiceError),
+}
+
+impl KeyringError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NotAKeyring | Self::UnknownVersion { .. } => Code::UnknownFormat,
+            Self::Damaged { .. } => Code::Damaged,
+            Self::WrongKey { .. } | Self::Service(_) => Code::WrongKey,
+            Self::UnknownSource { .. } => Code::NotFound,
+            Self::SourceExists { .. } | Self::NoRecovery => Code::Internal,
+            Self::Seal(error) => error.code(),
+        }
+    }
 }
 
 /// A key service with the jurisdiction that it can recover for.

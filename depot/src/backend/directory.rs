@@ -1,0 +1,254 @@
+//! A depot in a folder.
+//!
+//! ```text
+//!   format                                     what the depot is
+//!   packs/<first two digits>/<pack id>.pack
+//!   manifests/<source id>/<sequence, 20 digits>.manifest
+//!   keys/<domain id>.keyring
+//! ```
+//!
+//! Every file is written by the durable order of the disk's module: temporary name, write, sync, rename without replace
+//! (keyrings: with), sync of the folder. So a file under its name is whole from the first moment. A manifest is named by
+//! its sequence alone, so that the rename is the comparison that lets one of two writers win.
+
+use std::sync::Arc;
+
+use strongroom_core::id::{DomainId, PackId, SourceId};
+use strongroom_platform::disk::durable::{clear_temporaries, is_temporary};
+use strongroom_platform::disk::{DirEntry, Disk, DiskError, DiskRead, DurableFile, durable_replace, durable_write};
+
+use super::{Backend, BackendError, Listing, PackSink, PackSource, ReadCounter, StoredManifest, StoredPack};
+
+const FORMAT: &str = "format";
+const PACKS: &str = "packs";
+const MANIFESTS: &str = "manifests";
+const KEYS: &str = "keys";
+const PACK_SUFFIX: &str = ".pack";
+const MANIFEST_SUFFIX: &str = ".manifest";
+const KEYRING_SUFFIX: &str = ".keyring";
+/// The file that says what the depot is has a few hundred bytes.
+const FORMAT_BYTES_MAX: u64 = 64 * 1024;
+/// A keyring holds a few hundred bytes a source and epoch.
+const KEYRING_BYTES_MAX: u64 = 64 << 20;
+/// A manifest's body is bounded; its head lists packs and classes.
+const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+
+/// A [`Backend`] over a disk.
+pub struct DirectoryBackend {
+    disk: Arc<dyn Disk>,
+    reads: Arc<ReadCounter>,
+}
+
+impl DirectoryBackend {
+    /// A depot whose files lie below the root of a disk.
+    pub fn new(disk: Arc<dyn Disk>) -> Self {
+        Self {
+            disk,
+            reads: Arc::new(ReadCounter::default()),
+        }
+    }
+
+    /// Cleans up after a writer that died: removes temporary files, and makes durable the names that it gave.
+    ///
+    /// Only while nobody else writes. Gives the number of files removed.
+    pub fn recover(&self) -> Result<usize, BackendError> {
+        let mut removed = clear_temporaries(self.disk.as_ref(), "")?;
+        for top in [PACKS, MANIFESTS, KEYS] {
+            if !self.disk.exists(top)? {
+                continue;
+            }
+            removed += clear_temporaries(self.disk.as_ref(), top)?;
+            for entry in self.disk.list(top)?.into_iter().filter(|entry| entry.is_dir) {
+                removed += clear_temporaries(self.disk.as_ref(), &format!("{top}/{}", entry.name))?;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn list_dir(&self, dir: &str) -> Result<Vec<DirEntry>, BackendError> {
+        match self.disk.list(dir) {
+            Ok(mut entries) => {
+                entries.retain(|entry| entry.is_dir || !is_temporary(&entry.name));
+                Ok(entries)
+            }
+            Err(DiskError::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Walks the files of the folders below one; `item` recognises what belongs there.
+    fn walk<T: Ord>(&self, top: &str, item: impl Fn(&str, &DirEntry) -> Option<T>) -> Result<Listing<T>, BackendError> {
+        let mut listing = Listing::default();
+        for folder in self.list_dir(top)? {
+            let dir = format!("{top}/{}", folder.name);
+            if !folder.is_dir {
+                listing.foreign.push(dir);
+                continue;
+            }
+            for entry in self.list_dir(&dir)? {
+                match item(&folder.name, &entry).filter(|_| !entry.is_dir) {
+                    Some(found) => listing.items.push(found),
+                    None => listing.foreign.push(format!("{dir}/{}", entry.name)),
+                }
+            }
+        }
+        listing.items.sort();
+        Ok(listing)
+    }
+
+    fn read_whole(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, BackendError> {
+        match self.disk.read(path, max) {
+            Ok(bytes) => {
+                self.reads.count(bytes.len());
+                Ok(Some(bytes))
+            }
+            Err(DiskError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn pack_dir(pack: PackId) -> String {
+    let [first, ..] = pack.0;
+    format!("{PACKS}/{first:02x}")
+}
+
+fn pack_path(pack: PackId) -> String {
+    format!("{}/{pack}{PACK_SUFFIX}", pack_dir(pack))
+}
+
+fn manifest_dir(source: SourceId) -> String {
+    format!("{MANIFESTS}/{source}")
+}
+
+fn manifest_path(source: SourceId, sequence: u64) -> String {
+    format!("{}/{sequence:020}{MANIFEST_SUFFIX}", manifest_dir(source))
+}
+
+fn keyring_path(domain: DomainId) -> String {
+    format!("{KEYS}/{domain}{KEYRING_SUFFIX}")
+}
+
+impl Backend for DirectoryBackend {
+    fn put_pack(&self, pack: PackId) -> Result<Box<dyn PackSink>, BackendError> {
+        let path = pack_path(pack);
+        if self.disk.exists(&path)? {
+            return Err(BackendError::PackExists { pack });
+        }
+        self.disk.create_dir_all(&pack_dir(pack))?;
+        Ok(Box::new(DirectorySink {
+            file: DurableFile::create(&self.disk, &path)?,
+            pack,
+        }))
+    }
+
+    fn open_pack(&self, pack: PackId) -> Result<Box<dyn PackSource>, BackendError> {
+        match self.disk.open_read(&pack_path(pack)) {
+            Ok(file) => Ok(Box::new(DirectorySource {
+                file,
+                reads: Arc::clone(&self.reads),
+            })),
+            Err(DiskError::NotFound { .. }) => Err(BackendError::NoPack { pack }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn list_packs(&self) -> Result<Listing<StoredPack>, BackendError> {
+        self.walk(PACKS, |folder, entry| {
+            let pack: PackId = entry.name.strip_suffix(PACK_SUFFIX)?.parse().ok()?;
+            (pack_path(pack) == format!("{PACKS}/{folder}/{}", entry.name))
+                .then_some(StoredPack { pack, bytes: entry.len })
+        })
+    }
+
+    fn put_manifest(&self, source: SourceId, sequence: u64, bytes: &[u8]) -> Result<(), BackendError> {
+        let (dir, path) = (manifest_dir(source), manifest_path(source, sequence));
+        self.disk.create_dir_all(&dir)?;
+        match durable_write(&self.disk, &path, bytes) {
+            Err(DiskError::AlreadyExists { .. }) => {
+                if self.read_manifest(source, sequence)? != bytes {
+                    return Err(BackendError::Conflict {
+                        source_id: source,
+                        sequence,
+                    });
+                }
+                // Whoever wrote it may have died before the name was durable.
+                Ok(self.disk.sync_dir(&dir)?)
+            }
+            written => Ok(written?),
+        }
+    }
+
+    fn read_manifest(&self, source: SourceId, sequence: u64) -> Result<Vec<u8>, BackendError> {
+        let found = self.read_whole(&manifest_path(source, sequence), MANIFEST_BYTES_MAX)?;
+        found.ok_or(BackendError::NoManifest {
+            source_id: source,
+            sequence,
+        })
+    }
+
+    fn list_manifests(&self) -> Result<Listing<StoredManifest>, BackendError> {
+        self.walk(MANIFESTS, |folder, entry| {
+            let source: SourceId = folder.parse().ok()?;
+            let sequence = entry.name.strip_suffix(MANIFEST_SUFFIX)?.parse().ok()?;
+            (manifest_path(source, sequence) == format!("{MANIFESTS}/{folder}/{}", entry.name))
+                .then_some(StoredManifest { source, sequence })
+        })
+    }
+
+    fn put_keyring(&self, domain: DomainId, bytes: &[u8]) -> Result<(), BackendError> {
+        self.disk.create_dir_all(KEYS)?;
+        Ok(durable_replace(&self.disk, &keyring_path(domain), bytes)?)
+    }
+
+    fn read_keyring(&self, domain: DomainId) -> Result<Option<Vec<u8>>, BackendError> {
+        self.read_whole(&keyring_path(domain), KEYRING_BYTES_MAX)
+    }
+
+    fn put_format(&self, bytes: &[u8]) -> Result<(), BackendError> {
+        Ok(durable_write(&self.disk, FORMAT, bytes)?)
+    }
+
+    fn read_format(&self) -> Result<Option<Vec<u8>>, BackendError> {
+        self.read_whole(FORMAT, FORMAT_BYTES_MAX)
+    }
+
+    fn reads(&self) -> &ReadCounter {
+        &self.reads
+    }
+}
+
+struct DirectorySink {
+    file: DurableFile,
+    pack: PackId,
+}
+
+impl PackSink for DirectorySink {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BackendError> {
+        Ok(self.file.write_all(bytes)?)
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), BackendError> {
+        match self.file.commit() {
+            Err(DiskError::AlreadyExists { .. }) => Err(BackendError::PackExists { pack: self.pack }),
+            committed => Ok(committed?),
+        }
+    }
+}
+
+struct DirectorySource {
+    file: Box<dyn DiskRead>,
+    reads: Arc<ReadCounter>,
+}
+
+impl PackSource for DirectorySource {
+    fn bytes(&self) -> Result<u64, BackendError> {
+        Ok(self.file.len()?)
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), BackendError> {
+        self.file.read_at(offset, bytes)?;
+        self.reads.count(bytes.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Reads all heads of a depot, source by source along their chains.
+
+use strongroom_core::id::SourceId;
+use strongroom_core::manifest::{NeededPacks, Predecessor, VerifiedManifest};
+use strongroom_core::seal::VerifyingKey;
+
+use super::{Finding, Signers};
+use crate::backend::StoredManifest;
+use crate::depot::{Depot, DepotError};
+
+/// The manifests of a depot that are what their sources signed.
+#[derive(Debug, Default)]
+pub struct Heads {
+    /// By source, then by sequence.
+    pub verified: Vec<VerifiedManifest>,
+    /// What is wrong with the others, and with the chains.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads and checks every manifest. A gap or a bad head is a finding; the chain goes on behind it, unproven there.
+pub fn read_heads(depot: &Depot, signers: Signers<'_>) -> Result<Heads, DepotError> {
+    let listing = depot.backend().list_manifests()?;
+    let mut heads = Heads::default();
+    heads
+        .findings
+        .extend(listing.foreign.into_iter().map(|path| Finding::ForeignFile { path }));
+    for manifests in listing.items.chunk_by(|a, b| a.source == b.source) {
+        let Some(StoredManifest { source, .. }) = manifests.first().copied() else {
+            continue;
+        };
+        let mut chain = Chain::new(source, signers(source));
+        for manifest in manifests {
+            chain.read(depot, manifest.sequence, &mut heads)?;
+        }
+    }
+    Ok(heads)
+}
+
+/// Where the reading of one source's chain stands.
+struct Chain {
+    source: SourceId,
+    signers: Vec<VerifyingKey>,
+    next: u64,
+    after: Predecessor,
+    /// The packs needed so far, while every head from the last restart on was good.
+    packs: Option<NeededPacks>,
+}
+
+impl Chain {
+    const fn new(source: SourceId, signers: Vec<VerifyingKey>) -> Self {
+        Self {
+            source,
+            signers,
+            next: 1,
+            after: Predecessor::None,
+            packs: None,
+        }
+    }
+
+    fn read(&mut self, depot: &Depot, sequence: u64, heads: &mut Heads) -> Result<(), DepotError> {
+        let source = self.source;
+        if sequence != self.next {
+            heads.findings.push(Finding::MissingManifest {
+                source,
+                sequence: self.next,
+            });
+            self.lose_track();
+        }
+        self.next = sequence.saturating_add(1);
+        let verified = match depot.read_manifest(source, sequence) {
+            Ok(manifest) if manifest.claimed_head().source != source => Err("it is another source's".to_owned()),
+            Ok(manifest) => manifest
+                .verify(&self.signers, self.after)
+                .map_err(|error| error.to_string()),
+            Err(DepotError::Manifest(error)) => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        let why = match verified {
+            Ok(manifest) if manifest.head().sequence != sequence => "its sequence is not that of its name".to_owned(),
+            Ok(manifest) => match self.apply(&manifest) {
+                Ok(()) => {
+                    self.after = manifest.as_predecessor();
+                    heads.verified.push(manifest);
+                    return Ok(());
+                }
+                Err(why) => why,
+            },
+            Err(why) => why,
+        };
+        heads.findings.push(Finding::BadManifest { source, sequence, why });
+        self.lose_track();
+        Ok(())
+    }
+
+    /// Continues the list of packs, which a restart begins anew.
+    fn apply(&mut self, manifest: &VerifiedManifest) -> Result<(), String> {
+        let head = manifest.head();
+        if head.restarts_packs {
+            self.packs = Some(NeededPacks::new());
+        }
+        match &mut self.packs {
+            Some(packs) => packs.apply(head).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn lose_track(&mut self) {
+        self.after = Predecessor::Unchecked;
+        self.packs = None;
+    }
+}
