@@ -4,6 +4,7 @@
 
 pub mod ledger;
 pub mod repository;
+pub mod sample;
 pub mod shipment;
 pub mod backup;
 pub mod cache;

@@ -8,5 +8,7 @@ mod corpora;
 mod harness;
 #[path = "sqlite/restore.rs"]
 mod restore;
+#[path = "sqlite/sample.rs"]
+mod sample;
 #[path = "sqlite/source.rs"]
 mod source;

@@ -85,7 +85,9 @@ fn inspect_class(cut: &SqliteCut, schema: &ClassSchema) -> Result<InspectedClass
         .with(|connection| connection.query_row(&sql, [], |row| row.get(0)))
         .map_err(|error| failed(&schema.name, error))?;
     let key = match &schema.key {
-        KeySpec::Columns(ids) => ids.iter().filter_map(|id| schema.column(*id)).map(|column| column.name.clone()).collect(),
+        KeySpec::Columns(ids) => {
+            ids.iter().filter_map(|id| schema.column(*id)).map(|column| column.name.clone()).collect()
+        }
         KeySpec::Keyless => Vec::new(),
     };
     let references = schema.references.iter().map(|reference| reference.class.clone()).collect();

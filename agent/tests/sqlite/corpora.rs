@@ -8,10 +8,8 @@ use crate::restore::{assert_equal, restore};
 
 /// The file of a corpus, or a note that the test could not run.
 fn corpus(name: &str, test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("STRONGROOM_CORPORA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("STRONGROOM_CORPORA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"), PathBuf::from);
     let path = folder.join(name);
     if path.is_file() {
         return Some(path);

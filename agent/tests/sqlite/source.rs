@@ -247,8 +247,11 @@ fn inspection_counts_and_captures_nothing() {
     let script = "CREATE TABLE site(id INTEGER PRIMARY KEY); CREATE TABLE link(site INT REFERENCES site, x);
         CREATE VIEW v AS SELECT 1; INSERT INTO site VALUES (1), (2);";
     let inspection = source(&place.database("a.db", script)).inspect().unwrap();
-    let shown: Vec<_> =
-        inspection.classes.iter().map(|c| (c.name.as_str(), c.records, c.key.join(","), c.references.join(","))).collect();
+    let shown: Vec<_> = inspection
+        .classes
+        .iter()
+        .map(|c| (c.name.as_str(), c.records, c.key.join(","), c.references.join(",")))
+        .collect();
     assert_eq!(shown, [("link", 0, String::new(), "site".into()), ("site", 2, "id".into(), String::new())]);
     assert_eq!((inspection.objects["table"], inspection.objects["view"]), (2, 1));
     assert_eq!((inspection.settings["journal_mode"].as_str(), inspection.bytes), ("delete", 3 * 4096));
