@@ -36,6 +36,10 @@ pub const TREE_LEVELS_MAX: u8 = 8;
 /// Forms in one delta chain. The base-4 rule needs at most three a digit, so this covers 4^21 generations.
 pub const CHAIN_FORMS_MAX: usize = 64;
 
+/// Forms that a reader looks at for one part before it gives up: short names collide by chance once in a blue moon, and
+/// by malice as often as somebody likes.
+pub const PART_FORMS_MAX: usize = 1024;
+
 /// A delta larger than this share of the full form is not worth its chain, in percent.
 pub const DELTA_PERCENT_MAX: usize = 60;
 

@@ -24,3 +24,6 @@ pub mod node;
 pub mod params;
 pub mod reader;
 pub mod scaffold;
+
+#[cfg(test)]
+mod tests;

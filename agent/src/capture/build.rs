@@ -277,6 +277,9 @@ impl Builder<'_, '_> {
     /// Stores the leaf as a delta where that pays, else in full.
     fn store_leaf(&mut self, id: PartId, leaf: &Leaf, nearest: Option<&OldLeaf>) -> Result<Lineage, BuildError> {
         let object = ObjectId::Leaf(LeafId(id.0));
+        if let Some(lineage) = nearest.and_then(|old| old.entry.lineage.back_to(id)) {
+            return Ok(lineage);
+        }
         self.body.clear();
         if let Some((old, (generation, base_id))) = nearest.and_then(|old| Some((old, old.entry.lineage.next_base()?))) {
             let base = self.image_leaf(base_id)?;
@@ -348,6 +351,9 @@ impl Builder<'_, '_> {
     }
 
     fn store_node(&mut self, id: PartId, node: &Node, nearest: Option<&Lineage>) -> Result<Lineage, BuildError> {
+        if let Some(lineage) = nearest.and_then(|lineage| lineage.back_to(id)) {
+            return Ok(lineage);
+        }
         let object = ObjectId::Node(NodeId(id.0));
         let mut full = Vec::new();
         node.put_full(&mut full);

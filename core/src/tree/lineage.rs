@@ -58,6 +58,12 @@ impl Lineage {
         self.generations.iter().find(|(generation, _)| *generation == base).map(|(_, id)| (next, *id))
     }
 
+    /// The lineage of a part that came back to the content of a remembered generation: nothing need be stored.
+    pub fn back_to(&self, id: PartId) -> Option<Self> {
+        let at = self.generations.iter().position(|(_, known)| *known == id)?;
+        self.generations.get(at..).map(|kept| Self { generations: kept.to_vec() })
+    }
+
     /// The lineage after the next generation is stored as a delta: what no later one can name is forgotten.
     pub fn extend(&self, id: PartId) -> Self {
         let next = self.generation() + 1;

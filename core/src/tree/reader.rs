@@ -1,21 +1,24 @@
 //! Reading trees: from ids to checked leaves and nodes.
 //!
 //! The reader asks a [`PartSource`] for stored forms by short names, follows delta chains, and accepts a part only if
-//! the id recomputed from its contents is the id that the parent names. A chain's generations must fall, so it ends.
+//! the id recomputed from its contents is the id that the parent names. The base of a delta is a full form or the delta
+//! of exactly the generation that the rule names, so chains end, and a part that came back to an earlier content, whose
+//! many forms share one name, is read along one chain.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::codec::{Malformed, Reader};
+use crate::codec::Reader;
 use crate::digest::IdFunctions;
 use crate::frame::Frame;
 use crate::id::{Hint, LeafId, NodeId};
-use crate::limits::{CHAIN_FORMS_MAX, TREE_LEVELS_MAX};
+use crate::limits::{CHAIN_FORMS_MAX, PART_FORMS_MAX, TREE_LEVELS_MAX};
 use crate::record::KeyError;
 
 use super::delta::{DeltaHead, apply_delta};
 use super::leaf::{Leaf, LeafContext};
+use super::lineage::base_generation;
 use super::node::{Child, Node};
 use super::params::{PartId, Top};
 
@@ -117,51 +120,50 @@ impl<'a, S: PartSource> TreeReader<'a, S> {
         if let Some((_, leaf)) = self.recent.iter().find(|(known, _)| *known == id) {
             return Ok(Arc::clone(leaf));
         }
-        let mut reason = "there is none".to_owned();
-        let hint = PartId::from(id).hint();
-        for leaf in self.candidates(hint, u32::MAX, 0, &mut reason)? {
-            if leaf.id(&self.context.ids) == id {
+        match self.search_leaf(id) {
+            // A recent leaf may have stood in for a base of the same short name.
+            Err(ReadError::Missing { .. }) if !self.recent.is_empty() => {
+                self.recent.clear();
+                self.search_leaf(id)
+            }
+            found => found,
+        }
+    }
+
+    fn search_leaf(&mut self, id: LeafId) -> Result<Arc<Leaf>, ReadError<S::Error>> {
+        let mut search = Search::new();
+        for form in self.sorted_forms(PartId::from(id).hint(), false)? {
+            for leaf in self.leaves_of(&form, 0, &mut search)? {
+                if leaf.id(&self.context.ids) != id {
+                    "another leaf has the same short name".clone_into(&mut search.reason);
+                    continue;
+                }
                 if self.recent.len() == RECENT_LEAVES {
                     self.recent.pop_front();
                 }
                 self.recent.push_back((id, Arc::clone(&leaf)));
                 return Ok(leaf);
             }
-            "another leaf has the same short name".clone_into(&mut reason);
         }
-        Err(ReadError::Missing { kind: "leaf", id: id.to_string(), reason })
+        Err(ReadError::Missing { kind: "leaf", id: id.to_string(), reason: search.reason })
     }
 
-    /// All leaves that forms under a short name yield, of generations below `below`.
-    fn candidates(
-        &self,
-        hint: Hint,
-        below: u32,
-        depth: usize,
-        reason: &mut String,
-    ) -> Result<Vec<Arc<Leaf>>, ReadError<S::Error>> {
-        if let Some((_, leaf)) = self.recent.iter().find(|(known, _)| PartId::from(*known).hint() == hint && depth > 0) {
-            return Ok(vec![Arc::clone(leaf)]);
-        }
+    /// The leaves that one form yields: several only where short names of bases collide.
+    fn leaves_of(&self, form: &Form, depth: usize, search: &mut Search) -> Result<Vec<Arc<Leaf>>, ReadError<S::Error>> {
         let mut found = Vec::new();
-        for form in self.source.forms(hint, false).map_err(ReadError::Source)? {
-            if !form.delta {
-                match Leaf::read_full(&self.context, &form.body) {
-                    Ok(leaf) => found.push(Arc::new(leaf)),
-                    Err(error) => *reason = error.to_string(),
+        if !form.delta {
+            search.keep(&mut found, Leaf::read_full(&self.context, &form.body).map(Arc::new));
+            return Ok(found);
+        }
+        let Some((base, generation)) = search.base_of(form, depth) else { return Ok(found) };
+        if let Some((_, leaf)) = self.recent.iter().find(|(known, _)| PartId::from(*known).hint() == base) {
+            search.keep(&mut found, apply_delta(&self.context, leaf, &form.body).map(Arc::new));
+        }
+        if found.is_empty() {
+            for below in self.base_forms(base, generation, false)? {
+                for leaf in self.leaves_of(&below, depth + 1, search)? {
+                    search.keep(&mut found, apply_delta(&self.context, &leaf, &form.body).map(Arc::new));
                 }
-                continue;
-            }
-            match chained(&form.body, below, depth) {
-                Ok(head) => {
-                    for base in self.candidates(head.base, head.generation, depth + 1, reason)? {
-                        match apply_delta(&self.context, &base, &form.body) {
-                            Ok(leaf) => found.push(Arc::new(leaf)),
-                            Err(error) => *reason = KeyError::to_string(&error),
-                        }
-                    }
-                }
-                Err(error) => *reason = error.to_string(),
             }
         }
         Ok(found)
@@ -169,42 +171,44 @@ impl<'a, S: PartSource> TreeReader<'a, S> {
 
     /// A node, checked.
     pub fn node(&self, id: NodeId) -> Result<Node, ReadError<S::Error>> {
-        let mut reason = "there is none".to_owned();
-        for node in self.node_candidates(PartId::from(id).hint(), u32::MAX, 0, &mut reason)? {
-            if node.id(&self.context.ids) == id {
-                return Ok(node);
+        let mut search = Search::new();
+        for form in self.sorted_forms(PartId::from(id).hint(), true)? {
+            for node in self.nodes_of(&form, 0, &mut search)? {
+                if node.id(&self.context.ids) == id {
+                    return Ok(node);
+                }
             }
         }
-        Err(ReadError::Missing { kind: "node", id: id.to_string(), reason })
+        Err(ReadError::Missing { kind: "node", id: id.to_string(), reason: search.reason })
     }
 
-    fn node_candidates(
-        &self,
-        hint: Hint,
-        below: u32,
-        depth: usize,
-        reason: &mut String,
-    ) -> Result<Vec<Node>, ReadError<S::Error>> {
+    fn nodes_of(&self, form: &Form, depth: usize, search: &mut Search) -> Result<Vec<Node>, ReadError<S::Error>> {
         let mut found = Vec::new();
-        let mut keep = |node: Result<Node, Malformed>, reason: &mut String| match node {
-            Ok(node) => found.push(node),
-            Err(error) => *reason = error.to_string(),
-        };
-        for form in self.source.forms(hint, true).map_err(ReadError::Source)? {
-            if !form.delta {
-                keep(Node::read_full(&form.body), reason);
-                continue;
-            }
-            match chained(&form.body, below, depth) {
-                Ok(head) => {
-                    for base in self.node_candidates(head.base, head.generation, depth + 1, reason)? {
-                        keep(Node::apply_delta(&base, &form.body), reason);
-                    }
-                }
-                Err(error) => *reason = error.to_string(),
+        if !form.delta {
+            search.keep(&mut found, Node::read_full(&form.body).map_err(KeyError::from));
+            return Ok(found);
+        }
+        let Some((base, generation)) = search.base_of(form, depth) else { return Ok(found) };
+        for below in self.base_forms(base, generation, true)? {
+            for node in self.nodes_of(&below, depth + 1, search)? {
+                search.keep(&mut found, Node::apply_delta(&node, &form.body).map_err(KeyError::from));
             }
         }
         Ok(found)
+    }
+
+    /// All forms under a short name, those that are cheapest to follow first.
+    fn sorted_forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, ReadError<S::Error>> {
+        let mut forms = self.source.forms(hint, inner).map_err(ReadError::Source)?;
+        forms.sort_by_key(Form::generation);
+        Ok(forms)
+    }
+
+    /// The forms that a delta's base may have: in full, or as the delta of the very generation that the rule names.
+    fn base_forms(&self, hint: Hint, generation: u32, inner: bool) -> Result<Vec<Form>, ReadError<S::Error>> {
+        let mut forms = self.sorted_forms(hint, inner)?;
+        forms.retain(|form| !form.delta || form.generation() == generation);
+        Ok(forms)
     }
 
     /// The children of a part at a level above the leaves, checked against what the parent says of it.
@@ -269,10 +273,48 @@ impl<'a, S: PartSource> TreeReader<'a, S> {
     }
 }
 
-fn chained(body: &[u8], below: u32, depth: usize) -> Result<DeltaHead, Malformed> {
-    let head = DeltaHead::read(&mut Reader::new(body, "delta form"))?;
-    if head.generation >= below || depth >= CHAIN_FORMS_MAX {
-        return Err(Malformed::new("delta chain: generations do not fall"));
+impl Form {
+    /// The generation that the form states; 0 for a full one.
+    fn generation(&self) -> u32 {
+        if !self.delta {
+            return 0;
+        }
+        DeltaHead::read(&mut Reader::new(&self.body, "delta form")).map_or(u32::MAX, |head| head.generation)
     }
-    Ok(head)
+}
+
+/// The bounded search for one part.
+struct Search {
+    reason: String,
+    applied: usize,
+}
+
+impl Search {
+    fn new() -> Self {
+        Self { reason: "there is none".to_owned(), applied: 0 }
+    }
+
+    fn keep<T>(&mut self, found: &mut Vec<T>, part: Result<T, KeyError>) {
+        self.applied += 1;
+        match part {
+            Ok(part) => found.push(part),
+            Err(error) => self.reason = error.to_string(),
+        }
+    }
+
+    /// The short name and generation of a delta's base, unless the chain or the search has grown too long.
+    fn base_of(&mut self, form: &Form, depth: usize) -> Option<(Hint, u32)> {
+        let head = match DeltaHead::read(&mut Reader::new(&form.body, "delta form")) {
+            Ok(head) => head,
+            Err(error) => {
+                self.reason = error.to_string();
+                return None;
+            }
+        };
+        if depth >= CHAIN_FORMS_MAX || self.applied >= PART_FORMS_MAX {
+            "its chain of deltas is too long".clone_into(&mut self.reason);
+            return None;
+        }
+        base_generation(head.generation).map(|generation| (head.base, generation))
+    }
 }

@@ -1,0 +1,302 @@
+//! Forms of leaves and nodes: what was stored is what is read, and nothing else ever is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::block::BlockWriter;
+use super::delta::{DeltaHead, apply_delta, put_delta};
+use super::leaf::{Leaf, LeafContext};
+use super::lineage::Lineage;
+use super::node::{Child, Node};
+use super::params::{PartId, TreeParams, class_root};
+use super::reader::{Body, Form, PartSource, ReadError, TreeReader};
+use super::scaffold::Scaffold;
+use crate::digest::{IdFunctions, IdKey, Profile};
+use crate::frame::{Frame, ObjectKind};
+use crate::id::{Hint, LeafId, NodeId, SchemaDigest};
+use crate::record::{ClassSchema, Codec, Column, ColumnId, Key, KeySpec, RecordEncoder, keyless_key};
+
+fn ids() -> IdFunctions {
+    IdFunctions::new(Profile::Blake3, &IdKey::from_bytes([7; 32]))
+}
+
+fn schema(keyed: bool) -> ClassSchema {
+    let column = |id: u32, name: &str, codec| Column {
+        id: ColumnId(id),
+        name: name.to_owned(),
+        source_type: "t".to_owned(),
+        codec,
+        nullable: true,
+        source_ordinal: id,
+    };
+    ClassSchema {
+        name: "public.t".to_owned(),
+        columns: vec![
+            column(1, "id", Codec::Integer),
+            column(2, "name", Codec::Text),
+            column(5, "data", Codec::Text),
+        ],
+        key: if keyed { KeySpec::Columns(vec![ColumnId(1)]) } else { KeySpec::Keyless },
+        references: Vec::new(),
+    }
+}
+
+type Rows = BTreeMap<i64, (Option<String>, Option<String>)>;
+
+/// A leaf of these rows; a keyless one holds each row as often as its number modulo three, plus one.
+fn leaf(context: &LeafContext, keyed: bool, rows: &Rows) -> Leaf {
+    let mut encoder = RecordEncoder::new(context.ids.clone(), &schema(keyed));
+    let mut encoded = Vec::new();
+    for (id, (name, data)) in rows {
+        encoder.begin();
+        encoder.text(0, id.to_string().as_bytes());
+        if let Some(name) = name {
+            encoder.text(1, name.as_bytes());
+        }
+        if let Some(data) = data {
+            encoder.text(2, data.as_bytes());
+        }
+        let row = encoder.finish().unwrap();
+        let copies = if keyed { 1 } else { id.rem_euclid(3) as u32 + 1 };
+        for ordinal in 0..copies {
+            let key = if keyed { row.key.to_vec() } else { keyless_key(row.digest, ordinal).to_vec() };
+            encoded.push((key, row.digest, row.record.to_vec()));
+        }
+    }
+    encoded.sort();
+    let mut leaf = Leaf::default();
+    encoded.iter().for_each(|(key, digest, record)| leaf.push(key, *digest, record));
+    leaf
+}
+
+fn rows() -> impl Strategy<Value = Rows> {
+    let text = || prop::option::of("[a-c]{0,12}\\PC{0,4}");
+    prop::collection::btree_map(-200_i64..200, (text(), text()), 0..60)
+}
+
+fn delta_bytes(context: &LeafContext, base: &Leaf, leaf: &Leaf, generation: u32, base_id: LeafId) -> Vec<u8> {
+    let mut out = Vec::new();
+    let head = DeltaHead { generation, base: PartId::from(base_id).hint() };
+    put_delta(context, head, base, leaf, &mut BlockWriter::new(), &mut out).unwrap();
+    out
+}
+
+fn full_bytes(context: &LeafContext, leaf: &Leaf) -> Vec<u8> {
+    let mut out = Vec::new();
+    leaf.put_full(context, &mut BlockWriter::new(), &mut out).unwrap();
+    out
+}
+
+proptest! {
+    #[test]
+    fn a_full_form_gives_back_its_leaf(keyed: bool, rows in rows()) {
+        let context = LeafContext::new(ids(), &schema(keyed));
+        let leaf = leaf(&context, keyed, &rows);
+        prop_assert_eq!(Leaf::read_full(&context, &full_bytes(&context, &leaf)).unwrap(), leaf);
+    }
+
+    #[test]
+    fn a_delta_leads_from_any_leaf_to_any_other(keyed: bool, before in rows(), edits in rows()) {
+        let context = LeafContext::new(ids(), &schema(keyed));
+        let mut after = before.clone();
+        for (id, row) in edits {
+            if id % 4 == 0 { after.remove(&id); } else { after.insert(id, row); }
+        }
+        let (base, new) = (leaf(&context, keyed, &before), leaf(&context, keyed, &after));
+        let delta = delta_bytes(&context, &base, &new, 1, base.id(&context.ids));
+        prop_assert_eq!(apply_delta(&context, &base, &delta).unwrap(), new);
+    }
+
+    #[test]
+    fn forms_that_were_tampered_with_are_refused_or_yield_another_id(keyed: bool, before in rows(), after in rows(),
+        at: prop::sample::Index, flip in 1_u8..) {
+        let context = LeafContext::new(ids(), &schema(keyed));
+        let (base, new) = (leaf(&context, keyed, &before), leaf(&context, keyed, &after));
+        let id = new.id(&context.ids);
+        let mut full = full_bytes(&context, &new);
+        let position = at.index(full.len());
+        full[position] ^= flip;
+        if let Ok(read) = Leaf::read_full(&context, &full) {
+            prop_assert!(read == new || read.id(&context.ids) != id);
+        }
+        let mut delta = delta_bytes(&context, &base, &new, 1, base.id(&context.ids));
+        let position = at.index(delta.len());
+        delta[position] ^= flip;
+        if let Ok(read) = apply_delta(&context, &base, &delta) {
+            prop_assert!(read == new || read.id(&context.ids) != id);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes: Vec<u8>, rows in rows()) {
+        let context = LeafContext::new(ids(), &schema(true));
+        let _ = Leaf::read_full(&context, &bytes);
+        let _ = apply_delta(&context, &leaf(&context, true, &rows), &bytes);
+        let _ = Node::read_full(&bytes);
+        let _ = Node::apply_delta(&node(&[1, 2, 3]), &bytes);
+    }
+
+    #[test]
+    fn node_forms_give_back_their_nodes(before in prop::collection::btree_set(any::<u16>(), 1..200),
+        after in prop::collection::btree_set(any::<u16>(), 1..200), salt: u8) {
+        let base = node(&before.into_iter().collect::<Vec<_>>());
+        let mut new = node(&after.into_iter().collect::<Vec<_>>());
+        for child in new.children.iter_mut().step_by(3) {
+            child.id.0[0] ^= salt;
+            child.records += u64::from(salt);
+        }
+        let mut full = Vec::new();
+        new.put_full(&mut full);
+        prop_assert_eq!(Node::read_full(&full).unwrap(), new.clone());
+        let mut delta = Vec::new();
+        new.put_delta(DeltaHead { generation: 3, base: Hint([1; 6]) }, &base, &mut delta);
+        prop_assert_eq!(Node::apply_delta(&base, &delta).unwrap(), new);
+    }
+}
+
+fn node(keys: &[u16]) -> Node {
+    let child = |key: &u16| {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&key.to_be_bytes());
+        Child { first_key: Key::from_bytes(&key.to_be_bytes()), id: PartId(id), records: u64::from(*key) }
+    };
+    Node { level: 1, children: keys.iter().map(child).collect() }
+}
+
+/// Stored forms by hint, each in a frame of its own.
+#[derive(Default)]
+struct Stored {
+    forms: BTreeMap<(Hint, bool), Vec<Form>>,
+    reads: Mutex<usize>,
+}
+
+impl Stored {
+    fn put(&mut self, hint: Hint, kind: ObjectKind, body: &[u8]) {
+        let mut plain = vec![kind.byte()];
+        crate::codec::put_bytes(&mut plain, body);
+        let frame = Arc::new(Frame::parse(plain).unwrap());
+        let inner = matches!(kind, ObjectKind::FullNode | ObjectKind::DeltaNode);
+        let delta = matches!(kind, ObjectKind::DeltaLeaf | ObjectKind::DeltaNode);
+        self.forms.entry((hint, inner)).or_default().push(Form { delta, body: Body::new(frame, 0) });
+    }
+}
+
+impl PartSource for Stored {
+    type Error = std::convert::Infallible;
+
+    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, Self::Error> {
+        *self.reads.lock().unwrap() += 1;
+        Ok(self.forms.get(&(hint, inner)).cloned().unwrap_or_default())
+    }
+}
+
+#[test]
+fn a_chain_is_followed_to_the_wanted_leaf_even_where_short_names_collide() {
+    let context = LeafContext::new(ids(), &schema(true));
+    // Most days come back to the content of day 9, so that many forms share one name.
+    let day = |n: i64| {
+        let name = |id| format!("n{}", if id % 9 == n { n + 1 } else { 0 });
+        leaf(&context, true, &(0..50).map(|id| (id, (Some(name(id)), None))).collect())
+    };
+    let mut stored = Stored::default();
+    let mut lineage = Lineage::full(PartId::from(day(0).id(&context.ids)));
+    let mut leaves: BTreeMap<PartId, Leaf> = BTreeMap::from([(lineage.id().unwrap(), day(0))]);
+    stored.put(lineage.id().unwrap().hint(), ObjectKind::FullLeaf, &full_bytes(&context, &day(0)));
+    for n in 1..30 {
+        let (generation, base) = lineage.next_base().unwrap();
+        let leaf = day(n);
+        let id = leaf.id(&context.ids);
+        let body = delta_bytes(&context, &leaves[&base], &leaf, generation, LeafId(base.0));
+        stored.put(PartId::from(id).hint(), ObjectKind::DeltaLeaf, &body);
+        lineage = lineage.extend(PartId::from(id));
+        leaves.insert(PartId::from(id), leaf);
+    }
+    // Another leaf under every short name.
+    let hints: Vec<Hint> = stored.forms.keys().map(|(hint, _)| *hint).collect();
+    for hint in hints {
+        stored.put(hint, ObjectKind::FullLeaf, &full_bytes(&context, &leaf(&context, true, &Rows::from([(9, (None, None))]))));
+    }
+    let mut reader = TreeReader::new(&stored, context);
+    for (id, leaf) in &leaves {
+        assert_eq!(*reader.leaf(LeafId(id.0)).unwrap(), *leaf);
+    }
+    assert!(matches!(reader.leaf(LeafId([1; 32])), Err(ReadError::Missing { kind: "leaf", .. })));
+}
+
+#[test]
+fn a_cycle_of_bases_ends_in_an_error() {
+    let context = LeafContext::new(ids(), &schema(true));
+    let rows = Rows::from([(1, (Some("x".to_owned()), None))]);
+    let leaf = leaf(&context, true, &rows);
+    let id = leaf.id(&context.ids);
+    let mut stored = Stored::default();
+    for generation in [5, 6, 7] {
+        stored.put(PartId::from(id).hint(), ObjectKind::DeltaLeaf, &delta_bytes(&context, &leaf, &leaf, generation, id));
+    }
+    let mut reader = TreeReader::new(&stored, context);
+    assert!(matches!(reader.leaf(id), Err(ReadError::Missing { .. })));
+    assert!(*stored.reads.lock().unwrap() < 20);
+}
+
+#[test]
+fn a_scaffold_has_one_top_whatever_the_number_of_leaves() {
+    let ids = ids();
+    let params = TreeParams { leaf_records_target: 8, node_children_target: 8 };
+    for leaves in [0_u32, 1, 2, 5, 12, 13, 100, 3000] {
+        let mut nodes: BTreeMap<PartId, Node> = BTreeMap::new();
+        let mut emit = |id, node| {
+            nodes.insert(id, node);
+            Ok::<_, std::convert::Infallible>(())
+        };
+        let mut scaffold = Scaffold::new(&ids, params);
+        for n in 0..leaves {
+            let mut id = [9; 32];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            let child = Child { first_key: Key::from_bytes(&n.to_be_bytes()), id: PartId(id), records: 2 };
+            scaffold.push_leaf(child, &mut emit).unwrap();
+        }
+        let top = scaffold.finish(&mut emit).unwrap();
+        assert_eq!(top.map(|top| top.records), (leaves > 0).then_some(u64::from(leaves) * 2));
+        let mut level = top.map_or(0, |top| top.level);
+        let mut parts: Vec<PartId> = top.iter().map(|top| top.id).collect();
+        while level > 0 {
+            parts = parts.iter().flat_map(|id| nodes[id].children.iter().map(|child| child.id)).collect();
+            level -= 1;
+        }
+        assert_eq!(parts.len(), leaves as usize);
+        assert!(nodes.iter().all(|(id, node)| PartId::from(node.id(&ids)) == *id && node.children.len() > 1 || leaves < 2));
+    }
+}
+
+/// Vectors of `docs/repository-format.md`: a reader in any language must come to the same bytes.
+#[test]
+fn the_vectors_of_the_document_hold() {
+    let context = LeafContext::new(ids(), &schema(true));
+    let rows = Rows::from([(1, (Some("ab".to_owned()), None)), (-2, (None, Some("xyz".to_owned())))]);
+    let leaf = leaf(&context, true, &rows);
+    let id = leaf.id(&context.ids);
+    let node = Node { level: 1, children: vec![Child { first_key: Key::from_bytes(leaf.key(0)), id: id.into(), records: 2 }] };
+    let mut node_form = Vec::new();
+    node.put_full(&mut node_form);
+    let params = TreeParams { leaf_records_target: 100, node_children_target: 128 };
+    let top = super::params::Top { level: 0, id: id.into(), records: 2 };
+    let vectors = [
+        ("record 1", hex::encode(leaf.record(1))),
+        ("record -2", hex::encode(leaf.record(0))),
+        ("key 1", hex::encode(leaf.key(1))),
+        ("key -2", hex::encode(leaf.key(0))),
+        ("digest 1", leaf.digest(1).unwrap().to_string()),
+        ("border 1", format!("{:016x}", context.ids.border(0, leaf.key(1)))),
+        ("full leaf", hex::encode(full_bytes(&context, &leaf))),
+        ("leaf id", id.to_string()),
+        ("full node", hex::encode(node_form)),
+        ("node id", NodeId(PartId::from(node.id(&context.ids)).0).to_string()),
+        ("class root", class_root(&context.ids, params, &SchemaDigest([5; 32]), Some(top)).to_string()),
+    ];
+    let document = include_str!("../../../docs/repository-format.md");
+    let lines = vectors.map(|(name, value)| format!("| {name} | `{value}` |"));
+    let missing: Vec<_> = lines.iter().filter(|line| !document.contains(*line)).collect();
+    assert!(missing.is_empty(), "docs/repository-format.md should have these lines:\n{missing:#?}");
+}
