@@ -12,3 +12,5 @@ mod restore;
 mod sample;
 #[path = "sqlite/source.rs"]
 mod source;
+#[path = "sqlite/values.rs"]
+mod values;

@@ -14,11 +14,8 @@ use super::location::SqliteLocation;
 use super::quote;
 use crate::source::SourceError;
 
-/// How long to wait for a writer that is just committing.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
-
 /// Opens a database that must be there, read-only.
-pub(super) fn open_read_only(location: &SqliteLocation) -> Result<Connection, SourceError> {
+pub(super) fn open_read_only(location: &SqliteLocation, busy_wait: Duration) -> Result<Connection, SourceError> {
     let subject = location.shown();
     let path = location
         .resolve()?
@@ -33,7 +30,7 @@ pub(super) fn open_read_only(location: &SqliteLocation) -> Result<Connection, So
         source: Some(Box::new(error)),
     })?;
     let connection = open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| failed(&subject, error))?;
-    connection.busy_timeout(BUSY_WAIT).map_err(|error| failed(&subject, error))?;
+    connection.busy_timeout(busy_wait).map_err(|error| failed(&subject, error))?;
     Ok(connection)
 }
 

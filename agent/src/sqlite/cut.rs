@@ -5,6 +5,7 @@
 //! without closing it ends the transaction too.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -26,6 +27,9 @@ use crate::source::{
 /// Rows of a WITHOUT ROWID table are counted no further than this for an estimate.
 const ESTIMATE_COUNT_MAX: i64 = 100_000;
 
+/// How long to wait for a writer that is just committing, unless told otherwise.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
 /// No row takes less of the file: header, one value and its place in the page.
 const ROW_BYTES_MIN: u64 = 4;
 
@@ -34,17 +38,24 @@ const ROW_BYTES_MIN: u64 = 4;
 pub struct SqliteSource {
     location: SqliteLocation,
     clock: Arc<dyn Clock>,
+    busy_wait: Duration,
 }
 
 impl SqliteSource {
     /// A source behind a location. Nothing is opened yet.
     pub fn new(location: SqliteLocation, clock: Arc<dyn Clock>) -> Self {
-        Self { location, clock }
+        Self { location, clock, busy_wait: BUSY_WAIT }
     }
 
     /// A source behind `sqlite:PATH`. Nothing is opened yet.
     pub fn from_url(url: &str, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         Ok(Self::new(SqliteLocation::parse(url)?, clock))
+    }
+
+    /// The same source with another limit to how long it waits for a writer that excludes readers.
+    #[must_use]
+    pub fn with_busy_wait(self, busy_wait: Duration) -> Self {
+        Self { busy_wait, ..self }
     }
 
     /// Where the database lies.
@@ -54,7 +65,7 @@ impl SqliteSource {
 
     /// Opens a cut.
     pub(super) fn open_cut(&self, options: &CaptureOptions) -> Result<SqliteCut, SourceError> {
-        let connection = open_read_only(&self.location)?;
+        let connection = open_read_only(&self.location, self.busy_wait)?;
         let subject = self.location.shown();
         let opened = self.clock.monotonic();
         SqliteCut::begin(connection, &subject, options)

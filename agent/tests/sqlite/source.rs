@@ -1,5 +1,7 @@
 //! What a cut holds, and what it must not.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use strongroom_agent::source::{CaptureOptions, Severity, Source};
 use strongroom_core::error::Code;
@@ -163,7 +165,7 @@ fn a_rollback_journal_holds_writers_up_and_the_cut_says_so() {
     let path = place.database("a.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1);");
     let cut = source(&path).open(&options()).unwrap();
     let writer = Connection::open(&path).unwrap();
-    writer.busy_timeout(std::time::Duration::ZERO).unwrap();
+    writer.busy_timeout(Duration::ZERO).unwrap();
     assert!(writer.execute_batch("INSERT INTO t VALUES (2)").is_err());
     let findings = cut.close().unwrap();
     assert!(findings[0].message.contains("could not commit"), "{findings:?}");
@@ -180,9 +182,37 @@ fn a_source_that_cannot_be_read_is_refused_with_its_code() {
     std::fs::write(place.path("text"), "no database, but long enough to be taken for one ".repeat(20)).unwrap();
     assert_eq!(code("text"), Code::SourceFailed);
     let held = place.database("held.db", "CREATE TABLE t(x);");
-    let writer = Connection::open(held).unwrap();
+    let writer = Connection::open(&held).unwrap();
     writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    assert_eq!(code("held.db"), Code::SourceLocked);
+    let impatient = source(&held).with_busy_wait(Duration::ZERO);
+    assert_eq!(impatient.open(&options()).err().unwrap().code(), Code::SourceLocked);
+}
+
+#[test]
+fn a_wal_database_without_room_for_its_shared_memory_is_refused() {
+    let place = Place::new();
+    let path = place.database("a.db", "PRAGMA journal_mode = WAL; CREATE TABLE t(a);");
+    // Whoever runs the tests may be allowed to write anywhere, so the name leads nowhere.
+    std::os::unix::fs::symlink(place.path("missing/file"), place.path("a.db-shm")).unwrap();
+    let error = source(&path).open(&options()).err().unwrap();
+    assert_eq!(error.code(), Code::SourcePrivilege);
+    assert!(error.to_string().contains("-shm"), "{error}");
+}
+
+#[test]
+fn a_database_left_in_the_middle_of_a_write_is_never_read_as_it_lies() {
+    let place = Place::new();
+    let script =
+        "PRAGMA page_size = 512; CREATE TABLE t(a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+        LIMIT 2000) INSERT INTO t SELECT printf('%0100d', i) FROM n;";
+    let writer = Connection::open(place.database("a.db", script)).unwrap();
+    writer.execute_batch("PRAGMA cache_size = 4; BEGIN; UPDATE t SET a = 'half'").unwrap();
+    for name in ["a.db", "a.db-journal"] {
+        std::fs::copy(place.path(name), place.path(&name.replace("a.db", "killed.db"))).unwrap();
+    }
+    let error = source(&place.path("killed.db")).open(&options()).err().unwrap();
+    assert_eq!(error.code(), Code::SourcePrivilege, "{error}");
+    assert!(place.path("killed.db-journal").exists(), "it is left to the application");
 }
 
 #[test]
