@@ -114,7 +114,7 @@ fn schema() -> ClassSchema {
         name: "public.ci".to_owned(),
         columns: columns.collect(),
         key: KeySpec::Columns(vec![ColumnId(1)]),
-        references: Vec::new(),
+        references: Vec::new(), columns_given: 0,
     }
 }
 

@@ -7,6 +7,7 @@ use strongroom_core::entropy::{Entropy, EntropyError, random_array};
 use strongroom_core::error::Code;
 use strongroom_core::id::{ClassId, SnapshotId, SnapshotRoot};
 use strongroom_core::manifest::{BlobEntry, Finding as BodyFinding, ManifestError};
+use strongroom_core::record::ClassSchema;
 use strongroom_core::seal::{HostKey, SigningKey};
 use strongroom_core::time::WallTime;
 use strongroom_platform::clock::Clock;
@@ -271,14 +272,18 @@ fn bases(
     usable: bool,
     entropy: &dyn Entropy,
 ) -> Result<Vec<ClassBase>, EntropyError> {
-    let base = |name: &String| {
-        let Some(known) = ledger.and_then(|ledger| ledger.classes.get(name)) else {
+    let base = |schema: &ClassSchema| {
+        let Some(known) = ledger.and_then(|ledger| ledger.classes.get(&schema.name)) else {
             return Ok(ClassBase { class: ClassId(random_array(entropy)?), params: None, committed: None });
         };
+        if known.schema.key != schema.key {
+            // Under another key the same records lie elsewhere: a new tree line.
+            return Ok(ClassBase { class: known.id, params: None, committed: None });
+        }
         let committed = usable.then_some((known.root, known.schema_digest));
         Ok(ClassBase { class: known.id, params: Some(known.params), committed })
     };
-    cut.classes().iter().map(|class| base(&class.schema.name)).collect()
+    cut.classes().iter().map(|class| base(&class.schema)).collect()
 }
 
 impl BackupError {

@@ -170,7 +170,7 @@ mod tests {
             source_ordinal: at,
         };
         let columns = (1..).zip(names).map(column).collect();
-        ClassSchema { name: "t".into(), columns, key: KeySpec::Keyless, references: Vec::new() }
+        ClassSchema { name: "t".into(), columns, key: KeySpec::Keyless, references: Vec::new(), columns_given: 0 }
     }
 
     fn ids(schema: &ClassSchema) -> Vec<(&str, u32)> {

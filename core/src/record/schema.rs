@@ -3,6 +3,8 @@
 //! Column ids are Strongroom's own. A column keeps its id for the life of the class line, under whatever name; the id
 //! of a dropped column is never given again. So records stay the same when a column is added, renamed or dropped.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::IdFunctions;
@@ -67,6 +69,9 @@ pub struct ClassSchema {
     /// Declared references.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    /// The greatest column id ever given in this class line, be the column dropped since; 0 where none was dropped.
+    #[serde(default)]
+    pub columns_given: u32,
 }
 
 /// A schema that can't describe records.
@@ -142,45 +147,106 @@ impl ClassSchema {
         ids.schema(&text)
     }
 
-    /// Gives the columns of `self`, as freshly read from the source, the ids that `earlier` gave them: by the source's
-    /// own number where the name or the type still agrees, else by name; new columns get new ids. Columns are then in
-    /// ascending order of ids, and key and references follow.
+    /// Gives the columns of `self`, as freshly read from the source, the ids that `earlier` gave them: by name where
+    /// the codec still agrees, else, for a column that was renamed, by the source's own number. New columns get ids that
+    /// were never given before. Columns are then in ascending order of ids, and key and references follow.
     pub fn adopt_ids(&mut self, earlier: &Self) {
-        let mut next = earlier.columns.last().map_or(0, |column| column.id.0);
-        let mut taken = std::collections::BTreeSet::new();
-        let mut renumbered = std::collections::BTreeMap::new();
-        for column in &mut self.columns {
-            let known = earlier
-                .columns
-                .iter()
-                .find(|old| {
-                    old.source_ordinal == column.source_ordinal
-                        && (old.name == column.name || old.source_type == column.source_type)
-                })
-                .or_else(|| earlier.column_named(&column.name))
-                .filter(|old| old.codec == column.codec && !taken.contains(&old.id));
-            let id = known.map_or_else(
+        let mut next = earlier.next_column_id();
+        let mut taken = BTreeSet::new();
+        let mut renumbered = BTreeMap::new();
+        let fits = |column: &Column, old: &Column| old.codec == column.codec;
+        for column in &self.columns {
+            if let Some(old) = earlier.column_named(&column.name).filter(|old| fits(column, old)) {
+                taken.insert(old.id);
+                renumbered.insert(column.id, old.id);
+            }
+        }
+        let names: BTreeSet<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        for column in &self.columns {
+            if renumbered.contains_key(&column.id) {
+                continue;
+            }
+            let renamed = earlier.columns.iter().find(|old| {
+                old.source_ordinal == column.source_ordinal
+                    && old.source_type == column.source_type
+                    && fits(column, old)
+                    && !names.contains(old.name.as_str())
+                    && !taken.contains(&old.id)
+            });
+            let id = renamed.map_or_else(
                 || {
                     next += 1;
-                    ColumnId(next)
+                    ColumnId(next - 1)
                 },
                 |old| old.id,
             );
             taken.insert(id);
             renumbered.insert(column.id, id);
-            column.id = id;
         }
+        let renumber = |id: &mut ColumnId| *id = renumbered.get(id).copied().unwrap_or(*id);
+        self.columns.iter_mut().for_each(|column| renumber(&mut column.id));
         self.columns.sort_by_key(|column| column.id);
-        let renumber = |ids: &mut Vec<ColumnId>| {
-            for id in ids {
-                if let Some(new) = renumbered.get(id) {
-                    *id = *new;
-                }
-            }
-        };
         if let KeySpec::Columns(ids) = &mut self.key {
-            renumber(ids);
+            ids.iter_mut().for_each(renumber);
         }
-        self.references.iter_mut().for_each(|reference| renumber(&mut reference.columns));
+        self.references.iter_mut().flat_map(|reference| &mut reference.columns).for_each(renumber);
+        self.columns_given = next - 1;
+    }
+
+    /// The id that the next new column gets.
+    fn next_column_id(&self) -> u32 {
+        self.columns.last().map_or(0, |column| column.id.0).max(self.columns_given) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(columns: &[(&str, u32)]) -> ClassSchema {
+        let column = |(at, (name, ordinal)): (usize, &(&str, u32))| Column {
+            id: ColumnId(at as u32 + 1),
+            name: (*name).to_owned(),
+            source_type: "text".to_owned(),
+            codec: Codec::Text,
+            nullable: true,
+            source_ordinal: *ordinal,
+        };
+        ClassSchema {
+            name: "public.t".to_owned(),
+            columns: columns.iter().enumerate().map(column).collect(),
+            key: KeySpec::Columns(vec![ColumnId(1)]),
+            references: Vec::new(),
+            columns_given: 0,
+        }
+    }
+
+    fn ids(schema: &ClassSchema) -> Vec<(&str, u32)> {
+        schema.columns.iter().map(|column| (column.name.as_str(), column.id.0)).collect()
+    }
+
+    #[test]
+    fn a_column_keeps_its_id_and_a_dropped_one_never_comes_back() {
+        let first = schema(&[("id", 1), ("name", 2), ("note", 3)]);
+        let mut dropped = schema(&[("id", 1), ("name", 2)]);
+        dropped.adopt_ids(&first);
+        assert_eq!(ids(&dropped), [("id", 1), ("name", 2)]);
+        let mut added = schema(&[("id", 1), ("name", 2), ("size", 4)]);
+        added.adopt_ids(&dropped);
+        assert_eq!(ids(&added), [("id", 1), ("name", 2), ("size", 4)]);
+        let mut renamed = schema(&[("size", 4), ("label", 2), ("id", 1)]);
+        renamed.key = KeySpec::Columns(vec![ColumnId(3)]);
+        renamed.adopt_ids(&added);
+        assert_eq!(ids(&renamed), [("id", 1), ("label", 2), ("size", 4)]);
+        assert_eq!(renamed.key, KeySpec::Columns(vec![ColumnId(1)]));
+        assert_eq!(renamed.validate(), Ok(()));
+    }
+
+    #[test]
+    fn columns_that_the_source_numbers_anew_are_known_by_their_names() {
+        let first = schema(&[("id", 1), ("gone", 2), ("name", 3)]);
+        let mut second = schema(&[("id", 1), ("name", 2)]);
+        second.adopt_ids(&first);
+        assert_eq!(ids(&second), [("id", 1), ("name", 3)]);
     }
 }

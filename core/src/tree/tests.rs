@@ -39,7 +39,7 @@ fn schema(keyed: bool) -> ClassSchema {
             column(5, "data", Codec::Text),
         ],
         key: if keyed { KeySpec::Columns(vec![ColumnId(1)]) } else { KeySpec::Keyless },
-        references: Vec::new(),
+        references: Vec::new(), columns_given: 0,
     }
 }
 
