@@ -63,7 +63,7 @@ pub(super) fn read(
         })
         .collect();
     let references = references(connection, catalog, table, &columns)?;
-    Ok((ClassSchema { name: table.name.clone(), columns: described, key, references }, unusable))
+    Ok((ClassSchema { name: table.name.clone(), columns: described, key, references, columns_given: 0 }, unusable))
 }
 
 /// The id of a column in a class that has no earlier snapshot.
