@@ -100,6 +100,11 @@ impl StoredObject {
         self.frame.object(self.location.slot)
     }
 
+    /// The frame, to be kept for as long as the object is looked at.
+    pub const fn frame(&self) -> &Arc<Frame> {
+        &self.frame
+    }
+
     /// Where it lies.
     pub const fn location(&self) -> &Location {
         &self.location

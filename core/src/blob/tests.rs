@@ -1,3 +1,5 @@
+//! Blobs come back whole, under their ids, and are cut where the key says.
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;

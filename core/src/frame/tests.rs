@@ -1,3 +1,5 @@
+//! Frames give back what they were given, and bound what a hostile one can ask for.
+
 use proptest::prelude::*;
 
 use super::*;

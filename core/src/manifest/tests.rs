@@ -1,3 +1,5 @@
+//! A manifest is read as it was written, or refused; chains and lists of packs hold together.
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Packs give back what they were given, to the right key alone, and notice every changed byte.
+
 use proptest::prelude::*;
 
 use super::*;

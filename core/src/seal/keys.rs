@@ -62,7 +62,7 @@ pub struct WrappedKey {
     pub epoch: EpochNumber,
     /// The key that opens it.
     pub key_id: KeyId,
-    /// Encapsulated key and ciphertext, or nonce and ciphertext filled up with zeros; [`wrapped_len`] bytes.
+    /// Encapsulated key and ciphertext, or nonce and ciphertext filled up with zeros: 80 bytes, or 113 in the FIPS profile.
     pub bytes: Vec<u8>,
 }
 
@@ -89,16 +89,9 @@ impl EpochPublicKey {
     /// A public key in the serialised form of RFC 9180.
     pub fn new(profile: Profile, epoch: EpochNumber, bytes: Vec<u8>) -> Result<Self, SealError> {
         if bytes.len() != hpke::enc_len(profile) {
-            return Err(SealError::BadKey {
-                what: "an epoch's public key",
-            });
+            return Err(SealError::BadKey { what: "an epoch's public key" });
         }
-        Ok(Self {
-            profile,
-            epoch,
-            id: public_key_id(profile, &bytes),
-            bytes,
-        })
+        Ok(Self { profile, epoch, id: public_key_id(profile, &bytes), bytes })
     }
 
     /// The epoch.
@@ -132,21 +125,13 @@ impl EpochPrivateKey {
     /// Makes the key pair of a new epoch.
     pub fn generate(profile: Profile, epoch: EpochNumber, entropy: &dyn Entropy) -> Result<Self, SealError> {
         let pair = hpke::derive_key_pair(profile, &Zeroizing::new(random_array::<32>(entropy)?))?;
-        Ok(Self {
-            public: EpochPublicKey::new(profile, epoch, pair.public)?,
-            private: pair.private,
-        })
+        Ok(Self { public: EpochPublicKey::new(profile, epoch, pair.public)?, private: pair.private })
     }
 
     /// A private key that was unwrapped, with the public key that the keyring states for it.
     pub(crate) fn from_parts(public: EpochPublicKey, private: &[u8]) -> Result<Self, SealError> {
-        let private = private.try_into().map_err(|_| SealError::BadKey {
-            what: "an epoch's private key",
-        })?;
-        Ok(Self {
-            public,
-            private: Zeroizing::new(private),
-        })
+        let private = private.try_into().map_err(|_| SealError::BadKey { what: "an epoch's private key" })?;
+        Ok(Self { public, private: Zeroizing::new(private) })
     }
 
     /// The public half.
@@ -177,11 +162,7 @@ impl HostKey {
     /// A key from 32 random bytes.
     pub fn new(profile: Profile, bytes: [u8; 32]) -> Self {
         let check = KeyedHash::new(profile, &bytes).digest(b"strongroom v1 host key id");
-        Self {
-            profile,
-            id: short_id(check),
-            key: Zeroizing::new(bytes),
-        }
+        Self { profile, id: short_id(check), key: Zeroizing::new(bytes) }
     }
 
     /// The name of the key in headers.
@@ -203,8 +184,7 @@ impl HostKey {
             Profile::Blake3 => {
                 let nonce: [u8; NONCE_LEN] = random_array(entropy)?;
                 let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*self.key).map_err(refused)?);
-                key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body)
-                    .map_err(refused)?;
+                key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body).map_err(refused)?;
                 nonce
             }
             Profile::Fips => {
@@ -217,9 +197,7 @@ impl HostKey {
 
     /// Opens what [`Self::wrap`] sealed.
     pub fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let damaged = || SealError::Damaged {
-            what: "a key wrapped for this host",
-        };
+        let damaged = || SealError::Damaged { what: "a key wrapped for this host" };
         let (nonce, body) = wrapped.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
         let mut body = Zeroizing::new(body.to_vec());
         let key = UnboundKey::new(&AES_256_GCM, &*self.key).map_err(|_| damaged())?;
@@ -268,12 +246,7 @@ impl Recipient<'_> {
             Self::Host(host) => host.wrap(context, key, entropy)?,
         };
         bytes.resize(wrapped_len(self.profile()), 0);
-        Ok(WrappedKey {
-            kind,
-            epoch,
-            key_id,
-            bytes,
-        })
+        Ok(WrappedKey { kind, epoch, key_id, bytes })
     }
 }
 
@@ -289,14 +262,9 @@ impl OpensDataKeys for EpochPrivateKey {
             return Err(SealError::WrongKey { needed: wrapped.key_id });
         }
         let damaged = || SealError::Damaged { what: WHAT };
-        let (enc, ciphertext) = wrapped
-            .bytes
-            .split_at_checked(hpke::enc_len(self.public.profile))
-            .ok_or_else(damaged)?;
-        let sealed = hpke::Sealed {
-            enc: enc.to_vec(),
-            ciphertext: ciphertext.to_vec(),
-        };
+        let (enc, ciphertext) =
+            wrapped.bytes.split_at_checked(hpke::enc_len(self.public.profile)).ok_or_else(damaged)?;
+        let sealed = hpke::Sealed { enc: enc.to_vec(), ciphertext: ciphertext.to_vec() };
         opening_key(&self.open(INFO, context, &sealed)?)
     }
 }
@@ -307,10 +275,7 @@ impl OpensDataKeys for HostKey {
             return Err(SealError::WrongKey { needed: wrapped.key_id });
         }
         let damaged = || SealError::Damaged { what: WHAT };
-        let (sealed, filler) = wrapped
-            .bytes
-            .split_at_checked(NONCE_LEN + WRAP_LEN)
-            .ok_or_else(damaged)?;
+        let (sealed, filler) = wrapped.bytes.split_at_checked(NONCE_LEN + WRAP_LEN).ok_or_else(damaged)?;
         if filler.iter().any(|byte| *byte != 0) {
             return Err(damaged());
         }

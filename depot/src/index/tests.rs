@@ -1,3 +1,5 @@
+//! An index answers the same whether it was told or rebuilt, and follows packs that come and go.
+
 use std::sync::Arc;
 
 use strongroom_core::digest::Profile;

@@ -1,3 +1,5 @@
+//! What reading by id promises: one read a frame, checked ids, damage that hides nothing, many threads.
+
 use std::sync::Arc;
 use std::thread;
 

@@ -1,3 +1,5 @@
+//! Every kind of damage is found, named, and told from what is merely left over.
+
 use std::sync::Arc;
 
 use strongroom_core::digest::Profile;

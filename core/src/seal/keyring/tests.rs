@@ -1,3 +1,5 @@
+//! A keyring opens for its recoveries alone, and each wrap stays where it was made.
+
 use super::*;
 use crate::entropy::testing::Seeded;
 use crate::seal::{HostKey, SigningKey};
