@@ -6,6 +6,7 @@
 //! ```text
 //!   source ─► open (locks, snapshot) ─► cut ─┬─ lanes: COPY text ─► rows
 //!                                            └─ leader: catalogs ─► classes, facts, blobs
+//!   target ─► staging or marked database ─► rows, definitions ─► verdict ─► swap by renames
 //! ```
 
 mod blobs;
@@ -24,8 +25,10 @@ mod options;
 mod session;
 mod socket;
 mod source;
+mod target;
 
 pub use endpoint::Endpoint;
 pub use names::{class_name, parse_class_name};
 pub use options::{Observer, OpenStep, PostgresOptions};
 pub use source::PostgresSource;
+pub use target::PostgresTarget;

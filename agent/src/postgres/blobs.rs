@@ -39,8 +39,17 @@ pub(crate) fn capture(
     snapshot: &str,
 ) -> Result<Vec<NativeBlob>, SourceError> {
     let tool = find_pg_dump(options.pg_dump.as_deref(), leader.version())?;
-    let running = dump::start(&tool, endpoint, leader.address(), options.others_wait_max, snapshot)?;
-    let mut blobs = vec![
+    let running = dump::start(&tool, endpoint, leader, options.others_wait_max, snapshot)?;
+    let catalog = from_catalog(leader);
+    let definitions = running.finish();
+    let mut blobs = catalog?;
+    blobs.extend(definitions?);
+    Ok(blobs)
+}
+
+/// The blobs of the leader's snapshot that need no tool: all but the definitions.
+pub(crate) fn from_catalog(leader: &mut Session) -> Result<Vec<NativeBlob>, SourceError> {
+    Ok(vec![
         blob("sequences", &query::sequences(leader)?)?,
         blob("roles", &query::roles(leader)?)?,
         blob("database", &query::database(leader)?)?,
@@ -48,9 +57,7 @@ pub(crate) fn capture(
         blob("extensions", &query::extensions(leader)?)?,
         blob("matviews", &query::materialised_views(leader)?)?,
         NativeBlob { role: "fingerprint".into(), content: fingerprint_blob(leader)? },
-    ];
-    blobs.extend(running.finish()?);
-    Ok(blobs)
+    ])
 }
 
 /// The blob `fingerprint` of the session's snapshot.

@@ -121,24 +121,3 @@ impl<'a> RowParser<'a> {
         SourceError::engine(Code::SourceFailed, self.class, format!("the server's COPY text is malformed: {what}"))
     }
 }
-
-/// Appends a value as a field of COPY text.
-pub(crate) fn put_field(out: &mut Vec<u8>, mut value: &[u8]) {
-    loop {
-        let special = value.iter().position(|byte| matches!(byte, b'\\' | 8..=13));
-        let (plain, tail) = value.split_at(special.unwrap_or(value.len()));
-        out.extend_from_slice(plain);
-        let Some((byte, rest)) = tail.split_first() else { return };
-        out.push(b'\\');
-        out.push(match byte {
-            8 => b'b',
-            b'\t' => b't',
-            b'\n' => b'n',
-            11 => b'v',
-            12 => b'f',
-            b'\r' => b'r',
-            other => *other,
-        });
-        value = rest;
-    }
-}

@@ -37,6 +37,8 @@ pub(crate) struct PostgresCut {
     pub(crate) classes: Vec<CutClass>,
     pub(crate) statements: Vec<Vec<String>>,
     pub(crate) records_only: bool,
+    /// Read for a verdict: the definitions are compared by the fingerprint.
+    pub(crate) under_restore: bool,
     pub(crate) version: i32,
 }
 
@@ -77,7 +79,7 @@ impl Cut for PostgresCut {
                 bytes += message.len() as u64;
                 parser.feed(message, rows)
             })
-            .map_err(|error| about(&schema.name, error))?;
+            .map_err(|error| error.about(&schema.name))?;
         parser.finish()?;
         Ok(PartRead { captured: rows.rows() - before, expected, bytes })
     }
@@ -86,6 +88,9 @@ impl Cut for PostgresCut {
         if self.records_only {
             let content = blobs::fingerprint_blob(&mut self.leader())?;
             return Ok(vec![NativeBlob { role: "fingerprint".into(), content }]);
+        }
+        if self.under_restore {
+            return blobs::from_catalog(&mut self.leader());
         }
         blobs::capture(&mut self.leader(), &self.endpoint, &self.options, &self.snapshot)
     }
@@ -116,15 +121,5 @@ impl Cut for PostgresCut {
         let whole = if leader.is_broken() { Ok(()) } else { leader.batch("ROLLBACK") };
         leader.close();
         whole.map(|()| Vec::new())
-    }
-}
-
-/// Names the class in the failure of one of its parts.
-fn about(class: &str, error: SourceError) -> SourceError {
-    match error {
-        SourceError::Engine { code, subject, message, source } => {
-            SourceError::Engine { code, subject: format!("{class} in {subject}"), message, source }
-        }
-        other => other,
     }
 }

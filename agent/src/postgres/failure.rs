@@ -36,6 +36,18 @@ pub(crate) fn failed(side: Side, subject: &str, error: Error) -> SourceError {
     SourceError::Engine { code, subject: subject.into(), message: message.into(), source: Some(Box::new(error)) }
 }
 
+impl SourceError {
+    /// Names the class or object that the failure is about, before where it happened.
+    pub(crate) fn about(self, object: &str) -> Self {
+        match self {
+            Self::Engine { code, subject, message, source } => {
+                Self::Engine { code, subject: format!("{object} in {subject}"), message, source }
+            }
+            other => other,
+        }
+    }
+}
+
 fn code_of(side: Side, db: &DbError) -> Code {
     match db.code() {
         state if state.code().starts_with("28") => Code::SourceLogin,

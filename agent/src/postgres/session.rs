@@ -63,6 +63,7 @@ pub(crate) struct Session {
     subject: String,
     pid: i32,
     version: i32,
+    is_ascii: bool,
 }
 
 /// A statement that failed, with the SQLSTATE where the server gave one.
@@ -71,6 +72,12 @@ pub(crate) struct Refusal {
     pub(crate) state: Option<SqlState>,
     /// The failure as the caller's error.
     pub(crate) error: SourceError,
+}
+
+impl From<SourceError> for Refusal {
+    fn from(error: SourceError) -> Self {
+        Self { state: None, error }
+    }
 }
 
 impl Driver {
@@ -104,26 +111,25 @@ impl Driver {
 }
 
 impl Session {
-    /// Connects and pins the settings. `subject` names the database in errors.
+    /// Connects and pins the settings.
     pub(crate) fn open(endpoint: &Endpoint, side: Side) -> Result<Self, SourceError> {
+        Self::try_open(endpoint, side).map_err(|refusal| refusal.error)
+    }
+
+    /// As [`Session::open`], for callers that look at the SQLSTATE.
+    pub(crate) fn try_open(endpoint: &Endpoint, side: Side) -> Result<Self, Refusal> {
         let subject = endpoint.to_string();
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(|error| {
-            SourceError::Engine {
-                code: Code::Internal,
-                subject: subject.clone(),
-                message: "no runtime could be made".into(),
-                source: Some(Box::new(error)),
-            }
-        })?;
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(|error| unreachable(&subject, "no runtime could be made", Some(error)))?;
         let tail = Tail::default();
         let (client, link, address) = connect(&runtime, endpoint, &tail, &subject)?;
         let version = link.parameter("server_version").map_or(0, major_version);
         let ascii = link.parameter("server_encoding") == Some("SQL_ASCII");
         let driver = Driver { runtime, link: Some(link) };
-        let mut session = Self { driver, client: Some(client), tail, address, side, subject, pid: 0, version };
-        session.batch(PINS)?;
+        let mut session = Self { driver, client: Some(client), tail, address, side, subject, pid: 0, version, is_ascii: ascii };
+        session.try_batch(PINS)?;
         if ascii {
-            session.batch("SET client_encoding TO 'SQL_ASCII'")?;
+            session.try_batch("SET client_encoding TO 'SQL_ASCII'")?;
         }
         let row = session.one("SELECT pg_backend_pid()", &[])?;
         session.pid = session.cell(&row, 0)?;
@@ -143,6 +149,11 @@ impl Session {
     /// Where the session is connected.
     pub(crate) const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Whether the database holds bytes in no known encoding, which are passed on as they are.
+    pub(crate) const fn is_ascii(&self) -> bool {
+        self.is_ascii
     }
 
     /// Whether the connection has broken.
@@ -278,7 +289,7 @@ impl Drop for Session {
     }
 }
 
-fn connect(runtime: &Runtime, endpoint: &Endpoint, tail: &Tail, subject: &str) -> Result<(Client, Link, Address), SourceError> {
+fn connect(runtime: &Runtime, endpoint: &Endpoint, tail: &Tail, subject: &str) -> Result<(Client, Link, Address), Refusal> {
     let mut last = None;
     for address in endpoint.addresses() {
         let attempt = async {
@@ -287,12 +298,17 @@ fn connect(runtime: &Runtime, endpoint: &Endpoint, tail: &Tail, subject: &str) -
         };
         match runtime.block_on(async { tokio::time::timeout(endpoint.connect_wait(), attempt).await }) {
             Ok(Ok((client, link))) => return Ok((client, link, address.clone())),
-            Ok(Err(Attempt::Server(error))) => last = Some(failed(Side::Connect, subject, error)),
-            Ok(Err(Attempt::Io(error))) => last = Some(unreachable(subject, "the server can't be reached", Some(error))),
-            Err(_) => last = Some(unreachable(subject, "the server did not answer in time", None)),
+            Ok(Err(Attempt::Server(error))) => {
+                let state = error.code().cloned();
+                last = Some(Refusal { state, error: failed(Side::Connect, subject, error) });
+            }
+            Ok(Err(Attempt::Io(error))) => {
+                last = Some(unreachable(subject, "the server can't be reached", Some(error)).into());
+            }
+            Err(_) => last = Some(unreachable(subject, "the server did not answer in time", None).into()),
         }
     }
-    Err(last.unwrap_or_else(|| unreachable(subject, "no address is given", None)))
+    Err(last.unwrap_or_else(|| unreachable(subject, "no address is given", None).into()))
 }
 
 enum Attempt {

@@ -18,19 +18,19 @@ use super::options::{OpenStep, PostgresOptions};
 pub struct PostgresSource {
     endpoint: Endpoint,
     options: PostgresOptions,
-    accept_marked: bool,
+    is_under_restore: bool,
 }
 
 impl PostgresSource {
     /// The database behind a URL. Nothing is connected yet.
     pub fn new(url: &str, options: PostgresOptions) -> Result<Self, SourceError> {
         let endpoint = Endpoint::parse(url, options.password.as_deref())?;
-        Ok(Self { endpoint, options, accept_marked: false })
+        Ok(Self { endpoint, options, is_under_restore: false })
     }
 
     /// The database that a restore has just loaded and still marks.
     pub(crate) const fn under_restore(endpoint: Endpoint, options: PostgresOptions) -> Self {
-        Self { endpoint, options, accept_marked: true }
+        Self { endpoint, options, is_under_restore: true }
     }
 
     /// Where the database is.
@@ -46,7 +46,7 @@ impl PostgresSource {
 
 impl Source for PostgresSource {
     fn open(&self, options: &CaptureOptions) -> Result<Box<dyn Cut>, SourceError> {
-        let mut opened = open_snapshot(&self.endpoint, &self.options, self.accept_marked)?;
+        let mut opened = open_snapshot(&self.endpoint, &self.options, self.is_under_restore)?;
         let mut lanes = Vec::new();
         for _ in 0..options.readers.max(1) {
             lanes.push(join_snapshot(&self.endpoint, &opened.snapshot, self.options.others_wait_max)?);
@@ -70,6 +70,7 @@ impl Source for PostgresSource {
             classes,
             statements,
             records_only: options.records_only,
+            under_restore: self.is_under_restore,
             version,
         }))
     }

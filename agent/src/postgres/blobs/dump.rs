@@ -11,7 +11,7 @@ use std::time::Duration;
 use strongroom_core::error::Code;
 
 use crate::postgres::endpoint::Endpoint;
-use crate::postgres::socket::Address;
+use crate::postgres::session::Session;
 use crate::source::{NativeBlob, SourceError};
 
 /// Folders whose subfolders hold one version's tools each, as Debian and Red Hat lay them out.
@@ -92,7 +92,7 @@ fn parse_version(text: &str) -> Option<i32> {
 pub(crate) fn start(
     tool: &DumpTool,
     endpoint: &Endpoint,
-    address: &Address,
+    leader: &Session,
     lock_wait: Duration,
     snapshot: &str,
 ) -> Result<RunningDump, SourceError> {
@@ -104,7 +104,8 @@ pub(crate) fn start(
             .arg(format!("--section={section}"))
             .arg(format!("--snapshot={snapshot}"))
             .arg(format!("--lock-wait-timeout={}", lock_wait.as_millis()))
-            .envs(endpoint.tool_environment(address))
+            .args((!leader.is_ascii()).then_some("--encoding=UTF8"))
+            .envs(endpoint.tool_environment(leader.address()))
             .env_remove("PGOPTIONS")
             .env_remove("PGCLIENTENCODING")
             .env("LC_ALL", "C")
