@@ -154,18 +154,10 @@ impl Reader {
         let frame = self.frame(location)?;
         let kind = frame.object(location.slot).map(|object| object.kind);
         if kind != Some(location.kind) {
-            let source = PackError::Damaged {
-                what: "frame and footer differ",
-            };
-            return Err(ReadError::Pack {
-                pack: location.pack,
-                source,
-            });
+            let source = PackError::Damaged { what: "frame and footer differ" };
+            return Err(ReadError::Pack { pack: location.pack, source });
         }
-        Ok(StoredObject {
-            frame,
-            location: *location,
-        })
+        Ok(StoredObject { frame, location: *location })
     }
 
     /// Gives candidates to `check` until it takes one.
@@ -193,13 +185,7 @@ impl Reader {
     }
 
     fn frame(&self, location: &Location) -> Result<Arc<Frame>, ReadError> {
-        let Location {
-            pack,
-            frame: number,
-            offset,
-            sealed_len,
-            ..
-        } = *location;
+        let Location { pack, frame: number, offset, sealed_len, .. } = *location;
         if let Some(frame) = lock(&self.cache).get(pack, number) {
             return Ok(frame);
         }
@@ -227,9 +213,7 @@ impl Reader {
             PackHeader::parse(&bytes).map_err(damaged)?
         };
         if header.identity.pack != pack {
-            return Err(damaged(PackError::Damaged {
-                what: "the file's name is not the pack's id",
-            }));
+            return Err(damaged(PackError::Damaged { what: "the file's name is not the pack's id" }));
         }
         let reader = Arc::new(header.open(self.keys.as_ref()).map_err(damaged)?);
         let mut packs = lock(&self.packs);
@@ -245,9 +229,7 @@ impl Reader {
         work: impl FnOnce(&mut Decompressor) -> Result<T, PackError>,
     ) -> Result<T, PackError> {
         let pooled = lock(&self.decompressors).pop();
-        let mut decompressor = pooled
-            .map_or_else(Decompressor::new, Ok)
-            .map_err(PackError::Compression)?;
+        let mut decompressor = pooled.map_or_else(Decompressor::new, Ok).map_err(PackError::Compression)?;
         let done = work(&mut decompressor);
         let mut pool = lock(&self.decompressors);
         if pool.len() < DECOMPRESSORS_MAX {

@@ -1,0 +1,83 @@
+//! What every verb has at hand: where the room is, how to ask for the passphrase, clocks, randomness and the output.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use strongroom_core::entropy::Entropy;
+use strongroom_core::error::Code;
+use strongroom_platform::clock::{Clock, SystemClock};
+use strongroom_platform::rng::SystemEntropy;
+
+use crate::args::Global;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::passphrase::PassphraseFrom;
+use crate::render::Output;
+use crate::room::Room;
+
+/// Most connections that are opened to a source unless more are asked for.
+const READERS_DEFAULT_MAX: usize = 4;
+
+/// One run of the command.
+pub(crate) struct App {
+    /// Where everything is printed.
+    pub(crate) output: Output,
+    /// The clocks.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where the passphrase comes from.
+    pub(crate) passphrase: PassphraseFrom,
+    /// Lanes, where the command line names none.
+    pub(crate) readers: usize,
+    room: Option<PathBuf>,
+}
+
+impl App {
+    /// Reads the configuration and the options that all verbs share.
+    pub(crate) fn new(global: &Global, output: Output) -> Result<Self, Failure> {
+        let config = Config::load(global.config.as_deref())?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Self {
+            output,
+            clock: Arc::new(SystemClock::default()),
+            entropy: Arc::new(SystemEntropy),
+            passphrase: PassphraseFrom {
+                file: global.passphrase_file.clone().or(config.passphrase_file),
+                command: global.passphrase_command.clone().or(config.passphrase_command),
+            },
+            readers: config.readers.unwrap_or_else(|| cores.clamp(2, READERS_DEFAULT_MAX)).max(1),
+            room: global.room.clone().or(config.room).or_else(default_room),
+        })
+    }
+
+    /// The same run over another room: for the demonstration.
+    pub(crate) fn in_room(&self, room: PathBuf) -> Self {
+        Self {
+            output: self.output.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            passphrase: PassphraseFrom { file: None, command: None },
+            readers: self.readers,
+            room: Some(room),
+        }
+    }
+
+    /// The folder of the room.
+    pub(crate) fn room_path(&self) -> Result<PathBuf, Failure> {
+        let chosen = self.room.clone();
+        chosen.ok_or_else(|| Failure::new(Code::NoRoom, "no room is named, and there is no home folder to look in"))
+    }
+
+    /// Opens the room.
+    pub(crate) fn room(&self) -> Result<Room, Failure> {
+        Room::open(&self.room_path()?)
+    }
+}
+
+/// The room of this user.
+fn default_room() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")))?;
+    Some(data.join("strongroom"))
+}

@@ -1,0 +1,207 @@
+//! The command line.
+//!
+//! A verb appears here when it works. Flags beat the environment (`STRONGROOM_` and the option's name in capitals), and
+//! both beat the configuration file.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Record-level backup, comparison and restore of CMDBs.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, about, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// Options that all verbs share.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options that all verbs share.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The room: the folder with depot, key and state [default: this user's data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_ROOM")]
+    pub(crate) room: Option<PathBuf>,
+    /// A configuration file in TOML
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print documents for programs
+    #[arg(long, global = true, env = "STRONGROOM_JSON")]
+    pub(crate) json: bool,
+    /// Print results and errors only
+    #[arg(long, short, global = true, env = "STRONGROOM_QUIET")]
+    pub(crate) quiet: bool,
+    /// Log what is done, to stderr; more of it when repeated
+    #[arg(long, short, global = true, action = ArgAction::Count, env = "STRONGROOM_VERBOSE")]
+    pub(crate) verbose: u8,
+    /// A file whose first line is the passphrase of the room's key
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// A command that prints the passphrase of the room's key
+    #[arg(long, global = true, value_name = "COMMAND", env = "STRONGROOM_PASSPHRASE_COMMAND")]
+    pub(crate) passphrase_command: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a room: a site with a depot, a key and a policy of one copy
+    Init(Init),
+    /// Register and inspect sources
+    #[command(subcommand)]
+    Source(SourceVerb),
+    /// Take a snapshot of a source now
+    Backup(Backup),
+    /// List snapshots
+    Snapshots(Snapshots),
+    /// Look records up by their keys
+    Find(Find),
+    /// Show what differs between two snapshots
+    Diff(Diff),
+    /// Restore a snapshot into a database, and prove it
+    Restore(Restore),
+    /// Print the completions of a shell
+    Completion(Completion),
+    /// Print the version
+    Version,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where the data may lie: an ISO 3166 code, or the group `local`
+    #[arg(long, value_name = "CC", default_value = "local", env = "STRONGROOM_JURISDICTION")]
+    pub(crate) jurisdiction: String,
+    /// Use the algorithms that FIPS 140-3 allows, throughout and for good
+    #[arg(long, env = "STRONGROOM_FIPS")]
+    pub(crate) fips: bool,
+}
+
+/// `source …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceVerb {
+    /// Register a source: postgres://…, sqlite:PATH
+    Add(SourceAdd),
+    /// List the sources
+    Ls,
+    /// Show what a source is and what would be captured of it
+    Inspect(SourceInspect),
+}
+
+/// `source add`.
+#[derive(Debug, Args)]
+pub(crate) struct SourceAdd {
+    /// The name that the source gets
+    pub(crate) name: String,
+    /// Where it is
+    pub(crate) url: String,
+    /// A file whose first line is the source's password
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// What is known of the product: `none` goes by the catalog alone
+    #[arg(long, default_value = "none", env = "STRONGROOM_PROFILE")]
+    pub(crate) profile: String,
+}
+
+/// `source inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct SourceInspect {
+    /// A source's name, or a URL
+    pub(crate) source: String,
+    /// A file whose first line is the source's password
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// A source's name, or a URL, which is registered if it is new
+    pub(crate) source: String,
+    /// What is known of the product: `none` goes by the catalog alone
+    #[arg(long, env = "STRONGROOM_PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// A word to remember the snapshot by; may be repeated
+    #[arg(long = "tag", value_name = "TAG", env = "STRONGROOM_TAG")]
+    pub(crate) tags: Vec<String>,
+    /// A file whose first line is the password of a new source
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Connections that read side by side
+    #[arg(long, value_name = "N", env = "STRONGROOM_READERS")]
+    pub(crate) readers: Option<usize>,
+}
+
+/// `snapshots`.
+#[derive(Debug, Args)]
+pub(crate) struct Snapshots {
+    /// A source's name
+    pub(crate) source: Option<String>,
+}
+
+/// `find`.
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// An id or its beginning, `latest`, NAME@latest or NAME@TIME
+    pub(crate) snapshot: String,
+    /// CLASS:KEY, the values of the key percent-encoded and joined by commas
+    #[arg(required = true, value_name = "CLASS:KEY")]
+    pub(crate) records: Vec<String>,
+    /// Show the record through all snapshots of its source
+    #[arg(long, env = "STRONGROOM_HISTORY")]
+    pub(crate) history: bool,
+    /// Forget what was read before each record
+    #[arg(long, env = "STRONGROOM_COLD")]
+    pub(crate) cold: bool,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The earlier snapshot
+    pub(crate) before: String,
+    /// The later snapshot
+    pub(crate) after: String,
+    /// One class only
+    #[arg(long, env = "STRONGROOM_CLASS")]
+    pub(crate) class: Option<String>,
+    /// Show the records, too
+    #[arg(long, env = "STRONGROOM_RECORDS")]
+    pub(crate) records: bool,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// An id or its beginning, `latest`, NAME@latest or NAME@TIME
+    pub(crate) snapshot: String,
+    /// The database that it goes into
+    #[arg(long, value_name = "URL", env = "STRONGROOM_TO")]
+    pub(crate) to: String,
+    /// A file whose first line is the target's password
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Show what would be done, and do nothing
+    #[arg(long, visible_alias = "dry-run", env = "STRONGROOM_PLAN")]
+    pub(crate) plan: bool,
+    /// Replace a database that holds data; it is kept under another name
+    #[arg(long, env = "STRONGROOM_OVER")]
+    pub(crate) over: bool,
+    /// Ask nothing
+    #[arg(long, short, env = "STRONGROOM_YES")]
+    pub(crate) yes: bool,
+    /// Connections that load side by side
+    #[arg(long, value_name = "N", env = "STRONGROOM_LOADERS")]
+    pub(crate) loaders: Option<usize>,
+}
+
+/// `completion`.
+#[derive(Debug, Args)]
+pub(crate) struct Completion {
+    /// The shell
+    pub(crate) shell: Shell,
+}

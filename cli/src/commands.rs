@@ -1,0 +1,34 @@
+//! The verbs, one a file.
+
+mod backup;
+mod completion;
+mod diff;
+mod find;
+mod init;
+mod registered;
+mod restore;
+mod shapes;
+mod snapshots;
+mod source;
+mod version;
+
+use crate::app::App;
+use crate::args::{SourceVerb, Verb};
+use crate::failure::{Exit, Failure};
+
+/// Runs a verb.
+pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Init(options) => init::run(options, app),
+        Verb::Source(SourceVerb::Add(options)) => source::add(options, app),
+        Verb::Source(SourceVerb::Ls) => source::ls(app),
+        Verb::Source(SourceVerb::Inspect(options)) => source::inspect(options, app),
+        Verb::Backup(options) => backup::run(options, app),
+        Verb::Snapshots(options) => snapshots::run(options, app),
+        Verb::Find(options) => find::run(options, app),
+        Verb::Diff(options) => diff::run(options, app),
+        Verb::Restore(options) => restore::run(options, app),
+        Verb::Completion(options) => completion::run(options),
+        Verb::Version => version::run(app),
+    }
+}

@@ -1,0 +1,194 @@
+//! `backup`: takes a snapshot of a source now.
+//!
+//! Seals to the room's public key and opens nothing, so it needs no passphrase.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use strongroom_agent::backup::{BackupJob, BackupOutcome, backup};
+use strongroom_agent::capture::Progress;
+use strongroom_agent::shipment::Sealing;
+use strongroom_agent::source::Finding;
+use strongroom_core::digest::IdFunctions;
+use strongroom_core::error::Code;
+use strongroom_core::id::{SnapshotId, SnapshotRoot};
+
+use super::{registered, shapes};
+use crate::app::App;
+use crate::args::Backup;
+use crate::failure::{Attempt as _, Exit, Failure};
+use crate::render::json::{MessageType, Schema};
+use crate::render::progress::{Watch, Watched};
+use crate::render::text;
+use crate::room::catalog::{RegisteredSource, RunFacts};
+use crate::room::repository::DepotRepository;
+use crate::room::{Room, host_name};
+use crate::sources;
+
+/// The end of a backup.
+#[derive(Serialize)]
+struct Summary<'a> {
+    snapshot: SnapshotId,
+    source: &'a str,
+    root: SnapshotRoot,
+    complete: bool,
+    classes: u64,
+    records: u64,
+    bytes_read: u64,
+    bytes_stored: u64,
+    duration_ms: u64,
+    protected: bool,
+    places: Vec<&'a str>,
+    sequence: u64,
+    added: u64,
+    removed: u64,
+    changed: u64,
+    started: String,
+    finished: String,
+    findings: &'a [Finding],
+}
+
+/// A snapshot that was taken.
+pub(super) struct Taken {
+    /// What the agent says.
+    pub(super) outcome: BackupOutcome,
+    /// How long the whole run took.
+    pub(super) took: Duration,
+}
+
+/// Takes a snapshot.
+pub(super) fn run(options: &Backup, app: &App) -> Result<Exit, Failure> {
+    if let Some(profile) = &options.profile {
+        registered::check_profile(profile)?;
+    }
+    let room = app.room()?;
+    let source = registered::named_or_new(&room, app, &options.source, options.password_file.as_deref())?;
+    let readers = options.readers.unwrap_or(app.readers).max(1);
+    let taken = take(&room, app, &source, &options.tags, readers)?;
+    report(&room, app, &source.name, &taken);
+    if taken.outcome.complete { Ok(Exit::Done) } else { Ok(Exit::Found(Code::Incomplete)) }
+}
+
+/// Takes a snapshot of a registered source.
+pub(super) fn take(
+    room: &Room,
+    app: &App,
+    source: &RegisteredSource,
+    tags: &[String],
+    readers: usize,
+) -> Result<Taken, Failure> {
+    let began = app.clock.monotonic();
+    let _source_lock = room.lock_source(source.facts.id, &source.name)?;
+    let _depot_lock = room.lock_depot()?;
+    let progress = Arc::new(Progress::default());
+    let watched = Watched {
+        doing: format!("backing up {}", source.name),
+        schema: Schema::Backup,
+        progress: Arc::clone(&progress),
+        records: None,
+    };
+    let watch = Watch::start(&app.output, &app.clock, watched);
+    let outcome = with_job(room, app, source, tags, readers, &progress, backup);
+    drop(watch);
+    let outcome = outcome?.attempt(|| format!("the backup of {} failed", source.name))?;
+    let took = app.clock.monotonic().since(began);
+    let facts =
+        RunFacts { bytes_read: outcome.bytes_read, bytes_stored: outcome.bytes_stored, duration_ms: text::ms(took) };
+    // The snapshot is committed, whatever becomes of this note about it.
+    if let Err(failure) = room.catalog().and_then(|catalog| catalog.add_run(outcome.snapshot, facts)) {
+        app.output.warn(format!("the run could not be noted in the catalog: {failure}"));
+    }
+    Ok(Taken { outcome, took })
+}
+
+/// Puts everything together that a backup or a comparison of a source needs.
+pub(super) fn with_job<T>(
+    room: &Room,
+    app: &App,
+    source: &RegisteredSource,
+    tags: &[String],
+    readers: usize,
+    progress: &Progress,
+    run: impl FnOnce(&BackupJob<'_>) -> T,
+) -> Result<T, Failure> {
+    let (settings, secrets) = (room.settings(), &source.secrets);
+    let password = secrets.password.as_ref().map(|text| text.as_str());
+    let engine = sources::source(&secrets.url, password, &app.clock)?;
+    let ids = IdFunctions::new(settings.profile, &secrets.id_key());
+    let signer = secrets.signer(settings.profile)?;
+    let cache_dir = Room::cache_dir(source.facts.id);
+    let cache_path = room.root().join(&cache_dir);
+    Ok(run(&BackupJob {
+        name: &source.name,
+        source: engine.as_ref(),
+        ids: &ids,
+        signer: &signer,
+        sealing: Sealing {
+            source: source.facts.id,
+            scope: room.scope(),
+            epoch: &settings.epoch,
+            entropy: app.entropy.as_ref(),
+        },
+        host: room.host(),
+        host_name: &host_name(),
+        repository: &DepotRepository::new(room.depot()),
+        disk: room.disk(),
+        state_dir: &Room::agent_dir(source.facts.id),
+        cache_dir: &cache_dir,
+        cache_path: &cache_path,
+        clock: app.clock.as_ref(),
+        readers,
+        tags,
+        progress,
+    }))
+}
+
+fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
+    let Taken { outcome, took } = taken;
+    let total = |number: fn(&strongroom_agent::capture::Tally) -> u64| {
+        outcome.classes.iter().map(|(_, class)| number(&class.tally)).sum::<u64>()
+    };
+    let summary = Summary {
+        snapshot: outcome.snapshot,
+        source: name,
+        root: outcome.root,
+        complete: outcome.complete,
+        classes: outcome.classes.len() as u64,
+        records: total(|tally| tally.records),
+        bytes_read: outcome.bytes_read,
+        bytes_stored: outcome.bytes_stored,
+        duration_ms: text::ms(*took),
+        // One copy is all that the policy of a one-process room asks, and the depot has it.
+        protected: true,
+        places: vec![&room.settings().site],
+        sequence: outcome.sequence,
+        added: total(|tally| tally.added),
+        removed: total(|tally| tally.removed),
+        changed: total(|tally| tally.changed),
+        started: outcome.started.to_rfc3339(),
+        finished: outcome.finished.to_rfc3339(),
+        findings: &outcome.findings,
+    };
+    let output = &app.output;
+    output.result(format!(
+        "Snapshot {} of {name}: {} in {}.",
+        outcome.snapshot,
+        text::plural(summary.records, "record", "records"),
+        text::plural(summary.classes, "class", "classes"),
+    ));
+    output.say(format!(
+        "  added {}, changed {}, removed {}; read {}, stored {}, in {}",
+        text::count(summary.added),
+        text::count(summary.changed),
+        text::count(summary.removed),
+        text::size(summary.bytes_read),
+        text::size(summary.bytes_stored),
+        text::span(*took),
+    ));
+    shapes::show_findings(output, &outcome.findings, false);
+    if !outcome.complete {
+        output.note("The snapshot is INCOMPLETE: it is kept, and lacks what the findings name.");
+    }
+    output.message(Schema::Backup, MessageType::Summary, &summary);
+}

@@ -1,0 +1,168 @@
+//! `source add`, `source ls`, `source inspect`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use strongroom_agent::source::{CaptureOptions, CutClass, Finding};
+use strongroom_core::id::SourceId;
+use strongroom_core::record::{ClassSchema, KeySpec};
+
+use super::registered::{self, NewSource};
+use super::shapes;
+use crate::app::App;
+use crate::args::{SourceAdd, SourceInspect};
+use crate::failure::{Attempt as _, Exit, Failure};
+use crate::passphrase::first_line_of_file;
+use crate::render::json::Schema;
+use crate::render::table::Table;
+use crate::render::text;
+use crate::room::catalog::SourceFacts;
+use crate::sources;
+
+#[derive(Serialize)]
+struct SourceDocument {
+    source: String,
+    id: SourceId,
+    url: String,
+    profile: String,
+    added: String,
+}
+
+impl SourceDocument {
+    fn new(name: &str, facts: &SourceFacts) -> Self {
+        Self {
+            source: name.to_owned(),
+            id: facts.id,
+            url: facts.url.clone(),
+            profile: facts.profile.clone(),
+            added: facts.added.to_rfc3339(),
+        }
+    }
+}
+
+/// Registers a source.
+pub(super) fn add(options: &SourceAdd, app: &App) -> Result<Exit, Failure> {
+    registered::check_profile(&options.profile)?;
+    let room = app.room()?;
+    let new =
+        NewSource { name: Some(&options.name), url: &options.url, password_file: options.password_file.as_deref() };
+    let source = registered::register(&room, app, &new)?;
+    app.output.say(format!("Registered {} as {}.", source.facts.url, source.name));
+    app.output.say(format!("Next: strongroom backup {}", source.name));
+    app.output.document(Schema::Source, &SourceDocument::new(&source.name, &source.facts));
+    Ok(Exit::Done)
+}
+
+/// Lists the sources.
+pub(super) fn ls(app: &App) -> Result<Exit, Failure> {
+    let sources = app.room()?.catalog()?.sources()?;
+    let mut table = Table::new(&["name", "url", "profile", "added"]);
+    for (name, facts) in &sources {
+        table.row([name.as_str(), &facts.url, &facts.profile, &text::time(facts.added)]);
+    }
+    if table.is_empty() {
+        app.output.say("No sources yet. Register one: strongroom source add NAME URL");
+    } else {
+        app.output.table(&table);
+    }
+    let documents: Vec<_> = sources.iter().map(|(name, facts)| SourceDocument::new(name, facts)).collect();
+    app.output.documents(Schema::Source, &documents);
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Inspection<'a> {
+    engine: &'a str,
+    engine_version: &'a str,
+    database: &'a str,
+    product: Option<String>,
+    position: &'a BTreeMap<String, String>,
+    settings: &'a BTreeMap<String, String>,
+    classes: Vec<InspectedClass>,
+    findings: &'a [Finding],
+}
+
+#[derive(Serialize)]
+struct InspectedClass {
+    class: String,
+    records_estimate: u64,
+    bytes_estimate: u64,
+    key: Vec<String>,
+    references: Vec<String>,
+    captured: bool,
+    reason: Option<String>,
+}
+
+impl From<&CutClass> for InspectedClass {
+    fn from(class: &CutClass) -> Self {
+        let mut references: Vec<String> = class.schema.references.iter().map(|to| to.class.clone()).collect();
+        references.sort();
+        references.dedup();
+        Self {
+            class: class.schema.name.clone(),
+            records_estimate: class.records_estimate,
+            bytes_estimate: class.bytes_estimate,
+            key: key_names(&class.schema),
+            references,
+            captured: class.skipped.is_none(),
+            reason: class.skipped.clone(),
+        }
+    }
+}
+
+/// The names of a key's columns; none for a keyless class.
+fn key_names(schema: &ClassSchema) -> Vec<String> {
+    let KeySpec::Columns(ids) = &schema.key else { return Vec::new() };
+    ids.iter().filter_map(|id| schema.column(*id)).map(|column| column.name.clone()).collect()
+}
+
+/// Shows what a source is.
+pub(super) fn inspect(options: &SourceInspect, app: &App) -> Result<Exit, Failure> {
+    let given = options.password_file.as_deref().map(first_line_of_file).transpose()?;
+    let (url, password) = if sources::is_url(&options.source) {
+        (sources::absolute(&options.source)?.into(), given)
+    } else {
+        let known = registered::named(&app.room()?, &options.source)?;
+        (known.secrets.url, given.or(known.secrets.password))
+    };
+    let source = sources::source(&url, password.as_ref().map(|text| text.as_str()), &app.clock)?;
+    let what = || format!("can't inspect {}", sources::shown(&url));
+    let cut =
+        source.open(&CaptureOptions { readers: 1, records_only: true, ..CaptureOptions::default() }).attempt(what)?;
+    let (facts, classes) = (cut.facts().clone(), cut.classes().to_vec());
+    let mut findings = facts.findings.clone();
+    findings.extend(cut.close().attempt(what)?);
+    let output = &app.output;
+    output.result(format!("{} {}, database {}", facts.engine, facts.engine_version, text::shown(&facts.database)));
+    for (name, value) in &facts.settings {
+        output.say(format!("  {name}: {}", text::shown(value)));
+    }
+    let mut table = Table::new(&["class", "#records (about)", "#size (about)", "key", "refers to", "captured"]);
+    let classes: Vec<InspectedClass> = classes.iter().map(InspectedClass::from).collect();
+    for class in &classes {
+        table.row([
+            class.class.clone(),
+            text::count(class.records_estimate),
+            text::size(class.bytes_estimate),
+            if class.key.is_empty() { "(none)".to_owned() } else { class.key.join(", ") },
+            class.references.join(", "),
+            class.reason.clone().map_or_else(|| "yes".to_owned(), |why| format!("no: {why}")),
+        ]);
+    }
+    output.table(&table);
+    shapes::show_findings(output, &findings, true);
+    output.document(
+        Schema::Inspection,
+        &Inspection {
+            engine: &facts.engine,
+            engine_version: &facts.engine_version,
+            database: &facts.database,
+            product: None,
+            position: &facts.position,
+            settings: &facts.settings,
+            classes,
+            findings: &findings,
+        },
+    );
+    Ok(Exit::Done)
+}

@@ -1,0 +1,21 @@
+//! `version`.
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::failure::{Exit, Failure};
+use crate::render::json::Schema;
+
+#[derive(Serialize)]
+struct Version {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Prints the version.
+pub(super) fn run(app: &App) -> Result<Exit, Failure> {
+    let version = Version { name: "strongroom", version: env!("CARGO_PKG_VERSION") };
+    app.output.result(format!("{} {}", version.name, version.version));
+    app.output.document(Schema::Version, &version);
+    Ok(Exit::Done)
+}

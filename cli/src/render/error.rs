@@ -1,0 +1,64 @@
+//! Failures as people and programs read them: what happened, to what, why, and what to do next.
+//!
+//! The one printer of chains of causes.
+
+use serde::Serialize;
+use strongroom_core::error::Code;
+
+use super::json::{Document, MessageType, Schema};
+use super::{text, write_err, write_json};
+use crate::failure::Failure;
+
+/// A failure as a document.
+#[derive(Serialize)]
+pub(crate) struct ErrorMessage {
+    code: String,
+    exit_code: u8,
+    message: String,
+    causes: Vec<String>,
+    next: String,
+}
+
+impl From<&Failure> for ErrorMessage {
+    fn from(failure: &Failure) -> Self {
+        let mut chain = failure.chain().into_iter();
+        Self {
+            code: failure.code().to_string(),
+            exit_code: failure.code().exit(),
+            message: chain.next().unwrap_or_default(),
+            causes: chain.collect(),
+            next: failure.next().to_owned(),
+        }
+    }
+}
+
+/// A failure for people.
+pub(crate) fn rendered(failure: &Failure) -> String {
+    let mut out = String::new();
+    for (at, message) in failure.chain().iter().enumerate() {
+        let message = text::shown(message);
+        if at == 0 {
+            out.push_str(&format!("error {}: {message}\n", failure.code()));
+        } else {
+            out.push_str(&format!("  because: {message}\n"));
+        }
+    }
+    out.push_str(&format!("  next: {}\n", failure.next()));
+    out
+}
+
+/// Shows what was wrong with the command line, or the help that was asked for; gives the exit code.
+pub(crate) fn usage(error: &clap::Error) -> u8 {
+    // Where this can't be printed there is nobody to read it.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return 0;
+    }
+    let code = Code::Usage;
+    write_err(&format!("error {code}: the command line has no meaning\n  next: {}", code.remedy()));
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let failure = Failure::new(code, error.kind().to_string());
+        write_json(&Document::new(Schema::Error, Some(MessageType::Error), &ErrorMessage::from(&failure)));
+    }
+    code.exit()
+}

@@ -1,0 +1,103 @@
+//! Documents for programs: every one names its schema and the version of it.
+//!
+//! The schemas lie in `docs/schemas/`, one file a name. A version changes only when a field goes or changes its meaning;
+//! new fields may appear at any time.
+
+use serde::Serialize;
+
+/// What a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// What `init` made.
+    Room,
+    /// A registered source.
+    Source,
+    /// What `source inspect` saw.
+    Inspection,
+    /// A line of a backup.
+    Backup,
+    /// A snapshot in a list.
+    Snapshot,
+    /// One snapshot with all that its manifest says.
+    Manifest,
+    /// Classes or records of a snapshot.
+    Listing,
+    /// Records that were looked up.
+    Find,
+    /// What differs between two snapshots.
+    Diff,
+    /// What differs between a source and its newest snapshot.
+    Drift,
+    /// What a restore would do.
+    RestorePlan,
+    /// A line of a restore.
+    Restore,
+    /// A line of an export.
+    Export,
+    /// A line of a verification.
+    Verify,
+    /// Checks with remedies.
+    Doctor,
+    /// The version.
+    Version,
+    /// A line of the demonstration.
+    Demo,
+    /// A failure.
+    Error,
+}
+
+impl Schema {
+    /// The name in documents, and of the file under `docs/schemas/`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Room => "strongroom.room",
+            Self::Source => "strongroom.source",
+            Self::Inspection => "strongroom.inspection",
+            Self::Backup => "strongroom.backup",
+            Self::Snapshot => "strongroom.snapshot",
+            Self::Manifest => "strongroom.manifest",
+            Self::Listing => "strongroom.listing",
+            Self::Find => "strongroom.find",
+            Self::Diff => "strongroom.diff",
+            Self::Drift => "strongroom.drift",
+            Self::RestorePlan => "strongroom.restore-plan",
+            Self::Restore => "strongroom.restore",
+            Self::Export => "strongroom.export",
+            Self::Verify => "strongroom.verify",
+            Self::Doctor => "strongroom.doctor",
+            Self::Version => "strongroom.version",
+            Self::Demo => "strongroom.demo",
+            Self::Error => "strongroom.error",
+        }
+    }
+}
+
+/// What a line of a long run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MessageType {
+    /// How far it is.
+    Status,
+    /// Why it failed.
+    Error,
+    /// How it ended.
+    Summary,
+}
+
+/// A document with its schema in front.
+#[derive(Serialize)]
+pub(crate) struct Document<'a, T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_type: Option<MessageType>,
+    schema: &'static str,
+    schema_version: u32,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+impl<'a, T> Document<'a, T> {
+    /// Puts the schema in front.
+    pub(crate) const fn new(schema: Schema, message_type: Option<MessageType>, body: &'a T) -> Self {
+        Self { message_type, schema: schema.name(), schema_version: 1, body }
+    }
+}

@@ -1,0 +1,111 @@
+//! Making a room: key, keyring, depot, host key, catalog, and the settings at the very end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use strongroom_core::digest::Profile;
+use strongroom_core::entropy::{Entropy, random_array};
+use strongroom_core::error::Code;
+use strongroom_core::id::DomainId;
+use strongroom_core::seal::{Keyring, PassphraseCost, Recovery};
+use strongroom_depot::backend::{Backend as _, DirectoryBackend};
+use strongroom_depot::{Depot, DepotFormat};
+use strongroom_platform::disk::{Disk, RealDisk, durable_write};
+use strongroom_platform::keys::KeyFile;
+use zeroize::Zeroizing;
+
+use super::settings::Settings;
+use super::{Room, paths};
+use crate::failure::{Attempt as _, Failure};
+use crate::passphrase::Secret;
+
+/// What a new room is to be.
+pub(crate) struct NewRoom {
+    /// Where the data may lie.
+    pub(crate) jurisdiction: String,
+    /// The algorithms.
+    pub(crate) profile: Profile,
+    /// Protects the key file.
+    pub(crate) passphrase: Option<Secret>,
+}
+
+impl NewRoom {
+    /// Makes the room in a folder that is empty or missing.
+    pub(crate) fn create(self, root: &Path, entropy: &Arc<dyn Entropy>) -> Result<Room, Failure> {
+        let what = || format!("can't make a room in {}", root.display());
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::create(root).attempt(what)?);
+        clear(root, disk.as_ref())?;
+        for folder in paths::FOLDERS {
+            disk.create_dir_all(folder).attempt(what)?;
+        }
+        let domain = DomainId(random_array(entropy.as_ref()).attempt(what)?);
+        let cost = PassphraseCost::standard(self.profile);
+        let passphrase = self.passphrase.as_ref().map(|text| (text.as_bytes(), cost));
+        let key =
+            KeyFile::create(&disk, paths::KEY_FILE, self.profile, passphrase, Arc::clone(entropy)).attempt(what)?;
+        let recovery = Recovery { jurisdiction: &self.jurisdiction, service: &key };
+        let keyring = Keyring::create(self.profile, domain, &[recovery], entropy.as_ref()).attempt(what)?;
+        let depot_disk: Arc<dyn Disk> = Arc::new(RealDisk::open(root.join(paths::DEPOT)).attempt(what)?);
+        let backend = Arc::new(DirectoryBackend::new(depot_disk));
+        let depot = Depot::create(backend, DepotFormat { profile: self.profile, domain }).attempt(what)?;
+        depot.put_keyring(&keyring).attempt(what)?;
+        let epoch = keyring.newest_epoch().cloned();
+        let settings = Settings {
+            site: "local".into(),
+            jurisdiction: self.jurisdiction.clone(),
+            environment: "production".into(),
+            domain,
+            profile: self.profile,
+            epoch: epoch.ok_or_else(|| Failure::new(Code::Internal, "the new keyring has no epoch"))?,
+        };
+        let host: Zeroizing<[u8; 32]> = Zeroizing::new(random_array(entropy.as_ref()).attempt(what)?);
+        let host = Zeroizing::new(format!("{}\n", hex::encode(*host)));
+        durable_write(&disk, paths::HOST_KEY, host.as_bytes()).attempt(what)?;
+        durable_write(&disk, paths::SETTINGS, settings.to_toml()?.as_bytes()).attempt(what)?;
+        Room::open(root)
+    }
+}
+
+/// Refuses a folder that is in use; removes what an attempt left behind that did not come to its end.
+fn clear(root: &Path, disk: &dyn Disk) -> Result<(), Failure> {
+    let what = || format!("can't look into {}", root.display());
+    if disk.exists(paths::SETTINGS).attempt(what)? {
+        return Err(Failure::new(Code::RoomExists, format!("there is a room in {} already", root.display())));
+    }
+    let entries = disk.list("").attempt(what)?;
+    if let Some(foreign) = entries.iter().find(|entry| !paths::FOLDERS.contains(&entry.name.as_str())) {
+        let what = format!("the folder {} is not empty: it holds {}", root.display(), foreign.name);
+        return Err(Failure::new(Code::RoomExists, what).advise("Choose an empty or new folder."));
+    }
+    if disk.exists(paths::DEPOT).attempt(what)? {
+        let depot = RealDisk::open(root.join(paths::DEPOT)).attempt(what)?;
+        let backend = DirectoryBackend::new(Arc::new(depot));
+        let packs = backend.list_packs().attempt(what)?.items;
+        let manifests = backend.list_manifests().attempt(what)?.items;
+        if !packs.is_empty() || !manifests.is_empty() {
+            let what = format!("the depot in {} holds packs, and its room's settings are gone", root.display());
+            return Err(Failure::new(Code::RoomExists, what)
+                .advise("Put state/room.toml and state/host.key back from a copy, or choose another folder."));
+        }
+        remove_files(disk, paths::DEPOT)?;
+    }
+    // No pack was ever sealed for this key.
+    remove_files(disk, "keys")?;
+    remove_files(disk, "state")
+}
+
+fn remove_files(disk: &dyn Disk, dir: &str) -> Result<(), Failure> {
+    let what = || format!("can't clear {dir}, which an unfinished attempt left behind");
+    if !disk.exists(dir).attempt(what)? {
+        return Ok(());
+    }
+    for entry in disk.list(dir).attempt(what)? {
+        let path = format!("{dir}/{}", entry.name);
+        if entry.is_dir {
+            remove_files(disk, &path)?;
+        } else {
+            disk.remove(&path).attempt(what)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Locks between processes that work on one room. All of them end with their process, however that ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use strongroom_core::error::Code;
+use strongroom_core::id::SourceId;
+
+use super::Room;
+use crate::failure::{Attempt as _, Failure};
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _file: File,
+}
+
+impl Room {
+    /// The lock of one source: one backup, or comparison, at a time.
+    pub(crate) fn lock_source(&self, source: SourceId, name: &str) -> Result<Held, Failure> {
+        let dir = Self::agent_dir(source);
+        self.disk().create_dir_all(&dir).attempt(|| format!("can't use the state of {name}"))?;
+        let file = open(&self.root().join(dir).join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Held { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Failure::new(Code::Busy, format!("another run works on the source {name}")))
+            }
+            Err(TryLockError::Error(error)) => Err(error).attempt(|| format!("can't lock the source {name}")),
+        }
+    }
+
+    /// The right to write into the depot, which any number of runs may have at once. Whoever is alone first removes what
+    /// a run left behind that died.
+    pub(crate) fn lock_depot(&self) -> Result<Held, Failure> {
+        let what = || "can't lock the depot";
+        let file = open(&self.root().join("state/depot.lock"))?;
+        if file.try_lock().is_ok() {
+            let removed = self.backend().recover().attempt(|| "can't clean the depot up")?;
+            if removed > 0 {
+                tracing::info!(removed, "unfinished files of an earlier run removed from the depot");
+            }
+            file.unlock().attempt(what)?;
+        }
+        file.lock_shared().attempt(what)?;
+        Ok(Held { _file: file })
+    }
+}
+
+/// Waits for a lock whose holders keep it for moments only.
+pub(crate) fn wait_for(path: &Path) -> Result<Held, Failure> {
+    let file = open(path)?;
+    file.lock().attempt(|| format!("can't lock {}", path.display()))?;
+    Ok(Held { _file: file })
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    opened.attempt(|| format!("can't open the lock {}", path.display()))
+}

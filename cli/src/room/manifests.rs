@@ -1,0 +1,113 @@
+//! The snapshots of a room, from the heads in its depot. Needs no secret.
+//!
+//! A head counts only if its source signed it. Which key that is, the room's own catalog says, and for sources that it
+//! does not know the keyring.
+
+use std::collections::BTreeMap;
+
+use strongroom_core::id::{SnapshotId, SourceId};
+use strongroom_core::manifest::{ManifestHead, NeededPacks, VerifiedManifest};
+use strongroom_core::seal::VerifyingKey;
+use strongroom_depot::verify::{Finding, read_heads};
+
+use super::Room;
+use super::catalog::RunFacts;
+use crate::failure::{Attempt as _, Failure};
+
+/// The snapshots of a room.
+pub(crate) struct Manifests {
+    verified: Vec<VerifiedManifest>,
+    findings: Vec<Finding>,
+    names: BTreeMap<SourceId, String>,
+    runs: BTreeMap<SnapshotId, RunFacts>,
+}
+
+/// Who signs the heads of each source.
+pub(crate) struct Signers {
+    known: BTreeMap<SourceId, Vec<VerifyingKey>>,
+}
+
+impl Signers {
+    /// The keys that may have signed a source's heads.
+    pub(crate) fn of(&self, source: SourceId) -> Vec<VerifyingKey> {
+        self.known.get(&source).cloned().unwrap_or_default()
+    }
+}
+
+impl Room {
+    /// Who signs: the keyring's word for sources that the catalog does not know.
+    pub(crate) fn signers(&self) -> Result<Signers, Failure> {
+        let keyring = self.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
+        let mut known: BTreeMap<SourceId, Vec<VerifyingKey>> = BTreeMap::new();
+        for keyring in keyring.iter() {
+            known.extend(keyring.sources().map(|source| (source, keyring.signers(source).to_vec())));
+        }
+        let catalog = self.catalog()?;
+        for name in catalog.sources()?.keys() {
+            if let Some(source) = catalog.source(name)? {
+                let signer = source.secrets.signer(self.settings().profile)?;
+                known.insert(source.facts.id, vec![signer.verifying_key().clone()]);
+            }
+        }
+        Ok(Signers { known })
+    }
+
+    /// Reads and checks all heads.
+    pub(crate) fn manifests(&self) -> Result<Manifests, Failure> {
+        let signers = self.signers()?;
+        let heads = read_heads(self.depot(), &|source| signers.of(source));
+        let heads = heads.attempt(|| "can't read the depot's manifests")?;
+        let catalog = self.catalog()?;
+        let names = catalog.sources()?.into_iter().map(|(name, facts)| (facts.id, name)).collect();
+        tracing::info!(manifests = heads.verified.len(), findings = heads.findings.len(), "manifests read");
+        Ok(Manifests { verified: heads.verified, findings: heads.findings, names, runs: catalog.runs()? })
+    }
+}
+
+impl Manifests {
+    /// All snapshots, the oldest first.
+    pub(crate) fn by_time(&self) -> Vec<&VerifiedManifest> {
+        let mut all: Vec<_> = self.verified.iter().collect();
+        all.sort_by_key(|manifest| (manifest.head().started, manifest.head().sequence));
+        all
+    }
+
+    /// The snapshots of a source along its chain.
+    pub(crate) fn of_source(&self, source: SourceId) -> impl Iterator<Item = &VerifiedManifest> {
+        self.verified.iter().filter(move |manifest| manifest.head().source == source)
+    }
+
+    /// What is wrong with manifests and chains.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// What a source is called here; its id, if it is not in the catalog.
+    pub(crate) fn name(&self, source: SourceId) -> String {
+        self.names.get(&source).cloned().unwrap_or_else(|| source.to_string())
+    }
+
+    /// The source with a name or id.
+    pub(crate) fn source_named(&self, name: &str) -> Option<SourceId> {
+        let by_name = self.names.iter().find(|(_, known)| *known == name).map(|(source, _)| *source);
+        let by_id = || name.parse().ok().filter(|id| self.of_source(*id).next().is_some());
+        by_name.or_else(by_id)
+    }
+
+    /// What is remembered of the run that took a snapshot.
+    pub(crate) fn run(&self, snapshot: SnapshotId) -> Option<RunFacts> {
+        self.runs.get(&snapshot).copied()
+    }
+
+    /// The packs that a snapshot needs, as far as the chain of heads tells.
+    pub(crate) fn needed_packs(&self, head: &ManifestHead) -> Option<NeededPacks> {
+        let mut packs = NeededPacks::new();
+        let (mut next, mut from_start) = (1, true);
+        for manifest in self.of_source(head.source).filter(|other| other.head().sequence <= head.sequence) {
+            from_start = manifest.head().restarts_packs || (from_start && manifest.head().sequence == next);
+            packs.apply(manifest.head()).ok()?;
+            next = manifest.head().sequence + 1;
+        }
+        from_start.then_some(packs)
+    }
+}

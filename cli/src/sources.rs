@@ -1,0 +1,153 @@
+//! Sources and targets by their URLs: which engine a URL means, how it is shown, and what it is called by itself.
+//!
+//! A URL may hold a password. It is shown through [`shown`] only.
+
+use std::sync::Arc;
+
+use strongroom_agent::postgres::{PostgresOptions, PostgresSource};
+use strongroom_agent::source::Source;
+use strongroom_agent::sqlite::{SqliteLocation, SqliteSource, SqliteTarget};
+use strongroom_agent::target::Target;
+use strongroom_core::error::Code;
+use strongroom_platform::clock::Clock;
+use url::Url;
+
+use crate::failure::{Attempt as _, Failure};
+
+/// An engine that a URL can mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// `postgres://` and `postgresql://`.
+    Postgres,
+    /// `sqlite:PATH`.
+    Sqlite,
+}
+
+impl Engine {
+    /// The engine that a URL means.
+    pub(crate) fn of(url: &str) -> Result<Self, Failure> {
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        match scheme {
+            "postgres" | "postgresql" => Ok(Self::Postgres),
+            "sqlite" => Ok(Self::Sqlite),
+            _ => Err(Failure::new(Code::Usage, format!("{} is no URL of a source", shown(url)))
+                .advise("Give postgres://USER@HOST/DATABASE or sqlite:PATH.")),
+        }
+    }
+}
+
+/// Whether a text is meant as a URL and not as a source's name.
+pub(crate) fn is_url(text: &str) -> bool {
+    text.contains(':')
+}
+
+/// The URL as it is kept: a relative path would mean something else in another folder.
+pub(crate) fn absolute(url: &str) -> Result<String, Failure> {
+    if Engine::of(url)? == Engine::Postgres {
+        return Ok(url.to_owned());
+    }
+    let location = SqliteLocation::parse(url).attempt(|| "the source's URL can't be used")?;
+    let path = std::path::absolute(location.path()).attempt(|| format!("{url} leads nowhere"))?;
+    Ok(format!("sqlite:{}", path.display()))
+}
+
+/// The source behind a URL. Nothing is opened yet.
+pub(crate) fn source(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, Failure> {
+    let what = || format!("the source {} can't be used", shown(url));
+    Ok(match Engine::of(url)? {
+        Engine::Postgres => Box::new(PostgresSource::new(url, postgres_options(password)).attempt(what)?),
+        Engine::Sqlite => Box::new(SqliteSource::from_url(url, Arc::clone(clock)).attempt(what)?),
+    })
+}
+
+/// The target behind a URL. Nothing is opened yet.
+pub(crate) fn target(url: &str, _password: Option<&str>, clock: &Arc<dyn Clock>) -> Result<Box<dyn Target>, Failure> {
+    let what = || format!("the target {} can't be used", shown(url));
+    Ok(match Engine::of(url)? {
+        Engine::Postgres => return Err(Failure::new(Code::Usage, "restoring into PostgreSQL is not possible yet")),
+        Engine::Sqlite => Box::new(SqliteTarget::from_url(url, Arc::clone(clock)).attempt(what)?),
+    })
+}
+
+/// What a PostgreSQL source is told beside its URL.
+pub(crate) fn postgres_options(password: Option<&str>) -> PostgresOptions {
+    PostgresOptions { password: password.map(str::to_owned), ..PostgresOptions::default() }
+}
+
+/// References of a SQLite database that lead nowhere.
+pub(crate) fn sqlite_broken_references(url: &str) -> Result<u64, Failure> {
+    let location = SqliteLocation::parse(url).attempt(|| "the target's URL can't be used")?;
+    let count = |path: &std::path::Path| {
+        let connection = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get::<_, i64>(0))
+    };
+    count(location.path())
+        .map(i64::unsigned_abs)
+        .map_err(|error| Failure::because(Code::TargetFailed, "can't check the references of the target", error))
+}
+
+/// A URL without its secrets.
+pub(crate) fn shown(url: &str) -> String {
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
+    }
+    let Ok(mut parsed) = Url::parse(url) else {
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        return format!("{scheme}:…");
+    };
+    if parsed.password().is_some() && parsed.set_password(Some("***")).is_err() {
+        return format!("{}:…", parsed.scheme());
+    }
+    let is_secret = |name: &str| name.to_ascii_lowercase().contains("pass");
+    let pairs: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
+    if pairs.iter().any(|(name, _)| is_secret(name)) {
+        let mut query = parsed.query_pairs_mut();
+        query.clear();
+        for (name, value) in &pairs {
+            query.append_pair(name, if is_secret(name) { "***" } else { value });
+        }
+        drop(query);
+    }
+    parsed.to_string()
+}
+
+/// The name that a source gets when nobody gives it one: that of its database.
+pub(crate) fn derived_name(url: &str) -> String {
+    let path = url.split_once(':').map_or(url, |(_, rest)| rest);
+    let path = if url.starts_with("sqlite:") { path } else { path.split(['?', '#']).next().unwrap_or(path) };
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let stem = if url.starts_with("sqlite:") { last.rsplit_once('.').map_or(last, |(stem, _)| stem) } else { last };
+    let kept: String = stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let trimmed = kept.trim_matches(['-', '.']);
+    if trimmed.is_empty() { "source".to_owned() } else { trimmed.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for url in [
+            "postgres://ann:s3cret@db/cmdb",
+            "postgres:///cmdb?host=db&password=s3cret",
+            "postgres://ann:s3cret@[broken",
+            "postgresql://ann:s3cret@one,two/cmdb",
+        ] {
+            assert!(!shown(url).contains("s3cret"), "{url} became {}", shown(url));
+        }
+        assert_eq!(shown("postgres://ann@db:5433/cmdb"), "postgres://ann@db:5433/cmdb");
+    }
+
+    #[test]
+    fn a_source_is_called_after_its_database() {
+        for (url, name) in [
+            ("postgres://ann@db/cmdb?x=/y", "cmdb"),
+            ("sqlite:/var/lib/it top.db", "it-top"),
+            ("postgres://db", "db"),
+            ("sqlite:/", "source"),
+        ] {
+            assert_eq!(derived_name(url), name, "{url}");
+        }
+    }
+}
