@@ -83,10 +83,7 @@ impl ChunkList {
             let len = reader.bounded(u64::from(CHUNK_BYTES_MAX))?;
             sum += len as u64;
             let len = u32::try_from(len).map_err(|_| reader.malformed())?;
-            chunks.push(ChunkRef {
-                id: ChunkId(reader.array()?),
-                len,
-            });
+            chunks.push(ChunkRef { id: ChunkId(reader.array()?), len });
         }
         if sum != bytes {
             return Err(reader.malformed());
@@ -134,21 +131,12 @@ pub struct BlobVerifier<'a> {
 impl<'a> BlobVerifier<'a> {
     /// Starts on the first chunk of a list.
     pub fn new(ids: &'a IdFunctions, blob: BlobId, list: &'a ChunkList) -> Self {
-        Self {
-            ids,
-            blob,
-            list,
-            next: 0,
-            hasher: ids.blob_start(),
-        }
+        Self { ids, blob, list, next: 0, hasher: ids.blob_start() }
     }
 
     /// Checks the next chunk.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), BlobError> {
-        let wrong = BlobError::WrongChunk {
-            blob: self.blob,
-            number: self.next,
-        };
+        let wrong = BlobError::WrongChunk { blob: self.blob, number: self.next };
         let expected = self.list.chunks.get(self.next).ok_or(wrong)?;
         if chunk.len() != expected.len as usize || self.ids.chunk(chunk) != expected.id {
             return Err(wrong);
@@ -161,11 +149,7 @@ impl<'a> BlobVerifier<'a> {
     /// Checks the whole.
     pub fn finish(self) -> Result<(), BlobError> {
         let complete = self.next == self.list.chunks.len() && BlobId(self.hasher.finish()) == self.blob;
-        if complete {
-            Ok(())
-        } else {
-            Err(BlobError::WrongContent { blob: self.blob })
-        }
+        if complete { Ok(()) } else { Err(BlobError::WrongContent { blob: self.blob }) }
     }
 }
 

@@ -22,9 +22,7 @@ pub struct EntropyError {
 impl EntropyError {
     /// An error of the source below.
     pub fn new(source: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            source: Box::new(source),
-        }
+        Self { source: Box::new(source) }
     }
 }
 
@@ -51,10 +49,7 @@ pub(crate) mod testing {
 
     impl Seeded {
         pub(crate) fn new(seed: u64) -> Self {
-            Self {
-                seed,
-                calls: AtomicU64::new(0),
-            }
+            Self { seed, calls: AtomicU64::new(0) }
         }
     }
 

@@ -118,20 +118,12 @@ impl Frame {
     /// The object in a slot.
     pub fn object(&self, slot: u32) -> Option<Object<'_>> {
         let (kind, range) = self.slots.get(usize::try_from(slot).ok()?)?;
-        Some(Object {
-            kind: *kind,
-            body: self.plain.get(range.clone())?,
-        })
+        Some(Object { kind: *kind, body: self.plain.get(range.clone())? })
     }
 
     /// All objects, in order.
     pub fn objects(&self) -> impl Iterator<Item = Object<'_>> {
-        self.slots.iter().filter_map(|(kind, range)| {
-            Some(Object {
-                kind: *kind,
-                body: self.plain.get(range.clone())?,
-            })
-        })
+        self.slots.iter().filter_map(|(kind, range)| Some(Object { kind: *kind, body: self.plain.get(range.clone())? }))
     }
 
     /// The number of objects.

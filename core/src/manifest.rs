@@ -65,7 +65,9 @@ pub enum ManifestError {
         signer: KeyId,
     },
     /// The head does not follow its predecessor.
-    #[error("manifest {found} does not follow its predecessor: expected sequence {expected} and the predecessor's hash")]
+    #[error(
+        "manifest {found} does not follow its predecessor: expected sequence {expected} and the predecessor's hash"
+    )]
     BrokenChain {
         /// The sequence that comes next.
         expected: u64,

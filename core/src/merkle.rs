@@ -81,11 +81,7 @@ struct Sha256Tree {
 
 impl Sha256Tree {
     const fn new() -> Self {
-        Self {
-            block: None,
-            filled: 0,
-            full: Vec::new(),
-        }
+        Self { block: None, filled: 0, full: Vec::new() }
     }
 
     fn update(&mut self, mut bytes: &[u8]) {
@@ -116,9 +112,7 @@ impl Sha256Tree {
     fn finish(mut self) -> [u8; 32] {
         self.close_block();
         let subtrees = self.full.into_iter().rev().map(|(_, hash)| hash);
-        subtrees
-            .reduce(|right, left| sha256(&[&[1], &left, &right]))
-            .unwrap_or_else(|| sha256(&[]))
+        subtrees.reduce(|right, left| sha256(&[&[1], &left, &right])).unwrap_or_else(|| sha256(&[]))
     }
 }
 
@@ -171,9 +165,6 @@ mod tests {
 
     #[test]
     fn blake3_root_is_the_plain_hash() {
-        assert_eq!(
-            merkle_root(Profile::Blake3, b"pack").0,
-            *blake3::hash(b"pack").as_bytes()
-        );
+        assert_eq!(merkle_root(Profile::Blake3, b"pack").0, *blake3::hash(b"pack").as_bytes());
     }
 }

@@ -111,10 +111,7 @@ pub struct Listing<T> {
 
 impl<T> Default for Listing<T> {
     fn default() -> Self {
-        Self {
-            items: Vec::new(),
-            foreign: Vec::new(),
-        }
+        Self { items: Vec::new(), foreign: Vec::new() }
     }
 }
 

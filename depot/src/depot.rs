@@ -123,9 +123,7 @@ impl Depot {
 
     /// Reads a manifest; the caller verifies it.
     pub fn read_manifest(&self, source: SourceId, sequence: u64) -> Result<UnverifiedManifest, DepotError> {
-        Ok(UnverifiedManifest::parse(
-            &self.backend.read_manifest(source, sequence)?,
-        )?)
+        Ok(UnverifiedManifest::parse(&self.backend.read_manifest(source, sequence)?)?)
     }
 
     /// Which snapshot, if any, has a place in a source's chain.
@@ -140,11 +138,7 @@ impl Depot {
     /// The sequences of a source's manifests, ascending.
     pub fn sequences(&self, source: SourceId) -> Result<Vec<u64>, DepotError> {
         let manifests = self.backend.list_manifests()?.items;
-        Ok(manifests
-            .iter()
-            .filter(|found| found.source == source)
-            .map(|found| found.sequence)
-            .collect())
+        Ok(manifests.iter().filter(|found| found.source == source).map(|found| found.sequence).collect())
     }
 
     /// Stores the domain's keyring in the place of the one before.
@@ -165,11 +159,7 @@ impl Depot {
 
     fn check_domain(&self, found: DomainId, profile: Profile) -> Result<(), DepotError> {
         let ours = found == self.domain() && profile == self.profile();
-        if ours {
-            Ok(())
-        } else {
-            Err(DepotError::ForeignDomain { found })
-        }
+        if ours { Ok(()) } else { Err(DepotError::ForeignDomain { found }) }
     }
 }
 

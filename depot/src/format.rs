@@ -103,19 +103,14 @@ impl DepotFormat {
             return Err(FormatError::NotADepot);
         }
         if envelope.version != VERSION {
-            return Err(FormatError::UnknownVersion {
-                found: envelope.version,
-            });
+            return Err(FormatError::UnknownVersion { found: envelope.version });
         }
         let document: Document = serde_json::from_slice(json).map_err(|_| FormatError::Damaged)?;
         let unknown = document.read_only | document.incompatible;
         if unknown != 0 {
             return Err(FormatError::UnknownFeature { flags: unknown });
         }
-        Ok(Self {
-            profile: document.profile,
-            domain: document.domain,
-        })
+        Ok(Self { profile: document.profile, domain: document.domain })
     }
 }
 
@@ -125,22 +120,13 @@ mod tests {
 
     #[test]
     fn tells_foreign_later_and_damaged_depots_apart() {
-        let format = DepotFormat {
-            profile: Profile::Fips,
-            domain: DomainId([1; 16]),
-        };
+        let format = DepotFormat { profile: Profile::Fips, domain: DomainId([1; 16]) };
         let json = String::from_utf8(format.to_json().unwrap()).unwrap();
         assert_eq!(DepotFormat::from_json(json.as_bytes()).unwrap(), format);
         let read = |from: &str, to: &str| DepotFormat::from_json(json.replace(from, to).as_bytes()).unwrap_err();
         assert!(matches!(read("strongroom", "weakroom"), FormatError::NotADepot));
-        assert!(matches!(
-            read("\"version\": 1", "\"version\": 7"),
-            FormatError::UnknownVersion { found: 7 }
-        ));
-        assert!(matches!(
-            read("\"incompatible\": 0", "\"incompatible\": 4"),
-            FormatError::UnknownFeature { flags: 4 }
-        ));
+        assert!(matches!(read("\"version\": 1", "\"version\": 7"), FormatError::UnknownVersion { found: 7 }));
+        assert!(matches!(read("\"incompatible\": 0", "\"incompatible\": 4"), FormatError::UnknownFeature { flags: 4 }));
         assert!(matches!(read("\"fips\"", "\"rot13\""), FormatError::Damaged));
         assert!(matches!(DepotFormat::from_json(b"\0\0"), Err(FormatError::NotADepot)));
     }

@@ -19,10 +19,11 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use redb::backends::InMemoryBackend;
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _};
+use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError, TableError};
 use strongroom_core::error::Code;
 use strongroom_core::frame::ObjectKind;
 use strongroom_core::id::{Hint, ObjectId, PackId};
@@ -117,22 +118,22 @@ impl Index {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
         let open = || {
-            let database = builder.create(path).map_err(|error| match error {
-                DatabaseError::DatabaseAlreadyOpen => IndexError::Busy { path: path.into() },
-                _ => IndexError::Unusable,
-            })?;
+            let database = builder.create(path).map_err(|error| unusable_or_failed(error, path))?;
             Self::new(database)
         };
         match open() {
             Err(IndexError::Unusable) => {
-                std::fs::remove_file(path).map_err(|source| IndexError::Remove {
-                    path: path.into(),
-                    source,
-                })?;
+                Self::discard(path)?;
                 open()
             }
             opened => opened,
         }
+    }
+
+    /// Removes the file of an index that turned out to be of no use ([`IndexError::Unusable`]); the next one starts
+    /// empty and catches up.
+    pub fn discard(path: &Path) -> Result<(), IndexError> {
+        std::fs::remove_file(path).map_err(|source| IndexError::Remove { path: path.into(), source })
     }
 
     /// An index that is gone when it is dropped, for a single command and for tests.
@@ -142,25 +143,34 @@ impl Index {
     }
 
     fn new(database: Database) -> Result<Self, IndexError> {
-        let write = database.begin_write().map_err(IndexError::database)?;
-        {
-            let mut meta = write.open_table(META).map_err(|_| IndexError::Unusable)?;
-            let version = meta
-                .get("version")
-                .map_err(IndexError::database)?
-                .map(|version| version.value());
-            match version {
-                Some(VERSION) => {}
-                Some(_) => return Err(IndexError::Unusable),
-                None => drop(meta.insert("version", VERSION).map_err(IndexError::database)?),
-            }
-            write.open_table(PACKS).map_err(|_| IndexError::Unusable)?;
-            write.open_table(NUMBERS).map_err(|_| IndexError::Unusable)?;
-            write.open_table(FRAMES).map_err(|_| IndexError::Unusable)?;
-            write.open_table(OBJECTS).map_err(|_| IndexError::Unusable)?;
+        let index = Self { database };
+        match index.version()? {
+            Some(VERSION) => return Ok(index),
+            Some(_) => return Err(IndexError::Unusable),
+            None => {}
         }
+        let write = index.database.begin_write().map_err(IndexError::database)?;
+        write.open_table(PACKS).map_err(IndexError::database)?;
+        write.open_table(NUMBERS).map_err(IndexError::database)?;
+        write.open_table(FRAMES).map_err(IndexError::database)?;
+        write.open_table(OBJECTS).map_err(IndexError::database)?;
+        let mut meta = write.open_table(META).map_err(IndexError::database)?;
+        meta.insert("version", VERSION).map_err(IndexError::database)?;
+        drop(meta);
         write.commit().map_err(IndexError::database)?;
-        Ok(Self { database })
+        Ok(index)
+    }
+
+    /// The version that the file states; none if it is empty.
+    fn version(&self) -> Result<Option<u64>, IndexError> {
+        let read = self.database.begin_read().map_err(IndexError::database)?;
+        let meta = match read.open_table(META) {
+            Ok(meta) => meta,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(_) => return Err(IndexError::Unusable),
+        };
+        let version = meta.get("version").map_err(IndexError::database)?.ok_or(IndexError::Unusable)?;
+        Ok(Some(version.value()))
     }
 
     /// Enters a pack that has just been put.
@@ -182,10 +192,7 @@ impl Index {
         let mut known = Vec::new();
         for entry in packs.iter().map_err(IndexError::database)? {
             let (pack, value) = entry.map_err(IndexError::database)?;
-            known.push(StoredPack {
-                pack: PackId(*pack.value()),
-                bytes: value.value().1,
-            });
+            known.push(StoredPack { pack: PackId(*pack.value()), bytes: value.value().1 });
         }
         Ok(known)
     }
@@ -213,34 +220,30 @@ impl Index {
         let numbers = read.open_table(NUMBERS).map_err(IndexError::database)?;
         let (first, last) = (object_key(hint, 0, 0), object_key(hint, u32::MAX, u32::MAX));
         let mut found = Vec::new();
-        for entry in objects
-            .range::<&[u8; 14]>(&first..=&last)
-            .map_err(IndexError::database)?
-            .rev()
-        {
+        for entry in objects.range::<&[u8; 14]>(&first..=&last).map_err(IndexError::database)?.rev() {
             let (key, kind) = entry.map_err(IndexError::database)?;
             let (number, ordinal) = tables::split_key(key.value());
             let kind = ObjectKind::from_byte(kind.value()).map_err(|_| IndexError::Unusable)?;
-            let frame = frames
-                .range((number, 0)..=(number, ordinal))
-                .map_err(IndexError::database)?
-                .next_back();
+            let frame = frames.range((number, 0)..=(number, ordinal)).map_err(IndexError::database)?.next_back();
             let (frame_key, frame) = frame.ok_or(IndexError::Unusable)?.map_err(IndexError::database)?;
             let (frame, offset, sealed_len) = frame.value();
             let slot = ordinal - frame_key.value().1;
-            let pack = numbers
-                .get(number)
-                .map_err(IndexError::database)?
-                .ok_or(IndexError::Unusable)?;
-            found.push(Location {
-                pack: PackId(*pack.value()),
-                frame,
-                slot,
-                kind,
-                offset,
-                sealed_len,
-            });
+            let pack = numbers.get(number).map_err(IndexError::database)?.ok_or(IndexError::Unusable)?;
+            found.push(Location { pack: PackId(*pack.value()), frame, slot, kind, offset, sealed_len });
         }
         Ok(found)
+    }
+}
+
+/// A file that is no database, or a broken one, can go; one that can't be read now must stay.
+fn unusable_or_failed(error: DatabaseError, path: &Path) -> IndexError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => IndexError::Busy { path: path.into() },
+        DatabaseError::Storage(StorageError::Io(source))
+            if !matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+        {
+            IndexError::database(StorageError::Io(source))
+        }
+        _ => IndexError::Unusable,
     }
 }

@@ -46,12 +46,7 @@ impl Domain {
     pub(crate) fn new(profile: Profile, seed: u64) -> Self {
         let entropy = SimEntropy::from_seed(seed);
         let key = Arc::new(EpochPrivateKey::generate(profile, EpochNumber(1), &entropy).unwrap());
-        Self {
-            profile,
-            entropy,
-            key,
-            signing: SigningKey::from_seed(profile, &[7; 32]).unwrap(),
-        }
+        Self { profile, entropy, key, signing: SigningKey::from_seed(profile, &[7; 32]).unwrap() }
     }
 
     pub(crate) fn id() -> DomainId {
@@ -67,10 +62,7 @@ impl Domain {
     }
 
     pub(crate) fn depot(&self, disk: Arc<dyn Disk>) -> Result<Depot, DepotError> {
-        let format = DepotFormat {
-            profile: self.profile,
-            domain: Self::id(),
-        };
+        let format = DepotFormat { profile: self.profile, domain: Self::id() };
         Depot::create(Arc::new(DirectoryBackend::new(disk)), format)
     }
 
@@ -81,11 +73,7 @@ impl Domain {
     /// Puts a pack with one chunk a body.
     pub(crate) fn put_pack(&self, depot: &Depot, bodies: &[Vec<u8>]) -> Result<SealedPack, DepotError> {
         let pack = PackId(random_array(&self.entropy).unwrap());
-        let identity = PackIdentity {
-            pack,
-            source: SOURCE,
-            scope: self.scope(),
-        };
+        let identity = PackIdentity { pack, source: SOURCE, scope: self.scope() };
         let mut upload = depot.begin_pack(identity, Recipient::Epoch(self.key.public()), &self.entropy)?;
         for frame in frames(bodies) {
             upload.append(&frame)?;
@@ -96,14 +84,7 @@ impl Domain {
     /// A manifest that needs packs.
     pub(crate) fn manifest(&self, sequence: u64, previous: Option<HeadHash>, packs: &[&SealedPack]) -> SealedManifest {
         let ids = IdFunctions::new(self.profile, &IdKey::from_bytes([1; 32]));
-        let packs_added = packs
-            .iter()
-            .map(|p| PackRef {
-                pack: p.pack,
-                bytes: p.bytes,
-                root: p.root,
-            })
-            .collect();
+        let packs_added = packs.iter().map(|p| PackRef { pack: p.pack, bytes: p.bytes, root: p.root }).collect();
         let draft = ManifestDraft {
             scope: self.scope(),
             source: SOURCE,
@@ -121,14 +102,7 @@ impl Domain {
             packs_added,
             packs_dropped: vec![],
         };
-        draft
-            .seal(
-                &body(),
-                Recipient::Epoch(self.key.public()),
-                &self.signing,
-                &self.entropy,
-            )
-            .unwrap()
+        draft.seal(&body(), Recipient::Epoch(self.key.public()), &self.signing, &self.entropy).unwrap()
     }
 }
 
@@ -164,10 +138,7 @@ pub(crate) fn frames(bodies: &[Vec<u8>]) -> Vec<CompressedFrame> {
         plain.extend(builder.push(chunk_id(body), ObjectKind::Chunk, body).unwrap());
     }
     plain.extend(builder.flush());
-    plain
-        .into_iter()
-        .map(|frame| compressor.compress(frame, 3).unwrap())
-        .collect()
+    plain.into_iter().map(|frame| compressor.compress(frame, 3).unwrap()).collect()
 }
 
 /// Bodies that differ from each other and from those of other seeds.
@@ -175,9 +146,7 @@ pub(crate) fn bodies(seed: u8, count: usize, len: usize) -> Vec<Vec<u8>> {
     (0..count)
         .map(|i| {
             let mut body = vec![seed; len];
-            body.iter_mut()
-                .zip((i as u64).to_be_bytes())
-                .for_each(|(to, from)| *to = from);
+            body.iter_mut().zip((i as u64).to_be_bytes()).for_each(|(to, from)| *to = from);
             body
         })
         .collect()

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use strongroom_core::frame::Decompressor;
 use strongroom_core::id::{PackId, SourceId};
-use strongroom_core::manifest::{PackRef, VerifiedManifest};
+use strongroom_core::manifest::PackRef;
 use strongroom_core::pack::PackError;
 use strongroom_core::seal::{OpensDataKeys, VerifyingKey};
 
@@ -67,46 +67,27 @@ pub fn verify(depot: &Depot, signers: Signers<'_>, keys: Option<&dyn OpensDataKe
     let foreign = packs.foreign.into_iter().map(|path| Finding::ForeignFile { path });
     report.findings.extend(foreign);
 
-    let needed = needed_packs(&heads.verified);
+    let needed: BTreeMap<PackId, PackRef> = heads.packs().into_iter().map(|pack| (pack.pack, pack)).collect();
     let stored: BTreeMap<PackId, u64> = packs.items.iter().map(|pack| (pack.pack, pack.bytes)).collect();
     for pack in needed.values() {
         match stored.get(&pack.pack) {
-            None => report.findings.push(Finding::MissingPack {
-                pack: pack.pack,
-                bytes: pack.bytes,
-            }),
-            Some(bytes) if *bytes != pack.bytes => report.findings.push(Finding::WrongSize {
-                pack: pack.pack,
-                expected: pack.bytes,
-                found: *bytes,
-            }),
+            None => report.findings.push(Finding::MissingPack { pack: pack.pack, bytes: pack.bytes }),
+            Some(bytes) if *bytes != pack.bytes => {
+                report.findings.push(Finding::WrongSize { pack: pack.pack, expected: pack.bytes, found: *bytes })
+            }
             Some(_) => {}
         }
     }
     for (pack, bytes) in stored.iter().filter(|(pack, _)| !needed.contains_key(pack)) {
-        report.findings.push(Finding::OrphanPack {
-            pack: *pack,
-            bytes: *bytes,
-        });
+        report.findings.push(Finding::OrphanPack { pack: *pack, bytes: *bytes });
     }
     if let Some(keys) = keys {
         let mut decompressor = Decompressor::new().map_err(PackError::Compression)?;
         for pack in stored.keys() {
-            report
-                .findings
-                .extend(check_footer(backend, *pack, keys, &mut decompressor));
+            report.findings.extend(check_footer(backend, *pack, keys, &mut decompressor));
         }
     }
     Ok(report)
-}
-
-/// All packs that any of the heads adds: what none of them names is an orphan.
-fn needed_packs(heads: &[VerifiedManifest]) -> BTreeMap<PackId, PackRef> {
-    heads
-        .iter()
-        .flat_map(|manifest| &manifest.head().packs_added)
-        .map(|pack| (pack.pack, *pack))
-        .collect()
 }
 
 fn check_footer(
@@ -117,14 +98,8 @@ fn check_footer(
 ) -> Option<Finding> {
     match PackFile::open(backend, pack, keys).and_then(|file| file.directory(decompressor)) {
         Ok(_) => None,
-        Err(PackFileError::Pack(error)) => Some(Finding::UnreadablePack {
-            pack,
-            why: error.to_string(),
-        }),
+        Err(PackFileError::Pack(error)) => Some(Finding::UnreadablePack { pack, why: error.to_string() }),
         // Listed a moment ago: whatever keeps it from being read now is about this pack.
-        Err(PackFileError::Backend(error)) => Some(Finding::UnreadablePack {
-            pack,
-            why: error.to_string(),
-        }),
+        Err(PackFileError::Backend(error)) => Some(Finding::UnreadablePack { pack, why: error.to_string() }),
     }
 }

@@ -54,14 +54,7 @@ pub struct BlobEncoder<'a> {
 impl<'a> BlobEncoder<'a> {
     /// Starts with nothing.
     pub fn new(ids: &'a IdFunctions, splitter: &'a Splitter) -> Self {
-        Self {
-            ids,
-            splitter,
-            hasher: ids.blob_start(),
-            pending: Vec::new(),
-            bytes: 0,
-            chunks: Vec::new(),
-        }
+        Self { ids, splitter, hasher: ids.blob_start(), pending: Vec::new(), bytes: 0, chunks: Vec::new() }
     }
 
     /// Takes more content, and gives the chunks that it completes to `sink`.
@@ -74,11 +67,7 @@ impl<'a> BlobEncoder<'a> {
         self.bytes += content.len() as u64;
         self.pending.extend_from_slice(content);
         let mut at = 0;
-        while let Some(rest) = self
-            .pending
-            .get(at..)
-            .filter(|rest| rest.len() >= CHUNK_BYTES_MAX as usize)
-        {
+        while let Some(rest) = self.pending.get(at..).filter(|rest| rest.len() >= CHUNK_BYTES_MAX as usize) {
             let len = self.splitter.first_chunk(rest);
             let chunk = rest.get(..len).unwrap_or(rest);
             sink(chunk_object(self.ids, Cow::Borrowed(chunk), &mut self.chunks))?;
@@ -108,25 +97,14 @@ impl<'a> BlobEncoder<'a> {
 }
 
 fn whole(blob: BlobId, body: Cow<'_, [u8]>) -> BlobObject<'_> {
-    BlobObject {
-        id: ObjectId::Blob(blob),
-        kind: ObjectKind::WholeBlob,
-        body,
-    }
+    BlobObject { id: ObjectId::Blob(blob), kind: ObjectKind::WholeBlob, body }
 }
 
 fn chunk_object<'a>(ids: &IdFunctions, body: Cow<'a, [u8]>, chunks: &mut Vec<ChunkRef>) -> BlobObject<'a> {
     let id: ChunkId = ids.chunk(&body);
     // The splitter ends every chunk at CHUNK_BYTES_MAX.
-    chunks.push(ChunkRef {
-        id,
-        len: u32::try_from(body.len()).unwrap_or(CHUNK_BYTES_MAX),
-    });
-    BlobObject {
-        id: ObjectId::Chunk(id),
-        kind: ObjectKind::Chunk,
-        body,
-    }
+    chunks.push(ChunkRef { id, len: u32::try_from(body.len()).unwrap_or(CHUNK_BYTES_MAX) });
+    BlobObject { id: ObjectId::Chunk(id), kind: ObjectKind::Chunk, body }
 }
 
 fn list(blob: BlobId, bytes: u64, chunks: &[ChunkRef]) -> Result<BlobObject<'static>, BlobError> {
@@ -140,9 +118,5 @@ fn list(blob: BlobId, bytes: u64, chunks: &[ChunkRef]) -> Result<BlobObject<'sta
     if body.len() > OBJECT_BYTES_MAX {
         return Err(BlobError::TooLong { bytes });
     }
-    Ok(BlobObject {
-        id: ObjectId::Blob(blob),
-        kind: ObjectKind::ChunkList,
-        body: Cow::Owned(body),
-    })
+    Ok(BlobObject { id: ObjectId::Blob(blob), kind: ObjectKind::ChunkList, body: Cow::Owned(body) })
 }

@@ -42,20 +42,12 @@ impl Splitter {
         }
         let mix = hash.digest(b"mix");
         let (first, second) = mix.split_at(8);
-        Self {
-            gear,
-            whiten: first_word(first),
-            multiply: first_word(second) | 1,
-        }
+        Self { gear, whiten: first_word(first), multiply: first_word(second) | 1 }
     }
 
     /// The length of the first chunk of `bytes`, which hold at least [`CHUNK_BYTES_MAX`] bytes or end the content.
     pub fn first_chunk(&self, bytes: &[u8]) -> usize {
-        let (min, target, max) = (
-            CHUNK_BYTES_MIN as usize,
-            CHUNK_BYTES_TARGET as usize,
-            CHUNK_BYTES_MAX as usize,
-        );
+        let (min, target, max) = (CHUNK_BYTES_MIN as usize, CHUNK_BYTES_TARGET as usize, CHUNK_BYTES_MAX as usize);
         let end = bytes.len().min(max);
         let mut hash = 0;
         self.find(bytes, min..target.min(end), BITS_BEFORE, &mut hash)

@@ -23,23 +23,13 @@ fn random(seed: u64, len: usize) -> Vec<u8> {
 fn decode(ids: &IdFunctions, blob: BlobId, objects: &[BlobObject<'_>]) -> Result<Vec<u8>, BlobError> {
     let top = objects.last().unwrap();
     assert_eq!(top.id, ObjectId::Blob(blob));
-    match BlobForm::decode(
-        ids,
-        blob,
-        Object {
-            kind: top.kind,
-            body: &top.body,
-        },
-    )? {
+    match BlobForm::decode(ids, blob, Object { kind: top.kind, body: &top.body })? {
         BlobForm::Whole(content) => Ok(content.into_owned()),
         BlobForm::List(list) => {
             let mut verifier = BlobVerifier::new(ids, blob, &list);
             let mut content = Vec::new();
             for chunk in &list.chunks {
-                let object = objects
-                    .iter()
-                    .find(|object| object.id == ObjectId::Chunk(chunk.id))
-                    .unwrap();
+                let object = objects.iter().find(|object| object.id == ObjectId::Chunk(chunk.id)).unwrap();
                 verifier.push(&object.body)?;
                 content.extend_from_slice(&object.body);
             }
@@ -96,23 +86,13 @@ fn chunks_keep_their_bounds_and_mean() {
 fn an_insertion_changes_few_chunks_and_another_key_nearly_all() {
     let mut content = random(4, 8 << 20);
     let ids_of = |ids: &IdFunctions, content: &[u8]| -> HashSet<ChunkId> {
-        Splitter::new(ids)
-            .chunks(content)
-            .map(|chunk| self::ids(1).chunk(chunk))
-            .collect()
+        Splitter::new(ids).chunks(content).map(|chunk| self::ids(1).chunk(chunk)).collect()
     };
     let (before, other) = (ids_of(&ids(1), &content), ids_of(&ids(2), &content));
-    assert!(
-        before.intersection(&other).count() <= before.len() / 50,
-        "another key finds the same borders"
-    );
+    assert!(before.intersection(&other).count() <= before.len() / 50, "another key finds the same borders");
     content.splice(3_000_000..3_000_000, *b"a few bytes more");
     let after = ids_of(&ids(1), &content);
-    assert!(
-        after.difference(&before).count() <= 3,
-        "{} new chunks",
-        after.difference(&before).count()
-    );
+    assert!(after.difference(&before).count() <= 3, "{} new chunks", after.difference(&before).count());
 }
 
 #[test]
@@ -126,31 +106,14 @@ fn a_changed_chunk_or_list_is_an_error() {
         let at = body.len() / 2;
         body[at] ^= 1;
         let top = changed.last().unwrap();
-        let form = BlobForm::decode(
-            &ids,
-            blob,
-            Object {
-                kind: top.kind,
-                body: &top.body,
-            },
-        );
-        let BlobForm::List(list) = form.unwrap() else {
-            panic!("a long blob is a list")
-        };
+        let form = BlobForm::decode(&ids, blob, Object { kind: top.kind, body: &top.body });
+        let BlobForm::List(list) = form.unwrap() else { panic!("a long blob is a list") };
         let mut verifier = BlobVerifier::new(&ids, blob, &list);
-        let read: Result<(), BlobError> = changed
-            .iter()
-            .take(changed.len() - 1)
-            .try_for_each(|chunk| verifier.push(&chunk.body));
+        let read: Result<(), BlobError> =
+            changed.iter().take(changed.len() - 1).try_for_each(|chunk| verifier.push(&chunk.body));
         assert!(read.is_err(), "object {number}");
     }
     let (short, _) = encode_blob(&ids, &splitter, b"short").unwrap();
-    let object = Object {
-        kind: ObjectKind::WholeBlob,
-        body: b"Short",
-    };
-    assert_eq!(
-        BlobForm::decode(&ids, short, object),
-        Err(BlobError::WrongContent { blob: short })
-    );
+    let object = Object { kind: ObjectKind::WholeBlob, body: b"Short" };
+    assert_eq!(BlobForm::decode(&ids, short, object), Err(BlobError::WrongContent { blob: short }));
 }

@@ -57,11 +57,7 @@ impl FrameBuilder {
             return Err(Malformed::new("object for a frame"));
         }
         let needed = body.len() + OBJECT_HEADER_MAX;
-        let full = if self.plain.len() + needed > FRAME_BYTES_TARGET {
-            self.flush()
-        } else {
-            None
-        };
+        let full = if self.plain.len() + needed > FRAME_BYTES_TARGET { self.flush() } else { None };
         if self.plain.capacity() == 0 {
             self.plain.reserve_exact(needed.max(FRAME_BYTES_TARGET));
         }
@@ -87,9 +83,6 @@ impl FrameBuilder {
         if self.entries.is_empty() {
             return None;
         }
-        Some(PlainFrame {
-            plain: std::mem::take(&mut self.plain),
-            entries: std::mem::take(&mut self.entries),
-        })
+        Some(PlainFrame { plain: std::mem::take(&mut self.plain), entries: std::mem::take(&mut self.entries) })
     }
 }

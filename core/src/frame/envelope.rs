@@ -69,11 +69,7 @@ impl Compressor {
     /// Compresses a frame at a zstd level.
     pub fn compress(&mut self, frame: PlainFrame, level: i32) -> io::Result<CompressedFrame> {
         let envelope = self.envelope(&frame.plain, level)?;
-        Ok(CompressedFrame {
-            envelope,
-            plain_len: frame.plain.len(),
-            entries: frame.entries,
-        })
+        Ok(CompressedFrame { envelope, plain_len: frame.plain.len(), entries: frame.entries })
     }
 
     /// Compresses bytes into an envelope.
@@ -107,9 +103,7 @@ pub struct Decompressor {
 impl Decompressor {
     /// A context; the error is that of a machine without memory.
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            inner: zstd::bulk::Decompressor::new()?,
-        })
+        Ok(Self { inner: zstd::bulk::Decompressor::new()? })
     }
 
     /// Undoes [`Compressor::compress`].

@@ -56,10 +56,7 @@ proptest! {
 fn a_large_object_has_a_frame_to_itself() {
     let large = vec![3; crate::limits::FRAME_BYTES_TARGET + 1];
     let frames = frames_of(&[(1, vec![1; 10]), (1, large.clone()), (1, vec![2; 10]), (2, vec![2; 10])]);
-    assert_eq!(
-        frames.iter().map(|frame| frame.entries().len()).collect::<Vec<_>>(),
-        [1, 1, 2]
-    );
+    assert_eq!(frames.iter().map(|frame| frame.entries().len()).collect::<Vec<_>>(), [1, 1, 2]);
 }
 
 #[test]
@@ -81,10 +78,5 @@ fn a_declared_length_bounds_the_memory() {
         envelope.extend_from_slice(&bomb);
         assert!(Decompressor::new().unwrap().open(&envelope, 1 << 21, "bomb").is_err());
     }
-    assert!(
-        Decompressor::new()
-            .unwrap()
-            .open(&[STORED, 1, 2, 3], 2, "stored")
-            .is_err()
-    );
+    assert!(Decompressor::new().unwrap().open(&[STORED, 1, 2, 3], 2, "stored").is_err());
 }

@@ -72,11 +72,7 @@ impl ClassTags {
     }
 
     const fn from_bits(bits: u16) -> Result<Self, Malformed> {
-        if bits & !Self::ALL == 0 {
-            Ok(Self(bits))
-        } else {
-            Err(Malformed::new(WHAT))
-        }
+        if bits & !Self::ALL == 0 { Ok(Self(bits)) } else { Err(Malformed::new(WHAT)) }
     }
 }
 
@@ -225,9 +221,7 @@ impl ManifestHead {
             out.extend_from_slice(&pack.root.0);
         }
         put_varint(out, self.packs_dropped.len() as u64);
-        self.packs_dropped
-            .iter()
-            .for_each(|pack| out.extend_from_slice(&pack.0));
+        self.packs_dropped.iter().for_each(|pack| out.extend_from_slice(&pack.0));
     }
 
     /// Reads a head; all bytes must be used.
@@ -242,11 +236,7 @@ impl ManifestHead {
         if unknown != 0 {
             return Err(ManifestError::UnknownFeature { flags: unknown });
         }
-        let profile = if incompatible == 0 {
-            Profile::Blake3
-        } else {
-            Profile::Fips
-        };
+        let profile = if incompatible == 0 { Profile::Blake3 } else { Profile::Fips };
         Ok(Self::decode_known(profile, reader)?)
     }
 
@@ -277,22 +267,11 @@ impl ManifestHead {
         let (started, finished) = (time(&mut reader)?, time(&mut reader)?);
         let interval = match flags & FLAG_INTERVAL {
             0 => None,
-            _ => Some(Interval {
-                lo: time(&mut reader)?,
-                hi: time(&mut reader)?,
-            }),
+            _ => Some(Interval { lo: time(&mut reader)?, hi: time(&mut reader)? }),
         };
-        let totals = SnapshotTotals {
-            records: reader.varint()?,
-            plaintext_bytes: reader.varint()?,
-        };
+        let totals = SnapshotTotals { records: reader.varint()?, plaintext_bytes: reader.varint()? };
         let head = Self {
-            scope: Scope {
-                profile,
-                domain,
-                environment,
-                places,
-            },
+            scope: Scope { profile, domain, environment, places },
             source,
             key,
             signer,
@@ -313,11 +292,7 @@ impl ManifestHead {
             packs_dropped: list(&mut reader, PackId::LEN, |reader| Ok(PackId(reader.array()?)))?,
         };
         reader.finish()?;
-        if head.is_ordered() {
-            Ok(head)
-        } else {
-            Err(Malformed::new(WHAT))
-        }
+        if head.is_ordered() { Ok(head) } else { Err(Malformed::new(WHAT)) }
     }
 
     /// Whether classes and packs ascend, so that none stands twice.
@@ -341,11 +316,7 @@ fn class(reader: &mut Reader<'_>) -> Result<ClassHead, Malformed> {
 }
 
 fn pack(reader: &mut Reader<'_>) -> Result<PackRef, Malformed> {
-    Ok(PackRef {
-        pack: PackId(reader.array()?),
-        bytes: reader.varint()?,
-        root: MerkleRoot(reader.array()?),
-    })
+    Ok(PackRef { pack: PackId(reader.array()?), bytes: reader.varint()?, root: MerkleRoot(reader.array()?) })
 }
 
 /// A counted list whose items take at least `least` bytes each.

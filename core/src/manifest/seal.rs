@@ -111,11 +111,7 @@ impl ManifestDraft {
         if recipient.profile() != profile {
             return Err(ManifestError::WrongProfile);
         }
-        let json = serde_json::to_vec(&Versioned {
-            version: body::VERSION,
-            body,
-        })
-        .map_err(ManifestError::Encoding)?;
+        let json = serde_json::to_vec(&Versioned { version: body::VERSION, body }).map_err(ManifestError::Encoding)?;
         if json.len() > MANIFEST_BODY_BYTES_MAX {
             return Err(ManifestError::TooLong { bytes: json.len() });
         }
@@ -130,17 +126,10 @@ impl ManifestDraft {
 
         let head = self.into_head(wrapped, signing_key, &sealed);
         if !head.is_ordered() || head.sequence == 0 || head.previous.is_none() != (head.sequence == 1) {
-            return Err(ManifestError::Damaged {
-                what: "draft of a head",
-            });
+            return Err(ManifestError::Damaged { what: "draft of a head" });
         }
         let bytes = sign(&head, signing_key, &sealed)?;
-        Ok(SealedManifest {
-            bytes,
-            head_hash: head.hash(),
-            head,
-            opening_key: OpeningKey::from_bytes(*key),
-        })
+        Ok(SealedManifest { bytes, head_hash: head.hash(), head, opening_key: OpeningKey::from_bytes(*key) })
     }
 
     fn into_head(mut self, key: crate::seal::WrappedKey, signing_key: &SigningKey, sealed_body: &[u8]) -> ManifestHead {

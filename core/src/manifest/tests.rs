@@ -13,19 +13,11 @@ const PROFILES: [Profile; 2] = [Profile::Blake3, Profile::Fips];
 
 fn class(byte: u8) -> ClassHead {
     let tags = ClassTags::TIER_1.with(ClassTags::PERSONAL);
-    ClassHead {
-        class: ClassId([byte; 16]),
-        tags,
-        root: ClassRoot([byte; 32]),
-    }
+    ClassHead { class: ClassId([byte; 16]), tags, root: ClassRoot([byte; 32]) }
 }
 
 fn pack(byte: u8) -> PackRef {
-    PackRef {
-        pack: PackId([byte; 16]),
-        bytes: u64::from(byte) << 20,
-        root: MerkleRoot([byte; 32]),
-    }
+    PackRef { pack: PackId([byte; 16]), bytes: u64::from(byte) << 20, root: MerkleRoot([byte; 32]) }
 }
 
 fn draft(profile: Profile, sequence: u64, previous: Option<crate::id::HeadHash>) -> ManifestDraft {
@@ -42,14 +34,8 @@ fn draft(profile: Profile, sequence: u64, previous: Option<crate::id::HeadHash>)
         restarts_packs: sequence == 1,
         started: WallTime(1_700_000_000_000_000),
         finished: WallTime(1_700_000_001_000_000),
-        interval: (sequence > 1).then_some(Interval {
-            lo: WallTime(-5),
-            hi: WallTime(7),
-        }),
-        totals: SnapshotTotals {
-            records: 12,
-            plaintext_bytes: 3456,
-        },
+        interval: (sequence > 1).then_some(Interval { lo: WallTime(-5), hi: WallTime(7) }),
+        totals: SnapshotTotals { records: 12, plaintext_bytes: 3456 },
         classes,
         packs_added: vec![pack(9), pack(8)],
         packs_dropped: vec![],
@@ -81,16 +67,8 @@ fn body() -> ManifestBody {
             findings: vec![],
         }],
         schemas: BlobId([8; 32]),
-        blobs: vec![BlobEntry {
-            role: "ddl-before".into(),
-            id: BlobId([9; 32]),
-            bytes: 10,
-        }],
-        findings: vec![Finding {
-            severity: Severity::Warning,
-            subject: "roles".into(),
-            message: "two".into(),
-        }],
+        blobs: vec![BlobEntry { role: "ddl-before".into(), id: BlobId([9; 32]), bytes: 10 }],
+        findings: vec![Finding { severity: Severity::Warning, subject: "roles".into(), message: "two".into() }],
         tags: vec!["before-upgrade".into()],
     }
 }
@@ -105,14 +83,7 @@ fn epoch(profile: Profile) -> EpochPrivateKey {
 
 fn seal(draft: ManifestDraft) -> SealedManifest {
     let profile = draft.scope.profile;
-    draft
-        .seal(
-            &body(),
-            Recipient::Epoch(epoch(profile).public()),
-            &signer(profile),
-            &Seeded::new(2),
-        )
-        .unwrap()
+    draft.seal(&body(), Recipient::Epoch(epoch(profile).public()), &signer(profile), &Seeded::new(2)).unwrap()
 }
 
 fn verify(bytes: &[u8], profile: Profile, after: Predecessor) -> Result<VerifiedManifest, ManifestError> {
@@ -132,16 +103,9 @@ fn what_was_sealed_is_read_in_both_profiles_and_for_both_recipients() {
         assert_eq!(read.open_body_with(&sealed.opening_key).unwrap(), body());
         let host = HostKey::new(profile, [1; 32]);
         assert!(matches!(read.open_body(&host), Err(ManifestError::WrongKey { .. })));
-        let local = draft(profile, 1, None)
-            .seal(&body(), Recipient::Host(&host), &signer(profile), &Seeded::new(3))
-            .unwrap();
-        assert_eq!(
-            verify(&local.bytes, profile, Predecessor::None)
-                .unwrap()
-                .open_body(&host)
-                .unwrap(),
-            body()
-        );
+        let local =
+            draft(profile, 1, None).seal(&body(), Recipient::Host(&host), &signer(profile), &Seeded::new(3)).unwrap();
+        assert_eq!(verify(&local.bytes, profile, Predecessor::None).unwrap().open_body(&host).unwrap(), body());
     }
 }
 
@@ -167,19 +131,11 @@ fn a_head_follows_its_predecessor_alone() {
     assert!(verify(&second, profile, Predecessor::Unchecked).is_ok());
     let forked = seal(draft(profile, 2, Some(crate::id::HeadHash([1; 32])))).bytes;
     for (bytes, after) in [(&second, Predecessor::None), (&forked, first.as_predecessor())] {
-        assert!(matches!(
-            verify(bytes, profile, after),
-            Err(ManifestError::BrokenChain { .. })
-        ));
+        assert!(matches!(verify(bytes, profile, after), Err(ManifestError::BrokenChain { .. })));
     }
     assert!(
         draft(profile, 2, None)
-            .seal(
-                &body(),
-                Recipient::Epoch(epoch(profile).public()),
-                &signer(profile),
-                &Seeded::new(2)
-            )
+            .seal(&body(), Recipient::Epoch(epoch(profile).public()), &signer(profile), &Seeded::new(2))
             .is_err()
     );
 }
@@ -197,21 +153,12 @@ fn a_signature_of_another_key_is_refused() {
 #[test]
 fn tells_foreign_and_unknown_files_apart() {
     let mut bytes = seal(draft(Profile::Blake3, 1, None)).bytes;
-    assert!(matches!(
-        UnverifiedManifest::parse(b"{}"),
-        Err(ManifestError::NotAManifest)
-    ));
+    assert!(matches!(UnverifiedManifest::parse(b"{}"), Err(ManifestError::NotAManifest)));
     bytes[13] = 2;
-    assert!(matches!(
-        UnverifiedManifest::parse(&bytes),
-        Err(ManifestError::UnknownVersion { found: 2 })
-    ));
+    assert!(matches!(UnverifiedManifest::parse(&bytes), Err(ManifestError::UnknownVersion { found: 2 })));
     bytes[13] = 1;
     bytes[22] = 1;
-    assert!(matches!(
-        UnverifiedManifest::parse(&bytes),
-        Err(ManifestError::UnknownFeature { flags: 0x0100_0000 })
-    ));
+    assert!(matches!(UnverifiedManifest::parse(&bytes), Err(ManifestError::UnknownFeature { flags: 0x0100_0000 })));
 }
 
 #[test]
@@ -231,10 +178,7 @@ fn packs_needed_are_the_fold_over_the_chain() {
     assert!(needed.apply(&with(&[], &[2], false)).is_err(), "dropped twice");
     assert!(needed.apply(&with(&[4], &[], false)).is_err(), "added twice");
     assert_eq!(needed, before, "a head that does not fit changes nothing");
-    assert_eq!(
-        needed.difference(&[pack(4), pack(5)]),
-        (vec![pack(5)], vec![PackId([1; 16]), PackId([3; 16])])
-    );
+    assert_eq!(needed.difference(&[pack(4), pack(5)]), (vec![pack(5)], vec![PackId([1; 16]), PackId([3; 16])]));
     needed.apply(&with(&[7], &[], true)).unwrap();
     assert_eq!(needed.packs().copied().collect::<Vec<_>>(), [pack(7)]);
 }
@@ -249,4 +193,16 @@ fn a_snapshot_root_depends_on_content_and_not_on_order() {
     assert_ne!(root, snapshot_root(&ids, &[class(1), class(2)], &[]));
     let other = IdFunctions::new(Profile::Blake3, &IdKey::from_bytes([2; 32]));
     assert_ne!(root, snapshot_root(&other, &[class(1), class(2)], &blobs));
+}
+
+proptest::proptest! {
+    #[test]
+    fn hostile_heads_are_errors(cut in 0..600_usize, at in 0..600_usize, bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)) {
+        let good = seal(draft(Profile::Blake3, 1, None)).bytes;
+        let mut changed = good.clone();
+        changed.splice(at.min(good.len())..(at + cut).min(good.len()).max(at.min(good.len())), bytes);
+        if changed != good {
+            proptest::prop_assert!(verify(&changed, Profile::Blake3, Predecessor::None).is_err());
+        }
+    }
 }

@@ -43,22 +43,12 @@ impl UnverifiedManifest {
         let len = reader.u32()? as usize;
         let head = reader.take(len)?;
         let head = ManifestHead::decode(head)?;
-        let signed = bytes
-            .get(..bytes.len() - reader.remaining())
-            .unwrap_or_default()
-            .to_vec();
+        let signed = bytes.get(..bytes.len() - reader.remaining()).unwrap_or_default().to_vec();
         let signature = reader.take(SIGNATURE_LEN)?.to_vec();
         if head.body_bytes != reader.remaining() as u64 {
-            return Err(ManifestError::Damaged {
-                what: "length of the body",
-            });
+            return Err(ManifestError::Damaged { what: "length of the body" });
         }
-        Ok(Self {
-            head,
-            signed,
-            signature,
-            body: reader.rest().to_vec(),
-        })
+        Ok(Self { head, signed, signature, body: reader.rest().to_vec() })
     }
 
     /// What the head claims, to find the keys to check it with.
@@ -69,17 +59,12 @@ impl UnverifiedManifest {
     /// Checks signature, body hash and chain.
     pub fn verify(self, signers: &[VerifyingKey], after: Predecessor) -> Result<VerifiedManifest, ManifestError> {
         let signer = self.head.signer;
-        let key = signers
-            .iter()
-            .find(|key| key.id() == signer)
-            .ok_or(ManifestError::UnknownSigner { signer })?;
+        let key = signers.iter().find(|key| key.id() == signer).ok_or(ManifestError::UnknownSigner { signer })?;
         if !key.verifies(&self.signed, &self.signature) {
             return Err(ManifestError::BadSignature { signer });
         }
         if body_hash(&self.head.scope, &self.body) != self.head.body_hash {
-            return Err(ManifestError::Damaged {
-                what: "hash of the body",
-            });
+            return Err(ManifestError::Damaged { what: "hash of the body" });
         }
         let (expected, previous) = match after {
             Predecessor::None => (1, None),
@@ -87,17 +72,10 @@ impl UnverifiedManifest {
             Predecessor::Unchecked => (self.head.sequence, self.head.previous),
         };
         if self.head.sequence != expected || self.head.previous != previous {
-            return Err(ManifestError::BrokenChain {
-                expected,
-                found: self.head.sequence,
-            });
+            return Err(ManifestError::BrokenChain { expected, found: self.head.sequence });
         }
         let hash = self.head.hash();
-        Ok(VerifiedManifest {
-            head: self.head,
-            hash,
-            body: self.body,
-        })
+        Ok(VerifiedManifest { head: self.head, hash, body: self.body })
     }
 }
 
@@ -122,10 +100,7 @@ impl VerifiedManifest {
 
     /// What a next head is to follow.
     pub const fn as_predecessor(&self) -> Predecessor {
-        Predecessor::Head {
-            sequence: self.head.sequence,
-            hash: self.hash,
-        }
+        Predecessor::Head { sequence: self.head.sequence, hash: self.hash }
     }
 
     /// Opens the body with the keys of a custodian, a rescue or this host.
@@ -151,11 +126,6 @@ impl VerifiedManifest {
     }
 
     fn context(&self) -> Vec<u8> {
-        context(
-            &self.head.scope,
-            self.head.source,
-            self.head.snapshot,
-            self.head.sequence,
-        )
+        context(&self.head.scope, self.head.source, self.head.snapshot, self.head.sequence)
     }
 }

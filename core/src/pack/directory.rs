@@ -56,11 +56,7 @@ pub struct Directory {
 impl Directory {
     /// A directory of frames that begin at an offset.
     pub(super) const fn starting_at(offset: u64) -> Self {
-        Self {
-            frames: Vec::new(),
-            objects: Vec::new(),
-            end: offset,
-        }
+        Self { frames: Vec::new(), objects: Vec::new(), end: offset }
     }
 
     /// The frames, by number.
@@ -76,9 +72,7 @@ impl Directory {
     /// The objects of one frame, by slot.
     pub fn objects_of(&self, frame: &FrameInfo) -> &[DirectoryEntry] {
         let first = frame.first_object as usize;
-        self.objects
-            .get(first..first + frame.objects as usize)
-            .unwrap_or_default()
+        self.objects.get(first..first + frame.objects as usize).unwrap_or_default()
     }
 
     /// Where the frames end and the footer begins.
@@ -95,20 +89,11 @@ impl Directory {
         if self.objects.len() + frame.entries().len() > PACK_OBJECTS_MAX {
             return Err(PackError::Full { what: "objects" });
         }
-        let too_long = |_| PackError::Full {
-            what: "bytes in a frame",
-        };
+        let too_long = |_| PackError::Full { what: "bytes in a frame" };
         let sealed_len = u32::try_from(sealed_len).map_err(too_long)?;
-        self.add_frame(
-            sealed_len,
-            u32::try_from(frame.plain_len()).map_err(too_long)?,
-            frame.entries().len(),
-        );
+        self.add_frame(sealed_len, u32::try_from(frame.plain_len()).map_err(too_long)?, frame.entries().len());
         let entries = frame.entries().iter();
-        self.objects.extend(entries.map(|entry| DirectoryEntry {
-            kind: entry.kind,
-            hint: entry.id.hint(),
-        }));
+        self.objects.extend(entries.map(|entry| DirectoryEntry { kind: entry.kind, hint: entry.id.hint() }));
         u32::try_from(number).map_err(too_long)
     }
 
@@ -116,13 +101,7 @@ impl Directory {
         let first_object = self.frames.last().map_or(0, |last| last.first_object + last.objects);
         // Both counts are bounded by PACK_OBJECTS_MAX before this is called.
         let objects = u32::try_from(objects).unwrap_or(u32::MAX);
-        self.frames.push(FrameInfo {
-            offset: self.end,
-            sealed_len,
-            plain_len,
-            first_object,
-            objects,
-        });
+        self.frames.push(FrameInfo { offset: self.end, sealed_len, plain_len, first_object, objects });
         self.end += u64::from(sealed_len);
     }
 
@@ -130,19 +109,11 @@ impl Directory {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(10 + self.frames.len() * 8 + self.objects.len() * 7);
         put_varint(&mut out, self.frames.len() as u64);
-        for column in [
-            |f: &FrameInfo| f.sealed_len,
-            |f: &FrameInfo| f.plain_len,
-            |f: &FrameInfo| f.objects,
-        ] {
-            self.frames
-                .iter()
-                .for_each(|frame| put_varint(&mut out, u64::from(column(frame))));
+        for column in [|f: &FrameInfo| f.sealed_len, |f: &FrameInfo| f.plain_len, |f: &FrameInfo| f.objects] {
+            self.frames.iter().for_each(|frame| put_varint(&mut out, u64::from(column(frame))));
         }
         out.extend(self.objects.iter().map(|object| object.kind.byte()));
-        self.objects
-            .iter()
-            .for_each(|object| out.extend_from_slice(&object.hint.0));
+        self.objects.iter().for_each(|object| out.extend_from_slice(&object.hint.0));
         out
     }
 
@@ -154,9 +125,7 @@ impl Directory {
             return Err(reader.malformed().into());
         }
         let column = |reader: &mut Reader<'_>, max: usize| {
-            (0..frames)
-                .map(|_| reader.bounded(max as u64))
-                .collect::<Result<Vec<usize>, _>>()
+            (0..frames).map(|_| reader.bounded(max as u64)).collect::<Result<Vec<usize>, _>>()
         };
         let sealed = column(&mut reader, FRAME_PLAIN_BYTES_MAX + 64)?;
         let plain = column(&mut reader, FRAME_PLAIN_BYTES_MAX)?;
@@ -168,20 +137,13 @@ impl Directory {
         let mut directory = Self::starting_at(start);
         for ((sealed, plain), count) in sealed.into_iter().zip(plain).zip(counts) {
             let fits = |_| reader.malformed();
-            directory.add_frame(
-                u32::try_from(sealed).map_err(fits)?,
-                u32::try_from(plain).map_err(fits)?,
-                count,
-            );
+            directory.add_frame(u32::try_from(sealed).map_err(fits)?, u32::try_from(plain).map_err(fits)?, count);
         }
         let kinds = reader.take(objects)?;
         directory.objects.reserve_exact(objects);
         for kind in kinds {
             let kind = ObjectKind::from_byte(*kind)?;
-            directory.objects.push(DirectoryEntry {
-                kind,
-                hint: Hint(reader.array()?),
-            });
+            directory.objects.push(DirectoryEntry { kind, hint: Hint(reader.array()?) });
         }
         reader.finish()?;
         Ok(directory)

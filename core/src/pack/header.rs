@@ -78,11 +78,7 @@ impl PackHeader {
 
     /// A header without flags.
     pub(super) const fn new(identity: PackIdentity, key: WrappedKey) -> Self {
-        Self {
-            identity,
-            key,
-            ignored_flags: [0; 2],
-        }
+        Self { identity, key, ignored_flags: [0; 2] }
     }
 
     /// The bytes before the wrapped key, which it is bound to.
@@ -130,11 +126,7 @@ impl PackHeader {
         if unknown != 0 {
             return Err(PackError::UnknownFeature { flags: unknown });
         }
-        let profile = if incompatible == INCOMPATIBLE_FIPS {
-            Profile::Fips
-        } else {
-            Profile::Blake3
-        };
+        let profile = if incompatible == INCOMPATIBLE_FIPS { Profile::Fips } else { Profile::Blake3 };
         let pack = PackId(reader.array()?);
         let source = SourceId(reader.array()?);
         let scope = Scope {
@@ -149,12 +141,7 @@ impl PackHeader {
         let wrapped = reader.take(wrapped_len(profile))?.to_vec();
         Ok(Self {
             identity: PackIdentity { pack, source, scope },
-            key: WrappedKey {
-                kind,
-                epoch,
-                key_id,
-                bytes: wrapped,
-            },
+            key: WrappedKey { kind, epoch, key_id, bytes: wrapped },
             ignored_flags,
         })
     }

@@ -28,10 +28,7 @@ const fn padme(len: u64) -> u64 {
 fn step(len: u64) -> u64 {
     let exponent = len.ilog2();
     let sizes = STEPS.iter().map(|step| (step << exponent).div_ceil(1 << 16));
-    sizes
-        .into_iter()
-        .find(|size| *size >= len)
-        .unwrap_or(1 << (exponent + 1))
+    sizes.into_iter().find(|size| *size >= len).unwrap_or(1 << (exponent + 1))
 }
 
 #[cfg(test)]
@@ -66,9 +63,7 @@ mod tests {
     #[test]
     fn small_packs_have_eight_sizes_an_octave() {
         for exponent in 8..18 {
-            let sizes: BTreeSet<u64> = ((1_u64 << exponent) + 1..=1 << (exponent + 1))
-                .map(padded_len)
-                .collect();
+            let sizes: BTreeSet<u64> = ((1_u64 << exponent) + 1..=1 << (exponent + 1)).map(padded_len).collect();
             assert_eq!(sizes.len(), 8, "octave {exponent}");
         }
     }

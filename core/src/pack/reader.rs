@@ -50,10 +50,7 @@ impl PackHeader {
 impl PackReader {
     /// Reads a pack under a data key that was handed over.
     pub fn new(identity: PackIdentity, key: &OpeningKey) -> Result<Self, PackError> {
-        Ok(Self {
-            identity,
-            aead: Aead::new(identity.scope.profile, key.expose())?,
-        })
+        Ok(Self { identity, aead: Aead::new(identity.scope.profile, key.expose())? })
     }
 
     /// What the pack is.
@@ -86,10 +83,7 @@ impl PackReader {
         if sum != Some(file_len) || footer_offset < PackHeader::len(profile) as u64 {
             return Err(damaged());
         }
-        Ok(Trailer {
-            footer_offset,
-            footer_len,
-        })
+        Ok(Trailer { footer_offset, footer_len })
     }
 
     /// Opens the footer, given exactly its bytes.
@@ -128,23 +122,12 @@ impl PackReader {
         let entries = directory.objects_of(info);
         let equal = frame.plain_len() == info.plain_len as usize
             && frame.len() == entries.len()
-            && frame
-                .objects()
-                .zip(entries)
-                .all(|(object, entry)| object.kind == entry.kind);
-        if equal {
-            Ok(())
-        } else {
-            Err(PackError::Damaged {
-                what: "frame and footer differ",
-            })
-        }
+            && frame.objects().zip(entries).all(|(object, entry)| object.kind == entry.kind);
+        if equal { Ok(()) } else { Err(PackError::Damaged { what: "frame and footer differ" }) }
     }
 
     fn open_part<'a>(&self, part: Part, sealed: &'a mut [u8]) -> Result<&'a [u8], PackError> {
-        Ok(self
-            .aead
-            .open(part.number(), &self.identity.aad(part), sealed, part.what())?)
+        Ok(self.aead.open(part.number(), &self.identity.aad(part), sealed, part.what())?)
     }
 }
 
@@ -162,11 +145,7 @@ impl<'a> OpenPack<'a> {
         let trailer = reader.trailer(bytes.len() as u64, bytes)?;
         let footer = slice(bytes, trailer.footer_offset, trailer.footer_len)?;
         let directory = reader.directory(&trailer, footer, decompressor)?;
-        Ok(Self {
-            bytes,
-            reader,
-            directory,
-        })
+        Ok(Self { bytes, reader, directory })
     }
 
     /// What the pack holds.
@@ -176,9 +155,7 @@ impl<'a> OpenPack<'a> {
 
     /// Opens one frame and compares it with the directory.
     pub fn frame(&self, number: FrameNumber, decompressor: &mut Decompressor) -> Result<Frame, PackError> {
-        let info = usize::try_from(number)
-            .ok()
-            .and_then(|number| self.directory.frames().get(number));
+        let info = usize::try_from(number).ok().and_then(|number| self.directory.frames().get(number));
         let info = info.ok_or(PackError::Damaged { what: "no such frame" })?;
         let sealed = slice(self.bytes, info.offset, u64::from(info.sealed_len))?;
         let frame = self.reader.open_frame(number, sealed.to_vec(), decompressor)?;
@@ -190,9 +167,7 @@ impl<'a> OpenPack<'a> {
 fn slice(bytes: &[u8], offset: u64, len: u64) -> Result<&[u8], PackError> {
     let range = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
     let found = range.and_then(|(offset, len)| bytes.get(offset..offset.checked_add(len)?));
-    found.ok_or(PackError::Damaged {
-        what: "a part lies outside",
-    })
+    found.ok_or(PackError::Damaged { what: "a part lies outside" })
 }
 
 /// Checks the Merkle root of a whole pack in memory; needs no key.
@@ -202,9 +177,5 @@ pub fn check_root(profile: Profile, bytes: &[u8]) -> Result<MerkleRoot, PackErro
         return Err(damaged);
     };
     let computed = merkle_root(profile, content);
-    if computed.0 == *root {
-        Ok(computed)
-    } else {
-        Err(damaged)
-    }
+    if computed.0 == *root { Ok(computed) } else { Err(damaged) }
 }

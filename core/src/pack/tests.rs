@@ -34,10 +34,7 @@ fn frames(bodies: &[Vec<u8>]) -> Vec<CompressedFrame> {
         plain.extend(builder.push(chunk(body), ObjectKind::Chunk, body).unwrap());
     }
     plain.extend(builder.flush());
-    plain
-        .into_iter()
-        .map(|frame| compressor.compress(frame, 3).unwrap())
-        .collect()
+    plain.into_iter().map(|frame| compressor.compress(frame, 3).unwrap()).collect()
 }
 
 fn write(identity: PackIdentity, recipient: Recipient<'_>, frames: &[CompressedFrame]) -> (Vec<u8>, SealedPack) {
@@ -86,6 +83,23 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn hostile_directories_and_headers_are_errors(
+        frames in 0..40_u64,
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let mut plain = Vec::new();
+        crate::codec::put_varint(&mut plain, frames);
+        plain.extend_from_slice(&bytes);
+        if let Ok(directory) = Directory::decode(&plain, 227) {
+            let objects: usize = directory.frames().iter().map(|frame| directory.objects_of(frame).len()).sum();
+            prop_assert_eq!(objects, directory.objects().len());
+        }
+        let _ = PackHeader::parse(&[b"SRPACK\r\n\0\x01", &bytes[..]].concat());
+    }
+}
+
 #[test]
 fn every_flipped_byte_is_an_error_or_harmless_padding() {
     for profile in PROFILES {
@@ -108,22 +122,14 @@ fn every_flipped_byte_is_an_error_or_harmless_padding() {
             }
         }
         // Padding and root alone.
-        assert!(
-            harmless < 2 * (bytes.len() / 10 + ROOT_LEN + 28),
-            "{harmless} of {}",
-            bytes.len()
-        );
+        assert!(harmless < 2 * (bytes.len() / 10 + ROOT_LEN + 28), "{harmless} of {}", bytes.len());
     }
 }
 
 #[test]
 fn every_cut_is_an_error() {
     let key = epoch(Profile::Blake3);
-    let (bytes, _) = write(
-        identity(Profile::Blake3),
-        Recipient::Epoch(key.public()),
-        &frames(&[vec![7; 900]]),
-    );
+    let (bytes, _) = write(identity(Profile::Blake3), Recipient::Epoch(key.public()), &frames(&[vec![7; 900]]));
     for len in 0..bytes.len() {
         assert!(read(&bytes[..len], &key).is_err(), "{len} bytes");
     }
@@ -134,11 +140,7 @@ fn every_cut_is_an_error() {
 #[test]
 fn tells_foreign_unknown_and_damaged_files_apart() {
     let key = epoch(Profile::Blake3);
-    let (bytes, _) = write(
-        identity(Profile::Blake3),
-        Recipient::Epoch(key.public()),
-        &frames(&[vec![7; 90]]),
-    );
+    let (bytes, _) = write(identity(Profile::Blake3), Recipient::Epoch(key.public()), &frames(&[vec![7; 90]]));
     let with = |at: usize, byte: u8| {
         let mut changed = bytes.clone();
         changed[at] = byte;
@@ -146,10 +148,7 @@ fn tells_foreign_unknown_and_damaged_files_apart() {
     };
     assert!(matches!(read(b"PK\x03\x04", &key), Err(PackError::NotAPack)));
     assert!(matches!(with(9, 2), PackError::UnknownVersion { found: 2 }));
-    assert!(matches!(
-        with(18, 0x80),
-        PackError::UnknownFeature { flags: 0x8000_0000 }
-    ));
+    assert!(matches!(with(18, 0x80), PackError::UnknownFeature { flags: 0x8000_0000 }));
     // Flags that readers may ignore are read over, and still bound to the wrapped key.
     assert!(matches!(with(13, 1), PackError::Damaged { .. }));
     assert!(matches!(
@@ -166,18 +165,9 @@ fn parts_of_other_packs_do_not_open() {
     let (first, _) = write(identity(profile), Recipient::Epoch(key.public()), &frames);
     // The same entropy, so the same data key: only the associated data differs.
     for other in [
-        PackIdentity {
-            pack: PackId([9; 16]),
-            ..identity(profile)
-        },
-        PackIdentity {
-            scope: Scope::new(profile, DomainId([3; 16]), "test", "DE FR"),
-            ..identity(profile)
-        },
-        PackIdentity {
-            scope: Scope::new(profile, DomainId([3; 16]), "production", "US"),
-            ..identity(profile)
-        },
+        PackIdentity { pack: PackId([9; 16]), ..identity(profile) },
+        PackIdentity { scope: Scope::new(profile, DomainId([3; 16]), "test", "DE FR"), ..identity(profile) },
+        PackIdentity { scope: Scope::new(profile, DomainId([3; 16]), "production", "US"), ..identity(profile) },
     ] {
         let (second, _) = write(other, Recipient::Epoch(key.public()), &frames);
         let at = PackHeader::len(profile);
@@ -198,28 +188,18 @@ fn a_pack_of_one_seed_is_the_same_every_time() {
 #[test]
 fn an_object_costs_at_most_seven_bytes_of_directory() {
     let key = epoch(Profile::Blake3);
-    let bodies: Vec<Vec<u8>> = (0..5_000_u32)
-        .map(|i| blake3::hash(&i.to_be_bytes()).as_bytes().repeat(4))
-        .collect();
+    let bodies: Vec<Vec<u8>> = (0..5_000_u32).map(|i| blake3::hash(&i.to_be_bytes()).as_bytes().repeat(4)).collect();
     let frames = frames(&bodies);
     let (bytes, sealed) = write(identity(Profile::Blake3), Recipient::Epoch(key.public()), &frames);
     let reader = PackHeader::parse(&bytes).unwrap().open(&key).unwrap();
     let trailer = reader.trailer(sealed.bytes, &bytes).unwrap();
-    assert!(
-        trailer.footer_len <= 7 * 5_000,
-        "{} bytes for 5000 objects",
-        trailer.footer_len
-    );
+    assert!(trailer.footer_len <= 7 * 5_000, "{} bytes for 5000 objects", trailer.footer_len);
 }
 
 #[test]
 fn refuses_a_key_of_the_other_profile() {
     let key = epoch(Profile::Fips);
-    let begun = PackWriter::begin(
-        identity(Profile::Blake3),
-        Recipient::Epoch(key.public()),
-        &Seeded::new(1),
-        &mut Vec::new(),
-    );
+    let begun =
+        PackWriter::begin(identity(Profile::Blake3), Recipient::Epoch(key.public()), &Seeded::new(1), &mut Vec::new());
     assert!(matches!(begun, Err(PackError::WrongProfile)));
 }

@@ -68,15 +68,7 @@ impl PackWriter {
         }
         let key = new_data_key(entropy)?;
         let (kind, epoch, key_id) = recipient.address();
-        let unwrapped = PackHeader::new(
-            identity,
-            WrappedKey {
-                kind,
-                epoch,
-                key_id,
-                bytes: Vec::new(),
-            },
-        );
+        let unwrapped = PackHeader::new(identity, WrappedKey { kind, epoch, key_id, bytes: Vec::new() });
         let wrapped = recipient.wrap(&unwrapped.clear_bytes(), &key, entropy)?;
         let header = PackHeader::new(identity, wrapped);
         let bytes = header.to_bytes();
@@ -84,13 +76,7 @@ impl PackWriter {
         hasher.update(&bytes);
         out.extend_from_slice(&bytes);
         let directory = Directory::starting_at(bytes.len() as u64);
-        Ok(Self {
-            header,
-            aead: Aead::new(profile, &key)?,
-            key,
-            hasher,
-            directory,
-        })
+        Ok(Self { header, aead: Aead::new(profile, &key)?, key, hasher, directory })
     }
 
     /// The pack's id.
@@ -151,19 +137,12 @@ impl PackWriter {
         self.seal(Part::Trailer, &trailer, out)?;
         let root = self.hasher.finish();
         out.extend_from_slice(&root.0);
-        Ok(SealedPack {
-            pack: self.header.identity.pack,
-            bytes,
-            root,
-            header: self.header,
-            directory: self.directory,
-        })
+        Ok(SealedPack { pack: self.header.identity.pack, bytes, root, header: self.header, directory: self.directory })
     }
 
     fn seal(&mut self, part: Part, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), PackError> {
         let start = out.len();
-        self.aead
-            .seal_append(part.number(), &self.header.identity.aad(part), plaintext, out)?;
+        self.aead.seal_append(part.number(), &self.header.identity.aad(part), plaintext, out)?;
         self.hasher.update(out.get(start..).unwrap_or_default());
         Ok(())
     }

@@ -70,8 +70,7 @@ impl Aead {
             Self::Counter(key) => {
                 out.extend_from_slice(plaintext);
                 let body = out.get_mut(start..).ok_or_else(refused)?;
-                key.seal_in_place_separate_tag(counter_nonce(number), aad, body)
-                    .map_err(|_| refused())?
+                key.seal_in_place_separate_tag(counter_nonce(number), aad, body).map_err(|_| refused())?
             }
             Self::Random(key) => {
                 out.extend_from_slice(&[0; NONCE_LEN]);
@@ -98,13 +97,10 @@ impl Aead {
         let damaged = || SealError::Damaged { what };
         let aad = aead::Aad::from(aad);
         match self {
-            Self::Counter(key) => key
-                .open_in_place(counter_nonce(number), aad, sealed)
-                .map_err(|_| damaged()),
+            Self::Counter(key) => key.open_in_place(counter_nonce(number), aad, sealed).map_err(|_| damaged()),
             Self::Random(key) => {
                 let (nonce, body) = sealed.split_first_chunk_mut::<NONCE_LEN>().ok_or_else(damaged)?;
-                key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, body)
-                    .map_err(|_| damaged())
+                key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, body).map_err(|_| damaged())
             }
         }
     }

@@ -96,11 +96,7 @@ impl Suite {
             Profile::Blake3 => Kem::X25519,
             Profile::Fips => Kem::P256,
         };
-        Self {
-            kem,
-            aead: &aead::AES_256_GCM,
-            aead_id: 0x0002,
-        }
+        Self { kem, aead: &aead::AES_256_GCM, aead_id: 0x0002 }
     }
 
     fn id(self) -> Vec<u8> {
@@ -120,19 +116,12 @@ impl Suite {
         plaintext: &[u8],
     ) -> Result<Sealed, SealError> {
         let ephemeral = self.kem.derive_key_pair(ikm)?;
-        let shared = self
-            .kem
-            .shared_secret(&*ephemeral.private, public, &[&ephemeral.public, public])?;
+        let shared = self.kem.shared_secret(&*ephemeral.private, public, &[&ephemeral.public, public])?;
         let (key, nonce) = self.key_schedule(&shared, info)?;
         let mut ciphertext = plaintext.to_vec();
         key.seal_in_place_append_tag(nonce, aead::Aad::from(aad), &mut ciphertext)
-            .map_err(|_| SealError::Refused {
-                action: "seal a message",
-            })?;
-        Ok(Sealed {
-            enc: ephemeral.public,
-            ciphertext,
-        })
+            .map_err(|_| SealError::Refused { action: "seal a message" })?;
+        Ok(Sealed { enc: ephemeral.public, ciphertext })
     }
 
     fn open(self, private: &[u8], info: &[u8], aad: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
@@ -143,10 +132,7 @@ impl Suite {
         };
         let (key, nonce) = self.key_schedule(&shared, info)?;
         let mut bytes = Zeroizing::new(sealed.ciphertext.clone());
-        let opened = key
-            .open_in_place(nonce, aead::Aad::from(aad), &mut bytes)
-            .map_err(|_| damaged)?
-            .len();
+        let opened = key.open_in_place(nonce, aead::Aad::from(aad), &mut bytes).map_err(|_| damaged)?.len();
         bytes.truncate(opened);
         Ok(bytes)
     }
@@ -195,10 +181,7 @@ impl Kem {
         let attempts: u8 = match self {
             Self::X25519 => {
                 labelled_expand(&suite, &prk, "sk", &[], &mut *private)?;
-                return Ok(KeyPair {
-                    public: self.public_key(&*private)?,
-                    private,
-                });
+                return Ok(KeyPair { public: self.public_key(&*private)?, private });
             }
             Self::P256 => u8::MAX,
         };
@@ -208,9 +191,7 @@ impl Kem {
                 return Ok(KeyPair { private, public });
             }
         }
-        Err(SealError::Refused {
-            action: "derive a key pair",
-        })
+        Err(SealError::Refused { action: "derive a key pair" })
     }
 
     fn private_key(self, private: &[u8]) -> Result<agreement::PrivateKey, SealError> {
@@ -220,9 +201,7 @@ impl Kem {
 
     fn public_key(self, private: &[u8]) -> Result<Vec<u8>, SealError> {
         let key = self.private_key(private)?;
-        let public = key
-            .compute_public_key()
-            .map_err(|_| SealError::BadKey { what: "a private key" })?;
+        let public = key.compute_public_key().map_err(|_| SealError::BadKey { what: "a private key" })?;
         Ok(public.as_ref().to_vec())
     }
 
@@ -278,10 +257,7 @@ fn labelled_expand(suite: &[u8], prk: &[u8; 32], label: &str, info: &[u8], out: 
     let len = u16::try_from(out.len()).map_err(|_| SealError::Refused { action: "expand a key" })?;
     let parts = [&len.to_be_bytes()[..], b"HPKE-v1", suite, label.as_bytes(), info];
     let prk = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, prk);
-    prk.expand(&parts, Len(out.len()))
-        .map_err(refused)?
-        .fill(out)
-        .map_err(refused)
+    prk.expand(&parts, Len(out.len())).map_err(refused)?.fill(out).map_err(refused)
 }
 
 #[cfg(test)]

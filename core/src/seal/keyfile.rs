@@ -59,11 +59,7 @@ impl PassphraseCost {
     /// iterations.
     pub const fn standard(profile: Profile) -> Self {
         match profile {
-            Profile::Blake3 => Self::Argon2id {
-                memory_kib: 64 * 1024,
-                passes: 3,
-                lanes: 4,
-            },
+            Profile::Blake3 => Self::Argon2id { memory_kib: 64 * 1024, passes: 3, lanes: 4 },
             Profile::Fips => Self::Pbkdf2 { iterations: 600_000 },
         }
     }
@@ -71,44 +67,26 @@ impl PassphraseCost {
     /// The least that the algorithms take: for tests, which protect nothing.
     pub const fn for_tests(profile: Profile) -> Self {
         match profile {
-            Profile::Blake3 => Self::Argon2id {
-                memory_kib: 8,
-                passes: 1,
-                lanes: 1,
-            },
+            Profile::Blake3 => Self::Argon2id { memory_kib: 8, passes: 1, lanes: 1 },
             Profile::Fips => Self::Pbkdf2 { iterations: 1 },
         }
     }
 
     fn derive(self, passphrase: &[u8], salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
-        let bad = || KeyFileError::Damaged {
-            what: "the cost of its passphrase",
-        };
+        let bad = || KeyFileError::Damaged { what: "the cost of its passphrase" };
         let mut key = Zeroizing::new([0; 32]);
         match self {
-            Self::Argon2id {
-                memory_kib,
-                passes,
-                lanes,
-            } => {
+            Self::Argon2id { memory_kib, passes, lanes } => {
                 if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX || lanes > LANES_MAX {
                     return Err(bad());
                 }
                 let params = Params::new(memory_kib, passes, lanes, Some(key.len())).map_err(|_| bad())?;
                 let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-                argon2
-                    .hash_password_into(passphrase, salt, &mut *key)
-                    .map_err(|_| bad())?;
+                argon2.hash_password_into(passphrase, salt, &mut *key).map_err(|_| bad())?;
             }
             Self::Pbkdf2 { iterations } => {
                 let bounded = NonZeroU32::new(iterations).filter(|number| number.get() <= ITERATIONS_MAX);
-                pbkdf2::derive(
-                    pbkdf2::PBKDF2_HMAC_SHA256,
-                    bounded.ok_or_else(bad)?,
-                    salt,
-                    passphrase,
-                    &mut *key,
-                );
+                pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, bounded.ok_or_else(bad)?, salt, passphrase, &mut *key);
             }
         }
         Ok(key)
@@ -183,13 +161,7 @@ enum Protection {
     #[serde(rename = "none")]
     None { key: Hex },
     #[serde(rename = "argon2id")]
-    Argon2id {
-        memory_kib: u32,
-        passes: u32,
-        lanes: u32,
-        salt: Hex,
-        sealed: Hex,
-    },
+    Argon2id { memory_kib: u32, passes: u32, lanes: u32, salt: Hex, sealed: Hex },
     #[serde(rename = "pbkdf2-hmac-sha-256")]
     Pbkdf2 { iterations: u32, salt: Hex, sealed: Hex },
 }
@@ -197,22 +169,10 @@ enum Protection {
 impl Protection {
     const fn new(cost: PassphraseCost, salt: Hex, sealed: Hex) -> Self {
         match cost {
-            PassphraseCost::Argon2id {
-                memory_kib,
-                passes,
-                lanes,
-            } => Self::Argon2id {
-                memory_kib,
-                passes,
-                lanes,
-                salt,
-                sealed,
-            },
-            PassphraseCost::Pbkdf2 { iterations } => Self::Pbkdf2 {
-                iterations,
-                salt,
-                sealed,
-            },
+            PassphraseCost::Argon2id { memory_kib, passes, lanes } => {
+                Self::Argon2id { memory_kib, passes, lanes, salt, sealed }
+            }
+            PassphraseCost::Pbkdf2 { iterations } => Self::Pbkdf2 { iterations, salt, sealed },
         }
     }
 
@@ -220,18 +180,10 @@ impl Protection {
     fn parts(&self) -> (u8, [u32; 3], &[u8], &[u8]) {
         match self {
             Self::None { key } => (0, [0; 3], &[], &key.0),
-            Self::Argon2id {
-                memory_kib,
-                passes,
-                lanes,
-                salt,
-                sealed,
-            } => (1, [*memory_kib, *passes, *lanes], &salt.0, &sealed.0),
-            Self::Pbkdf2 {
-                iterations,
-                salt,
-                sealed,
-            } => (2, [*iterations, 0, 0], &salt.0, &sealed.0),
+            Self::Argon2id { memory_kib, passes, lanes, salt, sealed } => {
+                (1, [*memory_kib, *passes, *lanes], &salt.0, &sealed.0)
+            }
+            Self::Pbkdf2 { iterations, salt, sealed } => (2, [*iterations, 0, 0], &salt.0, &sealed.0),
         }
     }
 }
@@ -257,10 +209,7 @@ impl MasterKey {
     }
 
     fn from_bytes(profile: Profile, bytes: Zeroizing<[u8; 32]>) -> Self {
-        Self {
-            key: HostKey::new(profile, *bytes),
-            bytes,
-        }
+        Self { key: HostKey::new(profile, *bytes), bytes }
     }
 
     /// The key as a cipher.
@@ -276,9 +225,7 @@ impl MasterKey {
     ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
         let profile = self.key.profile();
         let protection = match passphrase {
-            None => Protection::None {
-                key: Hex(self.bytes.to_vec()),
-            },
+            None => Protection::None { key: Hex(self.bytes.to_vec()) },
             Some((passphrase, cost)) => {
                 let salt: [u8; 16] = random_array(entropy)?;
                 let derived = cost.derive(passphrase, &salt)?;
@@ -288,18 +235,9 @@ impl MasterKey {
         };
         let key_id = self.key.id();
         let check = Hex(check(profile, key_id, &protection).to_vec());
-        let document = Document {
-            format: FORMAT.into(),
-            version: VERSION,
-            profile,
-            key_id,
-            protection,
-            check,
-        };
+        let document = Document { format: FORMAT.into(), version: VERSION, profile, key_id, protection, check };
         let json = serde_json::to_vec_pretty(&document);
-        let mut json = Zeroizing::new(json.map_err(|_| KeyFileError::Damaged {
-            what: "it can't be written",
-        })?);
+        let mut json = Zeroizing::new(json.map_err(|_| KeyFileError::Damaged { what: "it can't be written" })?);
         json.push(b'\n');
         Ok(json)
     }
@@ -311,9 +249,7 @@ impl MasterKey {
             return Err(KeyFileError::NotAKeyFile);
         }
         if envelope.version != VERSION {
-            return Err(KeyFileError::UnknownVersion {
-                found: envelope.version,
-            });
+            return Err(KeyFileError::UnknownVersion { found: envelope.version });
         }
         let damaged = |what| KeyFileError::Damaged { what };
         let document: Document = serde_json::from_slice(json).map_err(|_| damaged("a field is missing or wrong"))?;
@@ -324,41 +260,19 @@ impl MasterKey {
         let unlock = |cost: PassphraseCost, salt: &Hex, sealed: &Hex| {
             let passphrase = passphrase.ok_or(KeyFileError::PassphraseNeeded)?;
             let key = HostKey::new(profile, *cost.derive(passphrase, &salt.0)?);
-            key.unwrap(CONTEXT, &sealed.0)
-                .map_err(|_| KeyFileError::WrongPassphrase)
+            key.unwrap(CONTEXT, &sealed.0).map_err(|_| KeyFileError::WrongPassphrase)
         };
         let bytes = match &document.protection {
             Protection::None { key } => Zeroizing::new(key.0.clone()),
-            Protection::Argon2id {
-                memory_kib,
-                passes,
-                lanes,
-                salt,
-                sealed,
-            } => {
-                let cost = PassphraseCost::Argon2id {
-                    memory_kib: *memory_kib,
-                    passes: *passes,
-                    lanes: *lanes,
-                };
+            Protection::Argon2id { memory_kib, passes, lanes, salt, sealed } => {
+                let cost = PassphraseCost::Argon2id { memory_kib: *memory_kib, passes: *passes, lanes: *lanes };
                 unlock(cost, salt, sealed)?
             }
-            Protection::Pbkdf2 {
-                iterations,
-                salt,
-                sealed,
-            } => unlock(
-                PassphraseCost::Pbkdf2 {
-                    iterations: *iterations,
-                },
-                salt,
-                sealed,
-            )?,
+            Protection::Pbkdf2 { iterations, salt, sealed } => {
+                unlock(PassphraseCost::Pbkdf2 { iterations: *iterations }, salt, sealed)?
+            }
         };
-        let bytes = bytes
-            .as_slice()
-            .try_into()
-            .map_err(|_| damaged("the length of its key"))?;
+        let bytes = bytes.as_slice().try_into().map_err(|_| damaged("the length of its key"))?;
         let master = Self::from_bytes(profile, Zeroizing::new(bytes));
         if master.key.id() != document.key_id {
             return Err(damaged("its key is not the one it names"));
@@ -398,18 +312,9 @@ mod tests {
             assert_eq!(MasterKey::from_json(&open, None).unwrap().bytes, master.bytes);
             let cost = PassphraseCost::for_tests(profile);
             let sealed = master.to_json(Some((b"correct horse", cost)), &entropy).unwrap();
-            assert_eq!(
-                MasterKey::from_json(&sealed, Some(b"correct horse")).unwrap().bytes,
-                master.bytes
-            );
-            assert!(matches!(
-                MasterKey::from_json(&sealed, Some(b"horse")),
-                Err(KeyFileError::WrongPassphrase)
-            ));
-            assert!(matches!(
-                MasterKey::from_json(&sealed, None),
-                Err(KeyFileError::PassphraseNeeded)
-            ));
+            assert_eq!(MasterKey::from_json(&sealed, Some(b"correct horse")).unwrap().bytes, master.bytes);
+            assert!(matches!(MasterKey::from_json(&sealed, Some(b"horse")), Err(KeyFileError::WrongPassphrase)));
+            assert!(matches!(MasterKey::from_json(&sealed, None), Err(KeyFileError::PassphraseNeeded)));
         }
     }
 
@@ -434,11 +339,7 @@ mod tests {
 
     #[test]
     fn a_hostile_cost_is_refused_before_it_is_paid() {
-        let cost = PassphraseCost::Argon2id {
-            memory_kib: u32::MAX,
-            passes: 1,
-            lanes: 1,
-        };
+        let cost = PassphraseCost::Argon2id { memory_kib: u32::MAX, passes: 1, lanes: 1 };
         assert!(matches!(cost.derive(b"x", &[0; 16]), Err(KeyFileError::Damaged { .. })));
         let cost = PassphraseCost::Pbkdf2 { iterations: u32::MAX };
         assert!(matches!(cost.derive(b"x", &[0; 16]), Err(KeyFileError::Damaged { .. })));
@@ -448,11 +349,7 @@ mod tests {
     /// `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -l 32`, quoted in its README and tests.
     #[test]
     fn argon2id_agrees_with_the_reference() {
-        let cost = PassphraseCost::Argon2id {
-            memory_kib: 65_536,
-            passes: 2,
-            lanes: 1,
-        };
+        let cost = PassphraseCost::Argon2id { memory_kib: 65_536, passes: 2, lanes: 1 };
         assert_eq!(
             hex::encode(*cost.derive(b"password", b"somesalt").unwrap()),
             "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7"

@@ -138,12 +138,7 @@ impl Keyring {
         recoveries: &[Recovery<'_>],
         entropy: &dyn Entropy,
     ) -> Result<Self, KeyringError> {
-        let mut keyring = Self {
-            profile,
-            domain,
-            epochs: Vec::new(),
-            sources: Vec::new(),
-        };
+        let mut keyring = Self { profile, domain, epochs: Vec::new(), sources: Vec::new() };
         keyring.rotate(recoveries, entropy)?;
         Ok(keyring)
     }
@@ -158,9 +153,7 @@ impl Keyring {
             return Err(KeyringError::NoRecovery);
         }
         let last = self.epochs.last().map_or(0, |epoch| epoch.public.epoch().0);
-        let number = last.checked_add(1).ok_or(KeyringError::Damaged {
-            what: "the last epoch's number",
-        })?;
+        let number = last.checked_add(1).ok_or(KeyringError::Damaged { what: "the last epoch's number" })?;
         let private = EpochPrivateKey::generate(self.profile, EpochNumber(number), entropy)?;
         let public = private.public().clone();
         let mut wraps = Vec::with_capacity(recoveries.len());
@@ -173,10 +166,7 @@ impl Keyring {
                 ciphertext: service.wrap(&context, private.expose().as_slice())?,
             });
         }
-        self.epochs.push(Epoch {
-            public: public.clone(),
-            wraps,
-        });
+        self.epochs.push(Epoch { public: public.clone(), wraps });
         Ok(public)
     }
 
@@ -199,10 +189,7 @@ impl Keyring {
     pub fn recoveries(&self, epoch: EpochNumber) -> Vec<(&str, &ServiceKind, &str)> {
         let found = self.epochs.iter().find(|entry| entry.public.epoch() == epoch);
         let wraps = found.map(|entry| entry.wraps.as_slice()).unwrap_or_default();
-        wraps
-            .iter()
-            .map(|wrap| (wrap.jurisdiction.as_str(), &wrap.service, wrap.service_id.as_str()))
-            .collect()
+        wraps.iter().map(|wrap| (wrap.jurisdiction.as_str(), &wrap.service, wrap.service_id.as_str())).collect()
     }
 
     /// Enters a source: its id key, sealed to the newest epoch, and the key that will sign its heads.
@@ -216,25 +203,10 @@ impl Keyring {
         if self.sources.iter().any(|entry| entry.id == source) {
             return Err(KeyringError::SourceExists { source_id: source });
         }
-        let public = self
-            .newest_epoch()
-            .ok_or(KeyringError::Damaged { what: "no epoch" })?
-            .clone();
+        let public = self.newest_epoch().ok_or(KeyringError::Damaged { what: "no epoch" })?.clone();
         let context = self.id_key_context(source);
-        let id_key = hpke::seal(
-            self.profile,
-            public.as_bytes(),
-            ID_KEY_INFO,
-            &context,
-            id_key.expose(),
-            entropy,
-        )?;
-        self.sources.push(Source {
-            id: source,
-            epoch: public.epoch(),
-            id_key,
-            signers: vec![signer.clone()],
-        });
+        let id_key = hpke::seal(self.profile, public.as_bytes(), ID_KEY_INFO, &context, id_key.expose(), entropy)?;
+        self.sources.push(Source { id: source, epoch: public.epoch(), id_key, signers: vec![signer.clone()] });
         self.sources.sort_by_key(|entry| entry.id);
         Ok(())
     }
@@ -256,10 +228,7 @@ impl Keyring {
 
     /// The keys that may have signed a source's heads.
     pub fn signers(&self, source: SourceId) -> &[VerifyingKey] {
-        self.sources
-            .iter()
-            .find(|entry| entry.id == source)
-            .map_or(&[], |entry| &entry.signers)
+        self.sources.iter().find(|entry| entry.id == source).map_or(&[], |entry| &entry.signers)
     }
 
     /// Unwraps every epoch that this key service can; [`KeyringError::WrongKey`] if it is none.
@@ -267,11 +236,7 @@ impl Keyring {
         let (kind, id) = (service.kind(), service.id());
         let mut epochs = BTreeMap::new();
         for epoch in &self.epochs {
-            let Some(wrap) = epoch
-                .wraps
-                .iter()
-                .find(|wrap| wrap.service == kind && wrap.service_id == id)
-            else {
+            let Some(wrap) = epoch.wraps.iter().find(|wrap| wrap.service == kind && wrap.service_id == id) else {
                 continue;
             };
             let context = self.wrap_context(&epoch.public, &wrap.jurisdiction);
@@ -290,22 +255,11 @@ impl Keyring {
         let entry = self.sources.iter().find(|entry| entry.id == source);
         let entry = entry.ok_or(KeyringError::UnknownSource { source_id: source })?;
         let epoch = self.epochs.iter().find(|epoch| epoch.public.epoch() == entry.epoch);
-        let public = &epoch
-            .ok_or(KeyringError::Damaged {
-                what: "a source of a missing epoch",
-            })?
-            .public;
-        let private = opened
-            .epochs
-            .get(&public.id())
-            .ok_or(SealError::WrongKey { needed: public.id() })?;
+        let public = &epoch.ok_or(KeyringError::Damaged { what: "a source of a missing epoch" })?.public;
+        let private = opened.epochs.get(&public.id()).ok_or(SealError::WrongKey { needed: public.id() })?;
         let bytes = private.open(ID_KEY_INFO, &self.id_key_context(source), &entry.id_key)?;
-        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(
-            bytes
-                .as_slice()
-                .try_into()
-                .map_err(|_| KeyringError::Damaged { what: "an id key" })?,
-        );
+        let bytes: Zeroizing<[u8; 32]> =
+            Zeroizing::new(bytes.as_slice().try_into().map_err(|_| KeyringError::Damaged { what: "an id key" })?);
         Ok(IdKey::from_bytes(*bytes))
     }
 
@@ -331,12 +285,8 @@ pub struct OpenKeyring {
 
 impl OpensDataKeys for OpenKeyring {
     fn open_data_key(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<OpeningKey, SealError> {
-        let key = self
-            .epochs
-            .get(&wrapped.key_id)
-            .filter(|_| wrapped.kind == WrapKind::Epoch);
-        key.ok_or(SealError::WrongKey { needed: wrapped.key_id })?
-            .open_data_key(wrapped, context)
+        let key = self.epochs.get(&wrapped.key_id).filter(|_| wrapped.kind == WrapKind::Epoch);
+        key.ok_or(SealError::WrongKey { needed: wrapped.key_id })?.open_data_key(wrapped, context)
     }
 }
 

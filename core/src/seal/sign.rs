@@ -45,10 +45,7 @@ impl SigningKey {
                 (Pair::P256(pair), derived.public)
             }
         };
-        Ok(Self {
-            pair,
-            verifying: VerifyingKey::new(profile, public)?,
-        })
+        Ok(Self { pair, verifying: VerifyingKey::new(profile, public)? })
     }
 
     /// The public half.
@@ -63,11 +60,7 @@ impl SigningKey {
             Pair::Ed25519(pair) => pair.try_sign(message),
             Pair::P256(pair) => pair.sign(&SystemRandom::new(), message),
         };
-        signature
-            .map_err(|_| refused())?
-            .as_ref()
-            .try_into()
-            .map_err(|_| refused())
+        signature.map_err(|_| refused())?.as_ref().try_into().map_err(|_| refused())
     }
 }
 
@@ -87,15 +80,9 @@ impl VerifyingKey {
             Profile::Fips => 65,
         };
         if bytes.len() != len {
-            return Err(SealError::BadKey {
-                what: "a verifying key",
-            });
+            return Err(SealError::BadKey { what: "a verifying key" });
         }
-        Ok(Self {
-            profile,
-            id: public_key_id(profile, &bytes),
-            bytes,
-        })
+        Ok(Self { profile, id: public_key_id(profile, &bytes), bytes })
     }
 
     /// The name of the key in heads.

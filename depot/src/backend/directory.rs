@@ -42,10 +42,7 @@ pub struct DirectoryBackend {
 impl DirectoryBackend {
     /// A depot whose files lie below the root of a disk.
     pub fn new(disk: Arc<dyn Disk>) -> Self {
-        Self {
-            disk,
-            reads: Arc::new(ReadCounter::default()),
-        }
+        Self { disk, reads: Arc::new(ReadCounter::default()) }
     }
 
     /// Cleans up after a writer that died: removes temporary files, and makes durable the names that it gave.
@@ -136,18 +133,12 @@ impl Backend for DirectoryBackend {
             return Err(BackendError::PackExists { pack });
         }
         self.disk.create_dir_all(&pack_dir(pack))?;
-        Ok(Box::new(DirectorySink {
-            file: DurableFile::create(&self.disk, &path)?,
-            pack,
-        }))
+        Ok(Box::new(DirectorySink { file: DurableFile::create(&self.disk, &path)?, pack }))
     }
 
     fn open_pack(&self, pack: PackId) -> Result<Box<dyn PackSource>, BackendError> {
         match self.disk.open_read(&pack_path(pack)) {
-            Ok(file) => Ok(Box::new(DirectorySource {
-                file,
-                reads: Arc::clone(&self.reads),
-            })),
+            Ok(file) => Ok(Box::new(DirectorySource { file, reads: Arc::clone(&self.reads) })),
             Err(DiskError::NotFound { .. }) => Err(BackendError::NoPack { pack }),
             Err(error) => Err(error.into()),
         }
@@ -167,10 +158,7 @@ impl Backend for DirectoryBackend {
         match durable_write(&self.disk, &path, bytes) {
             Err(DiskError::AlreadyExists { .. }) => {
                 if self.read_manifest(source, sequence)? != bytes {
-                    return Err(BackendError::Conflict {
-                        source_id: source,
-                        sequence,
-                    });
+                    return Err(BackendError::Conflict { source_id: source, sequence });
                 }
                 // Whoever wrote it may have died before the name was durable.
                 Ok(self.disk.sync_dir(&dir)?)
@@ -181,10 +169,7 @@ impl Backend for DirectoryBackend {
 
     fn read_manifest(&self, source: SourceId, sequence: u64) -> Result<Vec<u8>, BackendError> {
         let found = self.read_whole(&manifest_path(source, sequence), MANIFEST_BYTES_MAX)?;
-        found.ok_or(BackendError::NoManifest {
-            source_id: source,
-            sequence,
-        })
+        found.ok_or(BackendError::NoManifest { source_id: source, sequence })
     }
 
     fn list_manifests(&self) -> Result<Listing<StoredManifest>, BackendError> {

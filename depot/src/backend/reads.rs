@@ -22,10 +22,7 @@ pub struct Reads {
 impl ReadCounter {
     /// The counts so far.
     pub fn so_far(&self) -> Reads {
-        Reads {
-            reads: self.reads.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-        }
+        Reads { reads: self.reads.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
     pub(crate) fn count(&self, bytes: usize) {
@@ -38,9 +35,6 @@ impl Sub for Reads {
     type Output = Self;
 
     fn sub(self, earlier: Self) -> Self {
-        Self {
-            reads: self.reads.saturating_sub(earlier.reads),
-            bytes: self.bytes.saturating_sub(earlier.bytes),
-        }
+        Self { reads: self.reads.saturating_sub(earlier.reads), bytes: self.bytes.saturating_sub(earlier.bytes) }
     }
 }

@@ -33,29 +33,11 @@ fn packs_are_put_once_and_read_in_parts(backend: &dyn Backend) {
     put(backend, pack(9), b"the second pack").unwrap();
     put(backend, pack(1), b"the first pack").unwrap();
     let listed = backend.list_packs().unwrap();
-    assert_eq!(
-        listed.items,
-        [
-            StoredPack {
-                pack: pack(1),
-                bytes: 14
-            },
-            StoredPack {
-                pack: pack(9),
-                bytes: 15
-            }
-        ]
-    );
+    assert_eq!(listed.items, [StoredPack { pack: pack(1), bytes: 14 }, StoredPack { pack: pack(9), bytes: 15 }]);
     assert_eq!(backend.read_pack(pack(9), 4, 6).unwrap(), b"second");
     assert!(backend.read_pack(pack(9), 10, 6).is_err(), "past the end");
-    assert!(matches!(
-        backend.read_pack(pack(5), 0, 1),
-        Err(BackendError::NoPack { .. })
-    ));
-    assert!(matches!(
-        put(backend, pack(9), b"again"),
-        Err(BackendError::PackExists { .. })
-    ));
+    assert!(matches!(backend.read_pack(pack(5), 0, 1), Err(BackendError::NoPack { .. })));
+    assert!(matches!(put(backend, pack(9), b"again"), Err(BackendError::PackExists { .. })));
     let (mut one, mut two) = (backend.put_pack(pack(3)).unwrap(), backend.put_pack(pack(3)).unwrap());
     one.write(b"one").unwrap();
     two.write(b"two").unwrap();
@@ -80,24 +62,13 @@ fn one_writer_of_a_manifest_wins(backend: &dyn Backend) {
     backend.put_manifest(source, 1, b"mine").unwrap();
     let late = backend.put_manifest(source, 1, b"yours");
     assert!(matches!(late, Err(BackendError::Conflict { sequence: 1, .. })));
-    backend
-        .put_manifest(source, 1, b"mine")
-        .expect("the same again is no conflict");
+    backend.put_manifest(source, 1, b"mine").expect("the same again is no conflict");
     backend.put_manifest(other, 1, b"theirs").unwrap();
     backend.put_manifest(source, 10, b"tenth").unwrap();
     backend.put_manifest(source, 2, b"second").unwrap();
     assert_eq!(backend.read_manifest(source, 1).unwrap(), b"mine");
-    assert!(matches!(
-        backend.read_manifest(source, 3),
-        Err(BackendError::NoManifest { .. })
-    ));
-    let listed: Vec<_> = backend
-        .list_manifests()
-        .unwrap()
-        .items
-        .iter()
-        .map(|m| (m.source, m.sequence))
-        .collect();
+    assert!(matches!(backend.read_manifest(source, 3), Err(BackendError::NoManifest { .. })));
+    let listed: Vec<_> = backend.list_manifests().unwrap().items.iter().map(|m| (m.source, m.sequence)).collect();
     assert_eq!(listed, [(source, 1), (source, 2), (source, 10), (other, 1)]);
 }
 
@@ -138,18 +109,11 @@ fn files_that_do_not_belong_are_named_and_left() {
     let backend = DirectoryBackend::new(Arc::clone(&disk));
     put(&backend, pack(9), b"pack").unwrap();
     disk.create_dir_all("packs/01").unwrap();
-    for path in [
-        "packs/readme",
-        "packs/09/note.txt",
-        &format!("packs/01/{}.pack", pack(9)),
-    ] {
+    for path in ["packs/readme", "packs/09/note.txt", &format!("packs/01/{}.pack", pack(9))] {
         strongroom_platform::disk::durable_write(&disk, path, b"?").unwrap();
     }
     let listing = backend.list_packs().unwrap();
     assert_eq!(listing.items.len(), 1);
     let misplaced = format!("packs/01/{}.pack", pack(9));
-    assert_eq!(
-        listing.foreign,
-        [misplaced.as_str(), "packs/09/note.txt", "packs/readme"]
-    );
+    assert_eq!(listing.foreign, [misplaced.as_str(), "packs/09/note.txt", "packs/readme"]);
 }

@@ -20,23 +20,14 @@ pub(super) const OBJECTS: TableDefinition<'_, &[u8; 14], u8> = TableDefinition::
 /// The key of an object: its hint in front, so that candidates lie side by side.
 pub(super) fn object_key(hint: Hint, pack: u32, ordinal: u32) -> [u8; 14] {
     let mut key = [0; 14];
-    let parts = hint
-        .0
-        .into_iter()
-        .chain(pack.to_be_bytes())
-        .chain(ordinal.to_be_bytes());
+    let parts = hint.0.into_iter().chain(pack.to_be_bytes()).chain(ordinal.to_be_bytes());
     key.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
     key
 }
 
 /// Pack number and ordinal of an object's key.
 pub(super) fn split_key(key: &[u8; 14]) -> (u32, u32) {
-    let number = |from: usize| {
-        key.iter()
-            .skip(from)
-            .take(4)
-            .fold(0, |number, byte| number << 8 | u32::from(*byte))
-    };
+    let number = |from: usize| key.iter().skip(from).take(4).fold(0, |number, byte| number << 8 | u32::from(*byte));
     (number(6), number(10))
 }
 
@@ -53,24 +44,15 @@ pub(super) fn insert(
         return Ok(());
     }
     let mut numbers = write.open_table(NUMBERS).map_err(IndexError::database)?;
-    let last = numbers
-        .last()
-        .map_err(IndexError::database)?
-        .map(|(number, _)| number.value());
-    let number = last
-        .map_or(Some(0), |last| last.checked_add(1))
-        .ok_or(IndexError::Full)?;
+    let last = numbers.last().map_err(IndexError::database)?.map(|(number, _)| number.value());
+    let number = last.map_or(Some(0), |last| last.checked_add(1)).ok_or(IndexError::Full)?;
     numbers.insert(number, &pack.0).map_err(IndexError::database)?;
-    packs
-        .insert(&pack.0, (number, bytes, header.to_bytes().as_slice()))
-        .map_err(IndexError::database)?;
+    packs.insert(&pack.0, (number, bytes, header.to_bytes().as_slice())).map_err(IndexError::database)?;
 
     let mut frames = write.open_table(FRAMES).map_err(IndexError::database)?;
     for (frame, info) in (0_u32..).zip(directory.frames()).filter(|(_, info)| info.objects > 0) {
         let value = (frame, info.offset, info.sealed_len);
-        frames
-            .insert((number, info.first_object), value)
-            .map_err(IndexError::database)?;
+        frames.insert((number, info.first_object), value).map_err(IndexError::database)?;
     }
     // In key order, which the table takes in faster than at random.
     let mut entries: Vec<([u8; 14], u8)> = (0_u32..)
@@ -92,21 +74,14 @@ pub(super) fn remove(write: &WriteTransaction, gone: &[PackId]) -> Result<(), In
     let mut frames = write.open_table(FRAMES).map_err(IndexError::database)?;
     let mut gone_numbers = Vec::with_capacity(gone.len());
     for pack in gone {
-        let number = packs
-            .remove(&pack.0)
-            .map_err(IndexError::database)?
-            .map(|value| value.value().0);
+        let number = packs.remove(&pack.0).map_err(IndexError::database)?.map(|value| value.value().0);
         if let Some(number) = number {
             numbers.remove(number).map_err(IndexError::database)?;
-            frames
-                .retain_in((number, 0)..=(number, u32::MAX), |_, _| false)
-                .map_err(IndexError::database)?;
+            frames.retain_in((number, 0)..=(number, u32::MAX), |_, _| false).map_err(IndexError::database)?;
             gone_numbers.push(number);
         }
     }
     gone_numbers.sort_unstable();
     let mut objects = write.open_table(OBJECTS).map_err(IndexError::database)?;
-    objects
-        .retain(|key, _| gone_numbers.binary_search(&split_key(key).0).is_err())
-        .map_err(IndexError::database)
+    objects.retain(|key, _| gone_numbers.binary_search(&split_key(key).0).is_err()).map_err(IndexError::database)
 }

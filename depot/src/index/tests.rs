@@ -18,10 +18,7 @@ fn setting() -> (Domain, Depot) {
 
 /// All that can be asked of an index, to compare two of them.
 fn answers(index: &Index, bodies: &[Vec<u8>]) -> Vec<Vec<Location>> {
-    bodies
-        .iter()
-        .map(|body| index.locate(&chunk_id(body)).unwrap())
-        .collect()
+    bodies.iter().map(|body| index.locate(&chunk_id(body)).unwrap()).collect()
 }
 
 #[test]
@@ -33,9 +30,7 @@ fn finds_every_object_where_it_lies() {
     index.add(&pack).unwrap();
     assert!(pack.directory.frames().len() > 2);
     for (body, found) in all.iter().zip(answers(&index, &all)) {
-        let [location] = found[..] else {
-            panic!("{} candidates", found.len())
-        };
+        let [location] = found[..] else { panic!("{} candidates", found.len()) };
         let info = pack.directory.frames()[location.frame as usize];
         assert_eq!((location.offset, location.sealed_len), (info.offset, info.sealed_len));
         let entry = pack.directory.objects_of(&info)[location.slot as usize];
@@ -56,10 +51,7 @@ fn rebuilt_from_packs_it_answers_the_same() {
     }
     let rebuilt = Index::in_memory().unwrap();
     let caught_up = rebuilt.catch_up(depot.backend().as_ref(), &domain.keys()).unwrap();
-    assert_eq!(
-        (caught_up.added, caught_up.removed, caught_up.unreadable.len()),
-        (2, 0, 0)
-    );
+    assert_eq!((caught_up.added, caught_up.removed, caught_up.unreadable.len()), (2, 0, 0));
     assert_eq!(told.packs().unwrap(), rebuilt.packs().unwrap());
     for body in first.iter().chain(&second) {
         let sorted = |index: &Index| {
@@ -101,6 +93,8 @@ fn a_pack_under_another_key_keeps_none_from_being_entered() {
 #[test]
 fn a_file_that_is_of_no_use_is_thrown_away() {
     let folder = tempfile::tempdir().unwrap();
+    let elsewhere = Index::open(&folder.path().join("no such folder/index"));
+    assert!(matches!(elsewhere, Err(IndexError::Database(_))), "what can't be read is not thrown away");
     let path = folder.path().join("index");
     std::fs::write(&path, vec![7; 10_000]).unwrap();
     let (domain, depot) = setting();
@@ -112,8 +106,5 @@ fn a_file_that_is_of_no_use_is_thrown_away() {
         assert!(matches!(Index::open(&path), Err(IndexError::Busy { .. })));
     }
     let index = Index::open(&path).unwrap();
-    assert!(
-        answers(&index, &all).iter().all(|found| found.len() == 1),
-        "what was committed stays"
-    );
+    assert!(answers(&index, &all).iter().all(|found| found.len() == 1), "what was committed stays");
 }

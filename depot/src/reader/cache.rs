@@ -19,13 +19,7 @@ pub(super) struct FrameCache {
 
 impl FrameCache {
     pub(super) const fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes_max,
-            bytes: 0,
-            clock: 0,
-            frames: BTreeMap::new(),
-            by_age: BTreeMap::new(),
-        }
+        Self { bytes_max, bytes: 0, clock: 0, frames: BTreeMap::new(), by_age: BTreeMap::new() }
     }
 
     pub(super) fn contains(&self, pack: PackId, number: u32) -> bool {

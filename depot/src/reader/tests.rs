@@ -22,12 +22,7 @@ impl Setting {
     fn new(profile: Profile) -> Self {
         let (domain, disk) = (Domain::new(profile, 1), SimDisk::from_seed(1));
         let depot = domain.depot(Arc::new(disk.clone())).unwrap();
-        Self {
-            domain,
-            disk,
-            depot,
-            index: Arc::new(Index::in_memory().unwrap()),
-        }
+        Self { domain, disk, depot, index: Arc::new(Index::in_memory().unwrap()) }
     }
 
     fn put(&self, bodies: &[Vec<u8>]) -> PackId {
@@ -38,12 +33,7 @@ impl Setting {
 
     fn reader(&self, cache_bytes: usize) -> Reader {
         let keys = Arc::new(self.domain.keys());
-        Reader::new(
-            Arc::clone(self.depot.backend()),
-            Arc::clone(&self.index),
-            keys,
-            cache_bytes,
-        )
+        Reader::new(Arc::clone(self.depot.backend()), Arc::clone(&self.index), keys, cache_bytes)
     }
 }
 
@@ -83,10 +73,7 @@ fn a_hint_that_two_objects_share_is_no_id() {
     let mut twin = *chunk_id(&all[0]).as_bytes();
     twin[31] ^= 1;
     let twin = ObjectId::Chunk(ChunkId(twin));
-    assert!(matches!(
-        fetch(&reader, &twin),
-        Err(ReadError::NoneFits { candidates: 1, .. })
-    ));
+    assert!(matches!(fetch(&reader, &twin), Err(ReadError::NoneFits { candidates: 1, .. })));
     let absent = ObjectId::Chunk(ChunkId([9; 32]));
     assert!(matches!(fetch(&reader, &absent), Err(ReadError::NotFound { .. })));
 }
@@ -99,24 +86,12 @@ fn a_damaged_copy_does_not_hide_a_good_one() {
     let newest = setting.put(&all);
     let path = format!("packs/{:02x}/{newest}.pack", newest.0[0]);
     setting.disk.flip_bit(&path, 8 * 230).unwrap();
-    assert_eq!(
-        fetch(&setting.reader(CACHE_BYTES_DEFAULT), &chunk_id(&all[0])).unwrap(),
-        all[0]
-    );
+    assert_eq!(fetch(&setting.reader(CACHE_BYTES_DEFAULT), &chunk_id(&all[0])).unwrap(), all[0]);
     let only = bodies(2, 1, 100);
     let pack = setting.put(&only);
-    setting
-        .disk
-        .flip_bit(&format!("packs/{:02x}/{pack}.pack", pack.0[0]), 8 * 230)
-        .unwrap();
+    setting.disk.flip_bit(&format!("packs/{:02x}/{pack}.pack", pack.0[0]), 8 * 230).unwrap();
     let read = fetch(&setting.reader(CACHE_BYTES_DEFAULT), &chunk_id(&only[0]));
-    assert!(matches!(
-        read,
-        Err(ReadError::Pack {
-            source: PackError::Damaged { .. },
-            ..
-        })
-    ));
+    assert!(matches!(read, Err(ReadError::Pack { source: PackError::Damaged { .. }, .. })));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Reads all heads of a depot, source by source along their chains.
 
+use std::collections::BTreeMap;
+
 use strongroom_core::id::SourceId;
-use strongroom_core::manifest::{NeededPacks, Predecessor, VerifiedManifest};
+use strongroom_core::manifest::{NeededPacks, PackRef, Predecessor, VerifiedManifest};
 use strongroom_core::seal::VerifyingKey;
 
 use super::{Finding, Signers};
@@ -17,13 +19,19 @@ pub struct Heads {
     pub findings: Vec<Finding>,
 }
 
+impl Heads {
+    /// Every pack that any of the heads adds, ascending by id: what none of them names is an orphan.
+    pub fn packs(&self) -> Vec<PackRef> {
+        let added = self.verified.iter().flat_map(|manifest| &manifest.head().packs_added);
+        added.map(|pack| (pack.pack, *pack)).collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+}
+
 /// Reads and checks every manifest. A gap or a bad head is a finding; the chain goes on behind it, unproven there.
 pub fn read_heads(depot: &Depot, signers: Signers<'_>) -> Result<Heads, DepotError> {
     let listing = depot.backend().list_manifests()?;
     let mut heads = Heads::default();
-    heads
-        .findings
-        .extend(listing.foreign.into_iter().map(|path| Finding::ForeignFile { path }));
+    heads.findings.extend(listing.foreign.into_iter().map(|path| Finding::ForeignFile { path }));
     for manifests in listing.items.chunk_by(|a, b| a.source == b.source) {
         let Some(StoredManifest { source, .. }) = manifests.first().copied() else {
             continue;
@@ -48,30 +56,19 @@ struct Chain {
 
 impl Chain {
     const fn new(source: SourceId, signers: Vec<VerifyingKey>) -> Self {
-        Self {
-            source,
-            signers,
-            next: 1,
-            after: Predecessor::None,
-            packs: None,
-        }
+        Self { source, signers, next: 1, after: Predecessor::None, packs: None }
     }
 
     fn read(&mut self, depot: &Depot, sequence: u64, heads: &mut Heads) -> Result<(), DepotError> {
         let source = self.source;
         if sequence != self.next {
-            heads.findings.push(Finding::MissingManifest {
-                source,
-                sequence: self.next,
-            });
+            heads.findings.push(Finding::MissingManifest { source, sequence: self.next });
             self.lose_track();
         }
         self.next = sequence.saturating_add(1);
         let verified = match depot.read_manifest(source, sequence) {
             Ok(manifest) if manifest.claimed_head().source != source => Err("it is another source's".to_owned()),
-            Ok(manifest) => manifest
-                .verify(&self.signers, self.after)
-                .map_err(|error| error.to_string()),
+            Ok(manifest) => manifest.verify(&self.signers, self.after).map_err(|error| error.to_string()),
             Err(DepotError::Manifest(error)) => Err(error.to_string()),
             Err(error) => return Err(error),
         };

@@ -36,12 +36,8 @@ pub fn scrub(
     for pack in depot.backend().list_packs()?.items {
         let known = known.get(&pack.pack).copied();
         // Listed a moment ago: whatever keeps it from being read now is about this pack.
-        let finding = scrub_pack(depot.backend().as_ref(), pack.pack, known).unwrap_or_else(|error| {
-            Some(Finding::UnreadablePack {
-                pack: pack.pack,
-                why: error.to_string(),
-            })
-        });
+        let finding = scrub_pack(depot.backend().as_ref(), pack.pack, known)
+            .unwrap_or_else(|error| Some(Finding::UnreadablePack { pack: pack.pack, why: error.to_string() }));
         scrubbed.findings.extend(finding);
         scrubbed.packs += 1;
         scrubbed.bytes += pack.bytes;

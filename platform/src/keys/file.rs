@@ -55,17 +55,11 @@ impl KeyFile {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenKeyFileError> {
         let json = Zeroizing::new(disk.read(path, KEY_FILE_BYTES_MAX)?);
-        Ok(Self {
-            master: MasterKey::from_json(&json, passphrase)?,
-            entropy,
-        })
+        Ok(Self { master: MasterKey::from_json(&json, passphrase)?, entropy })
     }
 
     fn damaged(&self) -> KeyServiceError {
-        KeyServiceError::Damaged {
-            kind: self.kind(),
-            id: self.id(),
-        }
+        KeyServiceError::Damaged { kind: self.kind(), id: self.id() }
     }
 }
 
@@ -111,10 +105,7 @@ mod tests {
             let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
             let passphrase = Some((&b"open sesame"[..], PassphraseCost::for_tests(profile)));
             let made = KeyFile::create(&disk, "room.key", profile, passphrase, entropy(1)).unwrap();
-            let recovery = Recovery {
-                jurisdiction: "DE",
-                service: &made,
-            };
+            let recovery = Recovery { jurisdiction: "DE", service: &made };
             let ring = Keyring::create(profile, DomainId([1; 16]), &[recovery], &SimEntropy::from_seed(2)).unwrap();
             let opened = KeyFile::open(disk.as_ref(), "room.key", Some(b"open sesame"), entropy(3)).unwrap();
             assert!(ring.open(&opened).is_ok());
@@ -122,10 +113,7 @@ mod tests {
             let other = KeyFile::create(&disk, "other.key", profile, None, entropy(4)).unwrap();
             assert!(matches!(ring.open(&other), Err(KeyringError::WrongKey { .. })));
             let wrong = KeyFile::open(disk.as_ref(), "room.key", Some(b"open says me"), entropy(5));
-            assert!(matches!(
-                wrong,
-                Err(OpenKeyFileError::Document(KeyFileError::WrongPassphrase))
-            ));
+            assert!(matches!(wrong, Err(OpenKeyFileError::Document(KeyFileError::WrongPassphrase))));
         }
     }
 
@@ -134,9 +122,6 @@ mod tests {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let make = || KeyFile::create(&disk, "room.key", Profile::Blake3, None, entropy(1));
         make().unwrap();
-        assert!(matches!(
-            make(),
-            Err(OpenKeyFileError::Disk(DiskError::AlreadyExists { .. }))
-        ));
+        assert!(matches!(make(), Err(OpenKeyFileError::Disk(DiskError::AlreadyExists { .. }))));
     }
 }

@@ -54,11 +54,7 @@ fn bytes(text: &str) -> Vec<u8> {
 #[test]
 fn agrees_with_rfc_9180() {
     for v in VECTORS {
-        let suite = Suite {
-            kem: v.kem,
-            aead: &aead::AES_128_GCM,
-            aead_id: 0x0001,
-        };
+        let suite = Suite { kem: v.kem, aead: &aead::AES_128_GCM, aead_id: 0x0001 };
         let ikm_e = bytes(v.ikm_e).try_into().unwrap();
         let ephemeral = v.kem.derive_key_pair(&ikm_e).unwrap();
         assert_eq!(hex::encode(*ephemeral.private), v.sk_em);
@@ -68,22 +64,14 @@ fn agrees_with_rfc_9180() {
         assert_eq!(hex::encode(&recipient.public), v.pk_rm);
 
         let context: [&[u8]; 2] = [&ephemeral.public, &recipient.public];
-        let shared = v
-            .kem
-            .shared_secret(&*ephemeral.private, &recipient.public, &context)
-            .unwrap();
+        let shared = v.kem.shared_secret(&*ephemeral.private, &recipient.public, &context).unwrap();
         assert_eq!(hex::encode(*shared), v.shared_secret);
 
         let (info, aad) = (bytes(INFO), bytes(AAD));
-        let sealed = suite
-            .seal(&ikm_e, &recipient.public, &info, &aad, &bytes(PLAINTEXT))
-            .unwrap();
+        let sealed = suite.seal(&ikm_e, &recipient.public, &info, &aad, &bytes(PLAINTEXT)).unwrap();
         assert_eq!(hex::encode(&sealed.enc), v.pk_em);
         assert_eq!(hex::encode(&sealed.ciphertext), v.ciphertext);
-        assert_eq!(
-            *suite.open(&*recipient.private, &info, &aad, &sealed).unwrap(),
-            bytes(PLAINTEXT)
-        );
+        assert_eq!(*suite.open(&*recipient.private, &info, &aad, &sealed).unwrap(), bytes(PLAINTEXT));
     }
 }
 
@@ -94,17 +82,11 @@ fn opens_only_what_it_was_sealed_for() {
         let pair = derive_key_pair(profile, &[1; 32]).unwrap();
         let other = derive_key_pair(profile, &[2; 32]).unwrap();
         let sealed = seal(profile, &pair.public, b"info", b"aad", b"secret", &entropy).unwrap();
-        assert_eq!(
-            &*open(profile, &*pair.private, b"info", b"aad", &sealed).unwrap(),
-            b"secret"
-        );
+        assert_eq!(&*open(profile, &*pair.private, b"info", b"aad", &sealed).unwrap(), b"secret");
         assert!(open(profile, &*other.private, b"info", b"aad", &sealed).is_err());
         assert!(open(profile, &*pair.private, b"Info", b"aad", &sealed).is_err());
         assert!(open(profile, &*pair.private, b"info", b"Aad", &sealed).is_err());
-        let short = Sealed {
-            enc: Vec::new(),
-            ..sealed.clone()
-        };
+        let short = Sealed { enc: Vec::new(), ..sealed.clone() };
         assert!(open(profile, &*pair.private, b"info", b"aad", &short).is_err());
         assert!(seal(profile, &[0; 12], b"info", b"aad", b"secret", &entropy).is_err());
     }

@@ -75,9 +75,8 @@ impl Keyring {
             epochs: self.epochs.iter().map(EpochDocument::from).collect(),
             sources: self.sources.iter().map(SourceDocument::from).collect(),
         };
-        let mut json = serde_json::to_vec_pretty(&document).map_err(|_| KeyringError::Damaged {
-            what: "it can't be written",
-        })?;
+        let mut json =
+            serde_json::to_vec_pretty(&document).map_err(|_| KeyringError::Damaged { what: "it can't be written" })?;
         json.push(b'\n');
         Ok(json)
     }
@@ -89,35 +88,22 @@ impl Keyring {
             return Err(KeyringError::NotAKeyring);
         }
         if envelope.version != VERSION {
-            return Err(KeyringError::UnknownVersion {
-                found: envelope.version,
-            });
+            return Err(KeyringError::UnknownVersion { found: envelope.version });
         }
         let damaged = |what| KeyringError::Damaged { what };
         let document: Document = serde_json::from_slice(json).map_err(|_| damaged("a field is missing or wrong"))?;
         let profile = document.profile;
-        let epochs: Vec<Epoch> = document
-            .epochs
-            .into_iter()
-            .map(|epoch| epoch.read(profile))
-            .collect::<Result<_, _>>()?;
+        let epochs: Vec<Epoch> =
+            document.epochs.into_iter().map(|epoch| epoch.read(profile)).collect::<Result<_, _>>()?;
         if epochs.is_empty() || !epochs.is_sorted_by(|a, b| a.public.epoch() < b.public.epoch()) {
             return Err(damaged("its epochs are out of order"));
         }
-        let sources: Vec<Source> = document
-            .sources
-            .into_iter()
-            .map(|source| source.read(profile))
-            .collect::<Result<_, _>>()?;
+        let sources: Vec<Source> =
+            document.sources.into_iter().map(|source| source.read(profile)).collect::<Result<_, _>>()?;
         if !sources.is_sorted_by(|a, b| a.id < b.id) {
             return Err(damaged("its sources are out of order"));
         }
-        Ok(Self {
-            profile,
-            domain: document.domain,
-            epochs,
-            sources,
-        })
+        Ok(Self { profile, domain: document.domain, epochs, sources })
     }
 }
 
@@ -145,10 +131,7 @@ impl EpochDocument {
             jurisdiction: wrap.jurisdiction,
             ciphertext: wrap.ciphertext.0,
         });
-        Ok(Epoch {
-            public: EpochPublicKey::new(profile, self.epoch, self.public_key.0)?,
-            wraps: wraps.collect(),
-        })
+        Ok(Epoch { public: EpochPublicKey::new(profile, self.epoch, self.public_key.0)?, wraps: wraps.collect() })
     }
 }
 
@@ -168,17 +151,11 @@ impl From<&Source> for SourceDocument {
 
 impl SourceDocument {
     fn read(self, profile: Profile) -> Result<Source, KeyringError> {
-        let signers = self
-            .signing_keys
-            .into_iter()
-            .map(|key| VerifyingKey::new(profile, key.0));
+        let signers = self.signing_keys.into_iter().map(|key| VerifyingKey::new(profile, key.0));
         Ok(Source {
             id: self.source,
             epoch: self.epoch,
-            id_key: hpke::Sealed {
-                enc: self.id_key.enc.0,
-                ciphertext: self.id_key.ciphertext.0,
-            },
+            id_key: hpke::Sealed { enc: self.id_key.enc.0, ciphertext: self.id_key.ciphertext.0 },
             signers: signers.collect::<Result<_, _>>()?,
         })
     }

@@ -49,17 +49,11 @@ fn holds(domain: &Domain, disk: &SimDisk, done: &Acknowledged, context: &str) {
         return;
     };
     let keyring = backend_keyring(&depot);
-    assert!(
-        keyring >= done.keyring && keyring <= done.keyring + 1,
-        "{context}: keyring {keyring}"
-    );
+    assert!(keyring >= done.keyring && keyring <= done.keyring + 1, "{context}: keyring {keyring}");
     let sequences = depot.sequences(SOURCE).expect(context);
     let known = sequences.len() as u64;
     assert!(sequences.iter().copied().eq(1..=known), "{context}: {sequences:?}");
-    assert!(
-        known >= done.manifests && known <= done.manifests + 1,
-        "{context}: {known} manifests"
-    );
+    assert!(known >= done.manifests && known <= done.manifests + 1, "{context}: {known} manifests");
 
     let keys = domain.keys();
     let report = verify(&depot, &|_| domain.signers(), Some(&keys)).expect(context);
@@ -72,31 +66,16 @@ fn holds(domain: &Domain, disk: &SimDisk, done: &Acknowledged, context: &str) {
 }
 
 fn backend_keyring(depot: &Depot) -> u8 {
-    depot
-        .backend()
-        .read_keyring(Domain::id())
-        .unwrap()
-        .map_or(0, |bytes| bytes[0])
+    depot.backend().read_keyring(Domain::id()).unwrap().map_or(0, |bytes| bytes[0])
 }
 
 #[test]
 fn survives_every_fault_at_every_operation() {
     let counting = Arc::new(FailpointDisk::counting(Arc::new(SimDisk::from_seed(1))));
-    scenario(
-        &Domain::new(Profile::Blake3, 1),
-        counting.clone(),
-        &mut Acknowledged::default(),
-    )
-    .unwrap();
+    scenario(&Domain::new(Profile::Blake3, 1), counting.clone(), &mut Acknowledged::default()).unwrap();
     let operations = counting.log().len();
     assert!(operations > 60, "{operations} operations");
-    for fault in [
-        Fault::Kill,
-        Fault::Eio,
-        Fault::NoSpace,
-        Fault::TornWrite,
-        Fault::SyncFails,
-    ] {
+    for fault in [Fault::Kill, Fault::Eio, Fault::NoSpace, Fault::TornWrite, Fault::SyncFails] {
         for at in 0..operations {
             let disk = SimDisk::from_seed(at as u64);
             let domain = Domain::new(Profile::Blake3, 1);
