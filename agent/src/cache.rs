@@ -11,10 +11,12 @@
 //! nothing were known. So a cache that is lost, stale, ahead or rolled back costs space, and never changes what a
 //! restore yields.
 
+mod compact;
 pub mod entry;
 pub mod image;
 pub mod index;
 
+pub use compact::{CompactError, compact, compact_if_grown};
 pub use entry::{LeafEntry, NodeEntry};
 pub use image::{Image, ImageError, ImageUpdate, ImageWriter};
 pub use index::{ClassIndex, ClassWriter, Index, IndexError, IndexUpdate};

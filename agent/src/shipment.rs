@@ -103,7 +103,8 @@ impl<'a> Shipment<'a> {
     }
 }
 
-fn identity(sealing: &Sealing<'_>) -> Result<PackIdentity, PackError> {
+/// What a new pack is.
+pub(crate) fn identity(sealing: &Sealing<'_>) -> Result<PackIdentity, PackError> {
     let pack = PackId(random_array(sealing.entropy).map_err(SealError::from)?);
     Ok(PackIdentity { pack, source: sealing.source, scope: sealing.scope })
 }

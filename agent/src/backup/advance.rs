@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use strongroom_core::id::SnapshotRoot;
+use strongroom_core::id::{ClassId, SnapshotRoot};
 
 use super::job::{BackupError, BackupJob, OpenCache};
-use crate::cache::{Image, ImageUpdate, Index, IndexUpdate};
+use crate::cache::{Image, ImageUpdate, Index, IndexUpdate, compact_if_grown};
 use crate::ledger::{Ledger, LedgerStore};
+use crate::shipment::identity;
 
 /// The cache of one source during one backup.
 pub(super) struct Advance<'a> {
@@ -77,7 +78,12 @@ impl<'a> Advance<'a> {
     }
 
     /// Applies what waited. Called once the snapshot is committed.
-    pub(super) fn follow(&self, root: &SnapshotRoot, image: Option<&ImageUpdate>) -> Result<(), BackupError> {
+    pub(super) fn follow(
+        &self,
+        root: &SnapshotRoot,
+        classes: &[ClassId],
+        image: Option<&ImageUpdate>,
+    ) -> Result<(), BackupError> {
         self.cache.index.describe_nothing()?;
         self.cache.index.apply(self.job.disk.open_read(&self.staged)?.as_ref())?;
         if let Some(image) = image {
@@ -85,6 +91,13 @@ impl<'a> Advance<'a> {
         }
         self.cache.index.describe(root)?;
         self.job.disk.remove(&self.staged)?;
+        self.compact(classes)
+    }
+
+    /// Leaves dead forms of the image behind, once there are many.
+    fn compact(&self, classes: &[ClassId]) -> Result<(), BackupError> {
+        let sealing = self.job.sealing;
+        compact_if_grown(&self.cache.image, &self.cache.index, classes, &|| identity(&sealing), sealing.entropy)?;
         Ok(())
     }
 }

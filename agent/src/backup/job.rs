@@ -16,7 +16,7 @@ use strongroom_platform::disk::{Disk, DiskError};
 use super::advance::Advance;
 use super::describe::{Described, describe};
 use super::record::{BlobStore, store_blobs};
-use crate::cache::{Image, ImageError, Index, IndexError, IndexUpdate};
+use crate::cache::{CompactError, Image, ImageError, Index, IndexError, IndexUpdate};
 use crate::capture::{
     CaptureError, CaptureJob, CaptureOutcome, ClassBase, ClassOutcome, Mode, NullOutput, OutputError, Progress, Spool,
     capture,
@@ -114,6 +114,9 @@ pub enum BackupError {
     /// The image can't be written.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The image can't be compacted.
+    #[error(transparent)]
+    Compact(#[from] CompactError),
     /// The host's disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -179,7 +182,8 @@ fn commit(
     outcome.bytes_stored += manifest.len() as u64;
     store.adopt()?;
     // The snapshot is committed. A cache that can't follow costs the next backup space, and this one nothing.
-    if let Err(error) = advance.follow(&ledger.root, image) {
+    let classes: Vec<ClassId> = outcome.classes.iter().map(|(_, class)| class.class).collect();
+    if let Err(error) = advance.follow(&ledger.root, &classes, image) {
         outcome.findings.push(Finding {
             severity: crate::source::Severity::Warning,
             subject: "cache".into(),

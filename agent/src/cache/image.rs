@@ -23,6 +23,8 @@ const FRAMES_CACHED: usize = 64;
 
 const TABLE: &[u8] = b"image";
 const PACKS: &[u8] = b"image packs";
+const FACTS: &[u8] = b"image facts";
+const SETTLED: &[u8] = b"settled bytes";
 
 /// An image that can't be read or written. The remedy is always to do without.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,7 @@ pub struct Image {
     host: HostKey,
     table: sled::Tree,
     packs: sled::Tree,
+    facts: sled::Tree,
     cached: Mutex<Cached>,
 }
 
@@ -81,6 +84,7 @@ impl Image {
             host,
             table: index.tree(TABLE)?,
             packs: index.tree(PACKS)?,
+            facts: index.tree(FACTS)?,
             cached: Mutex::new(cached),
         })
     }
@@ -93,6 +97,49 @@ impl Image {
             total += value.as_ref().try_into().map_or(0, u64::from_be_bytes);
         }
         Ok(total)
+    }
+
+    /// Bytes that the image had when it was last known to hold little that is dead.
+    pub(super) fn settled_bytes(&self) -> Result<u64, ImageError> {
+        let stored = self.facts.get(SETTLED)?;
+        Ok(stored.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    fn settle(&self) -> Result<(), ImageError> {
+        self.facts.insert(SETTLED, &self.bytes()?.to_be_bytes())?;
+        Ok(())
+    }
+
+    /// The packs that the image consists of.
+    pub(super) fn packs(&self) -> Result<Vec<PackId>, ImageError> {
+        let ids = self.packs.iter().keys().map(|key| Ok(key?.as_ref().try_into().ok().map(PackId)));
+        ids.filter_map(Result::transpose).collect()
+    }
+
+    /// Forms under a short name; the same as a reader sees.
+    pub(super) fn committed_forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, ImageError> {
+        self.forms(hint, inner)
+    }
+
+    /// Puts the packs of an update in the place of others, and forgets where those held what.
+    pub(super) fn replace(&self, old: &[PackId], update: &ImageUpdate) -> Result<(), ImageError> {
+        let mut batch = sled::Batch::default();
+        old.iter().for_each(|pack| batch.remove(pack.as_bytes()));
+        update.packs.iter().for_each(|(pack, bytes)| batch.insert(pack.as_bytes(), &bytes.to_be_bytes()));
+        self.packs.apply_batch(batch)?;
+        for key in self.table.iter().keys() {
+            let key = key?;
+            if old.contains(&Place::decode(&key)?.pack) {
+                self.table.remove(key)?;
+            }
+        }
+        {
+            let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+            cached.packs.clear();
+            cached.frames.clear();
+        }
+        self.settle()?;
+        self.remove_strays()
     }
 
     /// Removes packs that no committed snapshot added: what is left of runs that died.
@@ -114,6 +161,7 @@ impl Image {
     pub fn clear(&self) -> Result<(), ImageError> {
         self.table.clear()?;
         self.packs.clear()?;
+        self.facts.clear()?;
         self.remove_strays()
     }
 
@@ -247,7 +295,7 @@ impl ImageWriter<'_> {
     pub fn append(
         &mut self,
         frame: &CompressedFrame,
-        identity: impl FnOnce() -> Result<PackIdentity, PackError>,
+        identity: impl Fn() -> Result<PackIdentity, PackError>,
         entropy: &dyn Entropy,
     ) -> Result<(), ImageError> {
         let mut bytes = Vec::new();
@@ -292,8 +340,12 @@ impl ImageWriter<'_> {
 impl ImageUpdate {
     /// Makes the run's packs part of the image.
     pub fn apply(&self, image: &Image) -> Result<(), ImageError> {
+        let first = image.packs.is_empty();
         for (pack, bytes) in &self.packs {
             image.packs.insert(pack.as_bytes(), &bytes.to_be_bytes())?;
+        }
+        if first {
+            image.settle()?;
         }
         Ok(())
     }

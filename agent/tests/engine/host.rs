@@ -47,6 +47,10 @@ impl Host {
         self.dir.path().join("cache")
     }
 
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
+    }
+
     fn with_job<T>(&self, source: &dyn Source, run: impl FnOnce(&BackupJob<'_>) -> T) -> T {
         let sealing = Sealing {
             source: SourceId([1; 16]),

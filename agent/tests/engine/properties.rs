@@ -153,6 +153,43 @@ fn forty_days_of_changes_are_stored_as_short_chains_of_deltas() {
 }
 
 #[test]
+fn a_compacted_image_yields_every_base_that_is_needed_later() {
+    use strongroom_agent::cache::{Image, Index, compact};
+    use strongroom_core::id::{DomainId, PackId, SourceId};
+    use strongroom_core::pack::PackIdentity;
+    use strongroom_core::seal::{HostKey, Scope};
+    use strongroom_platform::rng::{SystemEntropy, random_array};
+
+    let host = Host::new();
+    let source = Tables::with("public.device", table(true, 5000));
+    let class = host.backup_and_check(&source).classes[0].1.class;
+    for day in 1..=24_u64 {
+        source.edit("public.device", |table| {
+            for n in 0..100 {
+                let at = ((n * 97 + day * 7919) % 5000) as usize;
+                table.rows[at] = row(at as u64, day * 1_000_003 + n);
+            }
+        });
+        let outcome = host.backup_and_check(&source);
+        assert!(outcome.classes[0].1.incremental, "day {day}");
+        if day % 5 == 0 {
+            let index = Index::open(&host.cache().join("index")).unwrap();
+            let image = Image::open(host.disk(), "cache/image", HostKey::new(Profile::Blake3, [9; 32]), &index).unwrap();
+            let before = image.bytes().unwrap();
+            let identity = || {
+                let pack = PackId(random_array(&SystemEntropy).unwrap());
+                let scope = Scope::new(Profile::Blake3, DomainId([2; 16]), "test", "local");
+                Ok(PackIdentity { pack, source: SourceId([1; 16]), scope })
+            };
+            compact(&image, &index, &[class], &identity, &SystemEntropy).unwrap();
+            assert!(day < 10 || image.bytes().unwrap() <= before);
+        }
+    }
+    let (full, delta) = Opened::new(&host.depot, &host.epoch).leaf_forms();
+    assert!(delta > full, "compaction must not end lineages: {full} full forms, {delta} deltas");
+}
+
+#[test]
 fn a_record_is_found_by_the_text_of_its_key() {
     let host = Host::new();
     let source = Tables::with("public.device", table(true, 5000));
