@@ -73,7 +73,7 @@ pub fn verify(depot: &Depot, signers: Signers<'_>, keys: Option<&dyn OpensDataKe
         match stored.get(&pack.pack) {
             None => report.findings.push(Finding::MissingPack { pack: pack.pack, bytes: pack.bytes }),
             Some(bytes) if *bytes != pack.bytes => {
-                report.findings.push(Finding::WrongSize { pack: pack.pack, expected: pack.bytes, found: *bytes })
+                report.findings.push(Finding::WrongSize { pack: pack.pack, expected: pack.bytes, found: *bytes });
             }
             Some(_) => {}
         }

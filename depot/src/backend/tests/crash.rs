@@ -8,15 +8,16 @@ use strongroom_core::id::HeadHash;
 use strongroom_platform::disk::failpoint::{FailpointDisk, Fault};
 use strongroom_platform::disk::{Disk, SimDisk};
 
-use crate::backend::DirectoryBackend;
+use crate::backend::{DirectoryBackend, StoredPack};
 use crate::depot::{Depot, DepotError};
 use crate::testing::{Domain, SOURCE, bodies};
 use crate::verify::{Finding, scrub, verify};
 
 /// How far the scenario came, by what was acknowledged.
-#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default)]
 struct Acknowledged {
     depot: bool,
+    packs: Vec<StoredPack>,
     keyring: u8,
     manifests: u64,
 }
@@ -30,7 +31,9 @@ fn scenario(domain: &Domain, disk: Arc<dyn Disk>, done: &mut Acknowledged) -> Re
     let mut previous: Option<HeadHash> = None;
     for sequence in 1..=2_u8 {
         let first = domain.put_pack(&depot, &bodies(sequence, 3, 5_000))?;
+        done.packs.push(StoredPack { pack: first.pack, bytes: first.bytes });
         let second = domain.put_pack(&depot, &bodies(sequence + 100, 3, 5_000))?;
+        done.packs.push(StoredPack { pack: second.pack, bytes: second.bytes });
         let manifest = domain.manifest(u64::from(sequence), previous, &[&first, &second]);
         depot.put_manifest(&manifest.bytes)?;
         previous = Some(manifest.head_hash);
@@ -54,6 +57,9 @@ fn holds(domain: &Domain, disk: &SimDisk, done: &Acknowledged, context: &str) {
     let known = sequences.len() as u64;
     assert!(sequences.iter().copied().eq(1..=known), "{context}: {sequences:?}");
     assert!(known >= done.manifests && known <= done.manifests + 1, "{context}: {known} manifests");
+
+    let stored = depot.backend().list_packs().expect(context).items;
+    assert!(done.packs.iter().all(|pack| stored.contains(pack)), "{context}: an acknowledged pack is gone");
 
     let keys = domain.keys();
     let report = verify(&depot, &|_| domain.signers(), Some(&keys)).expect(context);
