@@ -81,11 +81,7 @@ pub trait Disk: Send + Sync {
     fn read(&self, path: &str, max_len: u64) -> Result<Vec<u8>, DiskError> {
         let file = self.open_read(path)?;
         let len = file.len()?;
-        let too_large = || DiskError::TooLarge {
-            path: path.into(),
-            len,
-            max_len,
-        };
+        let too_large = || DiskError::TooLarge { path: path.into(), len, max_len };
         if len > max_len {
             return Err(too_large());
         }

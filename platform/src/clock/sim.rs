@@ -23,13 +23,8 @@ struct State {
 impl SimClock {
     /// A machine that was just started, and believes that it is `wall`.
     pub fn starting_at(wall: WallTime) -> Self {
-        let state = State {
-            wall,
-            monotonic: MonotonicTime::ORIGIN,
-        };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-        }
+        let state = State { wall, monotonic: MonotonicTime::ORIGIN };
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Lets `duration` pass on both clocks.

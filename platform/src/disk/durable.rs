@@ -42,14 +42,7 @@ impl DurableFile {
     pub fn create(disk: &Arc<dyn Disk>, path: &str) -> Result<Self, DiskError> {
         path::check_file(path)?;
         let (file, temporary) = create_temporary(disk.as_ref(), path)?;
-        Ok(Self {
-            disk: Arc::clone(disk),
-            file,
-            temporary,
-            path: path.to_owned(),
-            len: 0,
-            is_renamed: false,
-        })
+        Ok(Self { disk: Arc::clone(disk), file, temporary, path: path.to_owned(), len: 0, is_renamed: false })
     }
 
     /// Appends all of `bytes`.

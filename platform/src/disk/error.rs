@@ -138,10 +138,8 @@ impl DiskOp {
 
     /// Says whether the operation can change what a later one sees, now or after a crash.
     pub const fn is_change(self) -> bool {
-        matches!(
-            self,
-            Self::CreateNew | Self::WriteAll | Self::RenameNoReplace | Self::RenameReplace | Self::Remove
-        ) || self.is_sync()
+        matches!(self, Self::CreateNew | Self::WriteAll | Self::RenameNoReplace | Self::RenameReplace | Self::Remove)
+            || self.is_sync()
     }
 }
 
@@ -172,11 +170,7 @@ mod tests {
 
     #[test]
     fn an_error_leaves_its_source_to_the_chain_printer() {
-        let error = DiskError::from_io(
-            DiskOp::WriteAll,
-            Path::new("packs/a"),
-            io::Error::other("the cable is out"),
-        );
+        let error = DiskError::from_io(DiskOp::WriteAll, Path::new("packs/a"), io::Error::other("the cable is out"));
         assert_eq!(error.to_string(), "cannot write to packs/a");
         assert_eq!(error.source().unwrap().to_string(), "the cable is out");
     }

@@ -78,10 +78,7 @@ pub struct FailpointDisk {
 impl FailpointDisk {
     /// Counts, and never fails.
     pub fn counting(inner: Arc<dyn Disk>) -> Self {
-        Self {
-            inner,
-            gate: Gate::default(),
-        }
+        Self { inner, gate: Gate::default() }
     }
 
     /// Fails once with `fault`, at operation number `at`, counted from zero, or at the first one after it that the
@@ -107,21 +104,13 @@ impl Disk for FailpointDisk {
     fn create_new(&self, path: &str) -> Result<Box<dyn DiskFile>, DiskError> {
         self.gate.pass(DiskOp::CreateNew, path)?;
         let inner = self.inner.create_new(path)?;
-        Ok(Box::new(Watched {
-            inner,
-            path: path.to_owned(),
-            gate: self.gate.clone(),
-        }))
+        Ok(Box::new(Watched { inner, path: path.to_owned(), gate: self.gate.clone() }))
     }
 
     fn open_read(&self, path: &str) -> Result<Box<dyn DiskRead>, DiskError> {
         self.gate.pass(DiskOp::OpenRead, path)?;
         let inner = self.inner.open_read(path)?;
-        Ok(Box::new(Watched {
-            inner,
-            path: path.to_owned(),
-            gate: self.gate.clone(),
-        }))
+        Ok(Box::new(Watched { inner, path: path.to_owned(), gate: self.gate.clone() }))
     }
 
     fn rename_no_replace(&self, from: &str, to: &str) -> Result<(), DiskError> {
@@ -231,20 +220,14 @@ impl Gate {
     fn strike(&self, op: DiskOp, path: &str) -> Result<Option<Fault>, DiskError> {
         let mut journal = self.journal();
         let number = journal.log.len();
-        journal.log.push(LoggedOp {
-            op,
-            path: path.to_owned(),
-        });
+        journal.log.push(LoggedOp { op, path: path.to_owned() });
         if journal.is_dead {
             return Err(DiskError::Killed);
         }
         if op.is_change() {
             self.poison.check(Path::new(path))?;
         }
-        let struck = journal
-            .armed
-            .filter(|(at, fault)| number >= *at && fault.strikes(op))
-            .map(|(_, fault)| fault);
+        let struck = journal.armed.filter(|(at, fault)| number >= *at && fault.strikes(op)).map(|(_, fault)| fault);
         if let Some(fault) = struck {
             journal.armed = None;
             journal.struck = true;
@@ -268,9 +251,5 @@ impl Gate {
 }
 
 fn eio(op: DiskOp, path: &str) -> DiskError {
-    DiskError::Io {
-        op,
-        path: path.into(),
-        source: Errno::IO.into(),
-    }
+    DiskError::Io { op, path: path.into(), source: Errno::IO.into() }
 }

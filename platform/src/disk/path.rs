@@ -7,11 +7,7 @@ use super::DiskError;
 
 /// Checks a path that names a file, so may not be the root itself.
 pub(crate) fn check_file(path: &str) -> Result<(), DiskError> {
-    if path.is_empty() {
-        Err(invalid(path))
-    } else {
-        check_dir(path)
-    }
+    if path.is_empty() { Err(invalid(path)) } else { check_dir(path) }
 }
 
 /// Checks a path that names a folder; the empty one is the root.
@@ -32,19 +28,12 @@ pub(crate) fn name(path: &str) -> &str {
 
 /// The path of what is called `name` in the folder `dir`.
 pub(crate) fn join(dir: &str, name: &str) -> String {
-    if dir.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{dir}/{name}")
-    }
+    if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
 }
 
 /// The folders on the way to `dir`, the topmost first, `dir` itself last; none for the root.
 pub(crate) fn ancestors(dir: &str) -> impl Iterator<Item = &str> {
-    let ends = dir
-        .match_indices('/')
-        .map(|(at, _)| at)
-        .chain((!dir.is_empty()).then_some(dir.len()));
+    let ends = dir.match_indices('/').map(|(at, _)| at).chain((!dir.is_empty()).then_some(dir.len()));
     ends.filter_map(|end| dir.get(..end))
 }
 
@@ -63,14 +52,8 @@ mod tests {
     #[test]
     fn no_path_leads_out_of_the_root() {
         for path in ["..", "../a", "a/../b", "/a", "a/", "a//b", "./a", "a/.", "/", "a\0b"] {
-            assert!(
-                matches!(check_file(path), Err(DiskError::InvalidPath { .. })),
-                "{path:?}"
-            );
-            assert!(
-                matches!(check_dir(path), Err(DiskError::InvalidPath { .. })),
-                "{path:?}"
-            );
+            assert!(matches!(check_file(path), Err(DiskError::InvalidPath { .. })), "{path:?}");
+            assert!(matches!(check_dir(path), Err(DiskError::InvalidPath { .. })), "{path:?}");
         }
         for path in ["a", "a/b", ".hidden", "..a", "a..b/c"] {
             assert!(check_file(path).is_ok(), "{path:?}");

@@ -19,9 +19,7 @@ impl Poison {
     /// Refuses a change to `path` if an earlier sync failed.
     pub(crate) fn check(&self, path: &Path) -> Result<(), DiskError> {
         if self.is_set.load(Ordering::Acquire) {
-            return Err(DiskError::Poisoned {
-                path: path.to_path_buf(),
-            });
+            return Err(DiskError::Poisoned { path: path.to_path_buf() });
         }
         Ok(())
     }
@@ -29,9 +27,6 @@ impl Poison {
     /// Condemns the volume because `path` could not be synced.
     pub(crate) fn condemn(&self, path: &Path, source: std::io::Error) -> DiskError {
         self.is_set.store(true, Ordering::Release);
-        DiskError::SyncFailed {
-            path: path.to_path_buf(),
-            source,
-        }
+        DiskError::SyncFailed { path: path.to_path_buf(), source }
     }
 }

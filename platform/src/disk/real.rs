@@ -35,18 +35,12 @@ impl RealDisk {
             let source = io::Error::from(io::ErrorKind::NotADirectory);
             return Err(DiskError::from_io(DiskOp::List, &root, source));
         }
-        Ok(Self {
-            root,
-            poison: Poison::default(),
-        })
+        Ok(Self { root, poison: Poison::default() })
     }
 
     /// Uses a folder, and makes it durably, with those above it, where it is missing.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self, DiskError> {
-        let disk = Self {
-            root: root.into(),
-            poison: Poison::default(),
-        };
+        let disk = Self { root: root.into(), poison: Poison::default() };
         let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
         let mut missing: Vec<&Path> = disk.root.ancestors().take_while(is_missing).collect();
         missing.reverse();
@@ -69,11 +63,7 @@ impl RealDisk {
 
     fn dir(&self, path: &str) -> Result<PathBuf, DiskError> {
         path::check_dir(path)?;
-        Ok(if path.is_empty() {
-            self.root.clone()
-        } else {
-            self.root.join(path)
-        })
+        Ok(if path.is_empty() { self.root.clone() } else { self.root.join(path) })
     }
 }
 
@@ -81,17 +71,9 @@ impl Disk for RealDisk {
     fn create_new(&self, path: &str) -> Result<Box<dyn DiskFile>, DiskError> {
         let path = self.file(path)?;
         self.poison.check(&path)?;
-        let opened = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&path);
+        let opened = OpenOptions::new().append(true).create_new(true).mode(FILE_MODE).open(&path);
         let file = opened.map_err(|source| DiskError::from_io(DiskOp::CreateNew, &path, source))?;
-        Ok(Box::new(Writer {
-            file,
-            path,
-            poison: self.poison.clone(),
-        }))
+        Ok(Box::new(Writer { file, path, poison: self.poison.clone() }))
     }
 
     fn open_read(&self, path: &str) -> Result<Box<dyn DiskRead>, DiskError> {
@@ -145,8 +127,7 @@ impl Disk for RealDisk {
 
     fn exists(&self, path: &str) -> Result<bool, DiskError> {
         let path = self.dir(path)?;
-        path.try_exists()
-            .map_err(|source| DiskError::from_io(DiskOp::Exists, &path, source))
+        path.try_exists().map_err(|source| DiskError::from_io(DiskOp::Exists, &path, source))
     }
 
     fn free_space(&self) -> Result<u64, DiskError> {
@@ -166,16 +147,12 @@ struct Writer {
 impl DiskFile for Writer {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         self.poison.check(&self.path)?;
-        self.file
-            .write_all(bytes)
-            .map_err(|source| DiskError::from_io(DiskOp::WriteAll, &self.path, source))
+        self.file.write_all(bytes).map_err(|source| DiskError::from_io(DiskOp::WriteAll, &self.path, source))
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
         self.poison.check(&self.path)?;
-        self.file
-            .sync_all()
-            .map_err(|source| self.poison.condemn(&self.path, source))
+        self.file.sync_all().map_err(|source| self.poison.condemn(&self.path, source))
     }
 }
 
@@ -187,33 +164,23 @@ struct Reader {
 
 impl DiskRead for Reader {
     fn len(&self) -> Result<u64, DiskError> {
-        let facts = self
-            .file
-            .metadata()
-            .map_err(|source| DiskError::from_io(DiskOp::Len, &self.path, source))?;
+        let facts = self.file.metadata().map_err(|source| DiskError::from_io(DiskOp::Len, &self.path, source))?;
         Ok(facts.len())
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
-        self.file
-            .read_exact_at(bytes, offset)
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::UnexpectedEof => DiskError::UnexpectedEnd {
-                    path: self.path.clone(),
-                    end: offset.saturating_add(bytes.len() as u64),
-                },
-                _ => DiskError::from_io(DiskOp::ReadAt, &self.path, source),
-            })
+        self.file.read_exact_at(bytes, offset).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                DiskError::UnexpectedEnd { path: self.path.clone(), end: offset.saturating_add(bytes.len() as u64) }
+            }
+            _ => DiskError::from_io(DiskOp::ReadAt, &self.path, source),
+        })
     }
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        Err(io::ErrorKind::IsADirectory.into())
-    } else {
-        Ok(file)
-    }
+    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
 /// Renames in one step, or by a second name and the removal of the first where the file system knows no such step.
@@ -247,9 +214,7 @@ fn sync_dir(dir: &Path, poison: &Poison) -> Result<(), DiskError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(dir, flags, Mode::empty());
     let opened = opened.map_err(|errno| DiskError::from_io(DiskOp::SyncDir, dir, errno.into()))?;
-    File::from(opened)
-        .sync_all()
-        .map_err(|source| poison.condemn(dir, source))
+    File::from(opened).sync_all().map_err(|source| poison.condemn(dir, source))
 }
 
 /// The folder above one, with the current folder for a relative path of one name.
@@ -267,16 +232,8 @@ fn list(dir: &Path) -> io::Result<Vec<DirEntry>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         // Another thread may have renamed or removed it since the folder was read: then it is not there to be listed.
         match fs::metadata(entry.path()) {
-            Ok(facts) if facts.is_dir() => entries.push(DirEntry {
-                name,
-                len: 0,
-                is_dir: true,
-            }),
-            Ok(facts) => entries.push(DirEntry {
-                name,
-                len: facts.len(),
-                is_dir: false,
-            }),
+            Ok(facts) if facts.is_dir() => entries.push(DirEntry { name, len: 0, is_dir: true }),
+            Ok(facts) => entries.push(DirEntry { name, len: facts.len(), is_dir: false }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -294,10 +251,7 @@ mod tests {
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         fs::write(&from, b"new").unwrap();
         fs::write(&to, b"old").unwrap();
-        assert_eq!(
-            rename_by_link(&from, &to).unwrap_err().kind(),
-            io::ErrorKind::AlreadyExists
-        );
+        assert_eq!(rename_by_link(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&to).unwrap(), b"old");
         fs::remove_file(&to).unwrap();
         rename_by_link(&from, &to).unwrap();

@@ -33,9 +33,7 @@ pub struct SimDisk {
 impl SimDisk {
     /// An empty volume without end, whose crashes are a function of `seed`.
     pub fn from_seed(seed: u64) -> Self {
-        Self {
-            volume: Arc::new(Mutex::new(Volume::empty(stream_of(seed)))),
-        }
+        Self { volume: Arc::new(Mutex::new(Volume::empty(stream_of(seed)))) }
     }
 
     /// Lets the volume hold `bytes` bytes of files and no more.
@@ -64,12 +62,7 @@ impl SimDisk {
 
     fn open(&self, path: &str, file: FileHandle) -> OpenFile {
         let life = self.volume().life();
-        OpenFile {
-            volume: Arc::clone(&self.volume),
-            path: path.to_owned(),
-            file,
-            life,
-        }
+        OpenFile { volume: Arc::clone(&self.volume), path: path.to_owned(), file, life }
     }
 }
 
@@ -140,13 +133,7 @@ impl OpenFile {
 impl DiskFile for OpenFile {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         let fitted = self.with(|content, free| content.append(bytes, free))?;
-        if fitted < bytes.len() {
-            Err(DiskError::NoSpace {
-                path: self.path.clone().into(),
-            })
-        } else {
-            Ok(())
-        }
+        if fitted < bytes.len() { Err(DiskError::NoSpace { path: self.path.clone().into() }) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
@@ -164,10 +151,7 @@ impl DiskRead for OpenFile {
             return Ok(());
         }
         let end = offset.saturating_add(bytes.len() as u64);
-        Err(DiskError::UnexpectedEnd {
-            path: self.path.clone().into(),
-            end,
-        })
+        Err(DiskError::UnexpectedEnd { path: self.path.clone().into(), end })
     }
 }
 

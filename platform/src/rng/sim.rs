@@ -19,18 +19,13 @@ pub struct SimEntropy {
 impl SimEntropy {
     /// The stream that belongs to `seed`, from its start.
     pub fn from_seed(seed: u64) -> Self {
-        Self {
-            stream: Mutex::new(stream_of(seed)),
-        }
+        Self { stream: Mutex::new(stream_of(seed)) }
     }
 }
 
 impl Entropy for SimEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        self.stream
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .fill_bytes(bytes);
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
         Ok(())
     }
 }

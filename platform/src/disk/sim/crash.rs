@@ -66,9 +66,7 @@ impl Content {
         self.bytes.truncate(self.synced.saturating_add(up_to(stream, unsynced)));
         let mut at = self.synced;
         while at < self.bytes.len() {
-            let end = (at / SECTOR_BYTES + 1)
-                .saturating_mul(SECTOR_BYTES)
-                .min(self.bytes.len());
+            let end = (at / SECTOR_BYTES + 1).saturating_mul(SECTOR_BYTES).min(self.bytes.len());
             let sector = self.bytes.get_mut(at..end).unwrap_or_default();
             match up_to(stream, 2) {
                 0 => sector.fill(0),

@@ -41,14 +41,7 @@ pub(super) struct Volume {
 impl Volume {
     pub(super) fn empty(stream: ChaCha12Rng) -> Self {
         let (names, durable, pending) = Default::default();
-        Self {
-            names,
-            durable,
-            pending,
-            stream,
-            life: 0,
-            capacity: u64::MAX,
-        }
+        Self { names, durable, pending, stream, life: 0, capacity: u64::MAX }
     }
 
     pub(super) fn life(&self) -> u64 {
@@ -87,11 +80,7 @@ impl Volume {
     pub(super) fn rename(&mut self, from: &str, to: &str, replaces: bool) -> Result<(), DiskError> {
         path::check_file(from)?;
         path::check_file(to)?;
-        let op = if replaces {
-            DiskOp::RenameReplace
-        } else {
-            DiskOp::RenameNoReplace
-        };
+        let op = if replaces { DiskOp::RenameReplace } else { DiskOp::RenameNoReplace };
         let file = self.file(op, from)?;
         self.require_dir(op, path::parent(to))?;
         if !replaces {
@@ -128,14 +117,9 @@ impl Volume {
         path::check_dir(dir)?;
         self.require_dir(DiskOp::List, dir)?;
         let prefix = path::join(dir, "");
-        let below = self
-            .names
-            .range(prefix.clone()..)
-            .map_while(|(path, node)| Some((path.strip_prefix(&prefix)?, node)));
-        Ok(below
-            .filter(|(name, _)| !name.contains('/'))
-            .map(|(name, node)| entry(name, node))
-            .collect())
+        let below =
+            self.names.range(prefix.clone()..).map_while(|(path, node)| Some((path.strip_prefix(&prefix)?, node)));
+        Ok(below.filter(|(name, _)| !name.contains('/')).map(|(name, node)| entry(name, node)).collect())
     }
 
     pub(super) fn create_dir_all(&mut self, dir: &str) -> Result<(), DiskError> {
@@ -163,10 +147,7 @@ impl Volume {
         if lock(&file).flip_bit(bit) {
             Ok(())
         } else {
-            Err(DiskError::UnexpectedEnd {
-                path: path.into(),
-                end: bit / 8 + 1,
-            })
+            Err(DiskError::UnexpectedEnd { path: path.into(), end: bit / 8 + 1 })
         }
     }
 
@@ -202,11 +183,7 @@ impl Volume {
     }
 
     fn require_free(&self, path: &str) -> Result<(), DiskError> {
-        if self.names.contains_key(path) {
-            Err(DiskError::AlreadyExists { path: path.into() })
-        } else {
-            Ok(())
-        }
+        if self.names.contains_key(path) { Err(DiskError::AlreadyExists { path: path.into() }) } else { Ok(()) }
     }
 }
 
@@ -235,9 +212,7 @@ impl Content {
 
     /// Fills `bytes` from `offset` on, or says that the file ends before.
     pub(super) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> bool {
-        let range = usize::try_from(offset)
-            .ok()
-            .and_then(|start| Some(start..start.checked_add(bytes.len())?));
+        let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(bytes.len())?));
         let found = range.and_then(|range| self.bytes.get(range));
         found.inspect(|found| bytes.copy_from_slice(found)).is_some()
     }
@@ -263,17 +238,9 @@ fn entry(name: &str, node: &Node) -> DirEntry {
         Node::Dir => (0, true),
         Node::File(file) => (lock(file).len(), false),
     };
-    DirEntry {
-        name: name.to_owned(),
-        len,
-        is_dir,
-    }
+    DirEntry { name: name.to_owned(), len, is_dir }
 }
 
 fn refused(op: DiskOp, path: &str, kind: io::ErrorKind) -> DiskError {
-    DiskError::Io {
-        op,
-        path: path.into(),
-        source: kind.into(),
-    }
+    DiskError::Io { op, path: path.into(), source: kind.into() }
 }

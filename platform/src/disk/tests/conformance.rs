@@ -108,19 +108,13 @@ fn refuses_ranges_past_the_end(disk: &Arc<dyn Disk>) {
 fn refuses_to_read_too_much(disk: &Arc<dyn Disk>) {
     write(disk, "a", b"four");
     assert_eq!(disk.read("a", 4).unwrap(), b"four");
-    assert!(matches!(
-        disk.read("a", 3),
-        Err(DiskError::TooLarge { len: 4, max_len: 3, .. })
-    ));
+    assert!(matches!(disk.read("a", 3), Err(DiskError::TooLarge { len: 4, max_len: 3, .. })));
 }
 
 fn renames(disk: &Arc<dyn Disk>) {
     write(disk, "a", b"new");
     write(disk, "b", b"old");
-    assert!(matches!(
-        disk.rename_no_replace("a", "b"),
-        Err(DiskError::AlreadyExists { .. })
-    ));
+    assert!(matches!(disk.rename_no_replace("a", "b"), Err(DiskError::AlreadyExists { .. })));
     assert_eq!(disk.read("b", 3).unwrap(), b"old");
     disk.rename_replace("a", "b").unwrap();
     assert_eq!(disk.read("b", 3).unwrap(), b"new");
@@ -131,16 +125,10 @@ fn renames(disk: &Arc<dyn Disk>) {
 }
 
 fn renames_only_what_is_there(disk: &Arc<dyn Disk>) {
-    assert!(matches!(
-        disk.rename_no_replace("a", "b"),
-        Err(DiskError::NotFound { .. })
-    ));
+    assert!(matches!(disk.rename_no_replace("a", "b"), Err(DiskError::NotFound { .. })));
     assert!(matches!(disk.rename_replace("a", "b"), Err(DiskError::NotFound { .. })));
     write(disk, "a", b"");
-    assert!(matches!(
-        disk.rename_no_replace("a", "missing/b"),
-        Err(DiskError::NotFound { .. })
-    ));
+    assert!(matches!(disk.rename_no_replace("a", "missing/b"), Err(DiskError::NotFound { .. })));
     assert!(disk.exists("a").unwrap());
 }
 
@@ -153,10 +141,7 @@ fn makes_folders(disk: &Arc<dyn Disk>) {
     assert!(disk.exists("a/b/c").unwrap());
     assert!(disk.exists("").unwrap());
     write(disk, "a/file", b"");
-    assert!(matches!(
-        disk.create_dir_all("a/file/x"),
-        Err(DiskError::AlreadyExists { .. })
-    ));
+    assert!(matches!(disk.create_dir_all("a/file/x"), Err(DiskError::AlreadyExists { .. })));
     disk.sync_dir("a/b/c").unwrap();
     assert!(matches!(disk.sync_dir("a/x"), Err(DiskError::NotFound { .. })));
 }
@@ -169,10 +154,7 @@ fn lists_in_order(disk: &Arc<dyn Disk>) {
     }
     write(disk, "dirt", b"");
     let listed = disk.list("dir").unwrap();
-    let shown: Vec<_> = listed
-        .iter()
-        .map(|entry| (entry.name.as_str(), entry.len, entry.is_dir))
-        .collect();
+    let shown: Vec<_> = listed.iter().map(|entry| (entry.name.as_str(), entry.len, entry.is_dir)).collect();
     let files = [("B", 1, false), ("a", 1, false), ("b", 1, false), ("dee", 3, false)];
     assert_eq!(shown[..4], files);
     assert_eq!(shown[4..], [("deep", 0, true), ("deep-sea", 8, false)]);
@@ -232,10 +214,7 @@ fn has_space(disk: &Arc<dyn Disk>) {
 fn writes_durably(disk: &Arc<dyn Disk>) {
     disk.create_dir_all("dir").unwrap();
     durable_write(disk, "dir/head", b"old").unwrap();
-    assert!(matches!(
-        durable_write(disk, "dir/head", b"new"),
-        Err(DiskError::AlreadyExists { .. })
-    ));
+    assert!(matches!(durable_write(disk, "dir/head", b"new"), Err(DiskError::AlreadyExists { .. })));
     assert_eq!(disk.read("dir/head", 3).unwrap(), b"old");
     durable_replace(disk, "dir/head", b"newer").unwrap();
     assert_eq!(disk.read("dir/head", 5).unwrap(), b"newer");

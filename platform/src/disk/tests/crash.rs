@@ -29,14 +29,8 @@ fn seed_that_breaks(writer: Writer) -> Option<u64> {
 #[test]
 fn a_durable_write_survives_every_crash() {
     let writers: [Writer; 2] = [
-        |disk, path, bytes| {
-            disk.create_dir_all("packs")
-                .and_then(|()| durable_write(disk, path, bytes))
-        },
-        |disk, path, bytes| {
-            disk.create_dir_all("packs")
-                .and_then(|()| durable_replace(disk, path, bytes))
-        },
+        |disk, path, bytes| disk.create_dir_all("packs").and_then(|()| durable_write(disk, path, bytes)),
+        |disk, path, bytes| disk.create_dir_all("packs").and_then(|()| durable_replace(disk, path, bytes)),
     ];
     for writer in writers {
         assert_eq!(seed_that_breaks(writer), None);
@@ -215,8 +209,5 @@ fn a_bit_of_a_file_can_rot() {
     let mut bytes = [0; 4];
     sim.open_read("a").unwrap().read_at(0, &mut bytes).unwrap();
     assert_eq!(&bytes, b"scfe");
-    assert!(matches!(
-        sim.flip_bit("a", 2_004 * 8),
-        Err(DiskError::UnexpectedEnd { .. })
-    ));
+    assert!(matches!(sim.flip_bit("a", 2_004 * 8), Err(DiskError::UnexpectedEnd { .. })));
 }

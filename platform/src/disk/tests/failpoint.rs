@@ -6,13 +6,7 @@ use crate::disk::durable::clear_temporaries;
 use crate::disk::{Disk, DiskError, DiskOp, FailpointDisk, Fault, SimDisk, Unsynced, durable_replace, durable_write};
 
 const OLD: &[u8] = b"the old head";
-const FAULTS: [Fault; 5] = [
-    Fault::Eio,
-    Fault::NoSpace,
-    Fault::TornWrite,
-    Fault::SyncFails,
-    Fault::Kill,
-];
+const FAULTS: [Fault; 5] = [Fault::Eio, Fault::NoSpace, Fault::TornWrite, Fault::SyncFails, Fault::Kill];
 const REMAINS: [Unsynced; 3] = [Unsynced::Lost, Unsynced::Kept, Unsynced::BySeed];
 
 fn new_head() -> Vec<u8> {
@@ -46,10 +40,7 @@ fn sweep(
     let ops = count_ops(&start(0), scenario);
     assert!(ops >= 5, "create, write, sync, rename, sync of the folder");
     for (at, fault) in (0..ops).flat_map(|at| FAULTS.map(|fault| (at, fault))) {
-        for (unsynced, seed) in REMAINS
-            .into_iter()
-            .flat_map(|unsynced| [(unsynced, 1), (unsynced, 2), (unsynced, 3)])
-        {
+        for (unsynced, seed) in REMAINS.into_iter().flat_map(|unsynced| [(unsynced, 1), (unsynced, 2), (unsynced, 3)]) {
             let sim = start(seed);
             let failing = FailpointDisk::failing(shared(&sim), at, fault);
             let outcome = scenario(&(Arc::new(failing) as Arc<dyn Disk>));
@@ -76,15 +67,9 @@ fn a_new_file_is_whole_or_absent_whatever_fails() {
     let scenario = |disk: &Arc<dyn Disk>| durable_write(disk, "head", &new_head());
     sweep(SimDisk::from_seed, scenario, |sim, outcome, case| {
         let is_there = sim.exists("head").unwrap();
-        assert!(
-            !is_there || sim.read("head", 1 << 20).unwrap() == new_head(),
-            "{case}: half a file"
-        );
+        assert!(!is_there || sim.read("head", 1 << 20).unwrap() == new_head(), "{case}: half a file");
         assert!(outcome.is_err() || is_there, "{case}: acknowledged, and lost");
-        assert!(
-            !sim.list("").unwrap().iter().any(|entry| entry.name != "head"),
-            "{case}: something is left over"
-        );
+        assert!(!sim.list("").unwrap().iter().any(|entry| entry.name != "head"), "{case}: something is left over");
     });
 }
 
@@ -104,10 +89,7 @@ fn after_a_failed_sync_nothing_is_changed_and_everything_can_be_read() {
     let sim = disk_with_head(1);
     let disk: Arc<dyn Disk> = Arc::new(FailpointDisk::failing(shared(&sim), 0, Fault::SyncFails));
     let mut other = disk.create_new("other").unwrap();
-    assert!(matches!(
-        durable_replace(&disk, "head", b"new"),
-        Err(DiskError::SyncFailed { .. })
-    ));
+    assert!(matches!(durable_replace(&disk, "head", b"new"), Err(DiskError::SyncFailed { .. })));
 
     let is_poisoned = |outcome: Result<(), DiskError>| matches!(outcome, Err(DiskError::Poisoned { .. }));
     assert!(is_poisoned(other.write_all(b"x")));

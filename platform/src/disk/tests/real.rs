@@ -19,13 +19,7 @@ fn files_and_folders_are_the_owners_alone() {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::create(&root).unwrap());
     disk.create_dir_all("packs/0a").unwrap();
     durable_write(&disk, "packs/0a/pack", b"").unwrap();
-    for below in [
-        "rooms",
-        "rooms/one",
-        "rooms/one/depot",
-        "rooms/one/depot/packs",
-        "rooms/one/depot/packs/0a",
-    ] {
+    for below in ["rooms", "rooms/one", "rooms/one/depot", "rooms/one/depot/packs", "rooms/one/depot/packs/0a"] {
         assert_eq!(mode(&dir.path().join(below)), 0o700, "{below}");
     }
     assert_eq!(mode(&root.join("packs/0a/pack")), 0o600);
@@ -35,10 +29,7 @@ fn files_and_folders_are_the_owners_alone() {
 fn a_root_that_is_there_is_used_as_it_is() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("a"), b"kept").unwrap();
-    for disk in [
-        RealDisk::create(dir.path()).unwrap(),
-        RealDisk::open(dir.path()).unwrap(),
-    ] {
+    for disk in [RealDisk::create(dir.path()).unwrap(), RealDisk::open(dir.path()).unwrap()] {
         assert_eq!(disk.read("a", 4).unwrap(), b"kept");
         assert_eq!(disk.root(), dir.path());
     }
@@ -49,10 +40,7 @@ fn a_root_must_be_a_folder() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, b"").unwrap();
-    assert!(matches!(
-        RealDisk::open(dir.path().join("none")),
-        Err(DiskError::NotFound { .. })
-    ));
+    assert!(matches!(RealDisk::open(dir.path().join("none")), Err(DiskError::NotFound { .. })));
     assert!(matches!(RealDisk::open(&file), Err(DiskError::Io { .. })));
     assert!(RealDisk::create(&file).is_err());
     assert!(RealDisk::create(file.join("below")).is_err());
@@ -62,9 +50,7 @@ fn a_root_must_be_a_folder() {
 fn an_error_names_the_path_that_an_operator_would_look_for() {
     let dir = TempDir::new().unwrap();
     let disk = RealDisk::open(dir.path()).unwrap();
-    let Err(error) = disk.read("packs/0a", 1) else {
-        panic!("there is no such file")
-    };
+    let Err(error) = disk.read("packs/0a", 1) else { panic!("there is no such file") };
     let expected = format!("{} does not exist", dir.path().join("packs/0a").display());
     assert_eq!(error.to_string(), expected);
 }
