@@ -84,9 +84,7 @@ fn links_between_documents_lead_somewhere() {
 
 #[test]
 fn dependencies_point_one_way() {
-    assert_none(&dependencies::against_the_arrows(
-        &dependencies::of_workspace().unwrap(),
-    ));
+    assert_none(&dependencies::against_the_arrows(&dependencies::of_workspace().unwrap()));
 }
 
 #[test]

@@ -23,28 +23,11 @@ const RANKS: &[&[&str]] = &[
 ];
 
 /// Packages that reach for sockets, files, clocks or randomness of the machine.
-const WORLDLY: &[&str] = &[
-    "tokio",
-    "async-std",
-    "mio",
-    "socket2",
-    "hyper",
-    "quinn",
-    "rustls",
-    "getrandom",
-    "rand",
-    "rustix",
-];
+const WORLDLY: &[&str] =
+    &["tokio", "async-std", "mio", "socket2", "hyper", "quinn", "rustls", "getrandom", "rand", "rustix"];
 
 /// Modules of the standard library that do; `clippy.toml` bans its clocks.
-const WORLDLY_MODULES: &[&str] = &[
-    "std::net",
-    "std::fs",
-    "std::env",
-    "std::process",
-    "SystemTime",
-    "Instant",
-];
+const WORLDLY_MODULES: &[&str] = &["std::net", "std::fs", "std::env", "std::process", "SystemTime", "Instant"];
 
 /// One package that names another as a dependency, of whatever kind.
 #[derive(Debug)]
@@ -74,23 +57,9 @@ pub(crate) fn of_workspace() -> Result<Vec<Edge>, CargoError> {
 /// The packages that `package` is built with, itself left out.
 pub(crate) fn below(package: &str) -> Result<Vec<Edge>, CargoError> {
     let format = ["--prefix", "none", "--format", "{p}"];
-    let printed = cargo(
-        &[
-            &["tree", "--locked", "--edges", "normal", "--package", package],
-            &format[..],
-        ]
-        .concat(),
-    )?;
-    let names = printed
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != package);
-    Ok(names
-        .map(|name| Edge {
-            from: package.to_owned(),
-            to: name.to_owned(),
-        })
-        .collect())
+    let printed = cargo(&[&["tree", "--locked", "--edges", "normal", "--package", package], &format[..]].concat())?;
+    let names = printed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != package);
+    Ok(names.map(|name| Edge { from: package.to_owned(), to: name.to_owned() }).collect())
 }
 
 /// Dependencies on a package of the same rank or a higher one.
@@ -99,37 +68,16 @@ pub(crate) fn against_the_arrows(edges: &[Edge]) -> Vec<Finding> {
         (Some(from), Some(to)) => to >= from,
         _ => true,
     };
-    let remedy = |edge: &Edge| {
-        format!(
-            "must not know {}: move what both need down, or turn it into a trait",
-            edge.to
-        )
-    };
-    edges
-        .iter()
-        .filter(is_wrong)
-        .map(|edge| Finding {
-            place: edge.from.clone(),
-            remedy: remedy(edge),
-        })
-        .collect()
+    let remedy = |edge: &Edge| format!("must not know {}: move what both need down, or turn it into a trait", edge.to);
+    edges.iter().filter(is_wrong).map(|edge| Finding { place: edge.from.clone(), remedy: remedy(edge) }).collect()
 }
 
 /// Dependencies that would let the world into a pure package.
 pub(crate) fn worldly(edges: &[Edge]) -> Vec<Finding> {
     let found = edges.iter().filter(|edge| WORLDLY.contains(&edge.to.as_str()));
-    let remedy = |edge: &Edge| {
-        format!(
-            "is built with {}: put the call behind a trait that platform implements",
-            edge.to
-        )
-    };
-    found
-        .map(|edge| Finding {
-            place: edge.from.clone(),
-            remedy: remedy(edge),
-        })
-        .collect()
+    let remedy =
+        |edge: &Edge| format!("is built with {}: put the call behind a trait that platform implements", edge.to);
+    found.map(|edge| Finding { place: edge.from.clone(), remedy: remedy(edge) }).collect()
 }
 
 /// Lines of the core that reach for the world through the standard library.
@@ -139,10 +87,7 @@ pub(crate) fn worldly_imports(files: &[SourceFile]) -> Vec<Finding> {
     let core = files.iter().filter(|file| file.path.starts_with("core/src/"));
     let lines = core.flat_map(|file| file.production_lines().map(move |line| (file, line)));
     let remedy = "the core is pure: let the caller bring it, through a trait";
-    lines
-        .filter(|(_, (_, line))| is_import(line))
-        .map(|(file, (number, _))| file.finding(number, remedy))
-        .collect()
+    lines.filter(|(_, (_, line))| is_import(line)).map(|(file, (number, _))| file.finding(number, remedy)).collect()
 }
 
 fn rank(package: &str) -> Option<usize> {
@@ -155,14 +100,8 @@ fn edges(metadata: &Value) -> Vec<Edge> {
     let mut edges = Vec::new();
     for package in list(metadata, "packages") {
         // Only a dependency on a package of this workspace has a path and no source.
-        for dependency in list(&package, "dependencies")
-            .iter()
-            .filter(|value| value.get("path").is_some())
-        {
-            edges.push(Edge {
-                from: name(&package),
-                to: name(dependency),
-            });
+        for dependency in list(&package, "dependencies").iter().filter(|value| value.get("path").is_some()) {
+            edges.push(Edge { from: name(&package), to: name(dependency) });
         }
     }
     edges
@@ -170,10 +109,7 @@ fn edges(metadata: &Value) -> Vec<Edge> {
 
 fn cargo(arguments: &[&str]) -> Result<String, CargoError> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let ran = Command::new(program)
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output();
+    let ran = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let output = ran.map_err(CargoError::Start)?;
     if !output.status.success() {
         return Err(CargoError::Failed(String::from_utf8_lossy(&output.stderr).into_owned()));
@@ -187,10 +123,7 @@ mod tests {
     use crate::tidy::source::tests::{places, sample};
 
     fn edge(from: &str, to: &str) -> Edge {
-        Edge {
-            from: from.to_owned(),
-            to: to.to_owned(),
-        }
+        Edge { from: from.to_owned(), to: to.to_owned() }
     }
 
     #[test]
@@ -202,10 +135,7 @@ mod tests {
             edge("strongroom", "strongroom-depot"),
         ];
         let found = against_the_arrows(&edges);
-        assert_eq!(
-            places(&found),
-            ["strongroom-core", "strongroom-depot", "strongroom-newcomer"]
-        );
+        assert_eq!(places(&found), ["strongroom-core", "strongroom-depot", "strongroom-newcomer"]);
     }
 
     #[test]
@@ -224,11 +154,7 @@ mod tests {
     #[test]
     fn cargo_tells_the_dependencies_of_the_workspace() {
         let edges = of_workspace().unwrap();
-        assert!(
-            edges
-                .iter()
-                .any(|edge| edge.from == "strongroom" && edge.to == "strongroom-core")
-        );
+        assert!(edges.iter().any(|edge| edge.from == "strongroom" && edge.to == "strongroom-core"));
         let below = below("strongroom-core").unwrap();
         assert!(below.iter().any(|edge| edge.to == "blake3"));
     }

@@ -5,9 +5,7 @@ use super::source::{Finding, SourceFile, numbered};
 /// Errors into which anything fits.
 pub(crate) fn catch_alls(files: &[SourceFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let lines = files
-        .iter()
-        .flat_map(|file| file.production_lines().map(move |line| (file, line)));
+    let lines = files.iter().flat_map(|file| file.production_lines().map(move |line| (file, line)));
     for (file, (number, line)) in lines {
         let is_conversion = ["From<&str>", "From<String>", "From<&'static str>"]
             .iter()
@@ -22,10 +20,7 @@ pub(crate) fn catch_alls(files: &[SourceFile]) -> Vec<Finding> {
 
 /// Messages that repeat the error below them, and sources that are passed off as the error itself.
 pub(crate) fn displayed_sources(files: &[SourceFile]) -> Vec<Finding> {
-    files
-        .iter()
-        .flat_map(|file| messages(file).filter_map(|message| judge(file, &message)))
-        .collect()
+    files.iter().flat_map(|file| messages(file).filter_map(|message| judge(file, &message))).collect()
 }
 
 /// One `#[error(…)]`: its line, what is between the brackets, and the item that it stands on.
@@ -47,16 +42,8 @@ fn messages(file: &SourceFile) -> impl Iterator<Item = Message<'_>> {
     starts.filter_map(move |(line, start)| {
         let (_, rest) = file.text.get(start..)?.split_once(marker)?;
         let (format, rest) = rest.split_once(")]")?;
-        let end = [rest.find(marker), rest.find("\n}")]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(rest.len());
-        Some(Message {
-            line,
-            format,
-            item: rest.get(..end)?,
-        })
+        let end = [rest.find(marker), rest.find("\n}")].into_iter().flatten().min().unwrap_or(rest.len());
+        Some(Message { line, format, item: rest.get(..end)? })
     })
 }
 
@@ -65,22 +52,12 @@ fn judge(file: &SourceFile, message: &Message<'_>) -> Option<Finding> {
         return None;
     }
     let has_source = message.item.contains("#[source]") || message.item.contains("#[from]");
-    let prints_source = ["{source}", "{source:", "{}\", source"]
-        .iter()
-        .any(|it| message.format.contains(it));
+    let prints_source = ["{source}", "{source:", "{}\", source"].iter().any(|it| message.format.contains(it));
     if prints_source || (has_source && prints_first_field_that_is_source(message)) {
-        return Some(file.finding(
-            message.line,
-            "leave the source out of the message; the chain printer adds it",
-        ));
+        return Some(file.finding(message.line, "leave the source out of the message; the chain printer adds it"));
     }
     let is_from = message.item.contains("#[from]");
-    is_from.then(|| {
-        file.finding(
-            message.line,
-            "`#[from]` only with `transparent`; else say what was being done",
-        )
-    })
+    is_from.then(|| file.finding(message.line, "`#[from]` only with `transparent`; else say what was being done"))
 }
 
 fn prints_first_field_that_is_source(message: &Message<'_>) -> bool {
@@ -100,10 +77,7 @@ mod tests {
             "enum E {\n    Other(",
             "String),\n}\nimpl From<&str> for ReadError {\nimpl From<&str> for Key {\n"
         );
-        assert_eq!(
-            places(&catch_alls(&[sample("core/src/a.rs", text)])),
-            ["core/src/a.rs:2", "core/src/a.rs:4"]
-        );
+        assert_eq!(places(&catch_alls(&[sample("core/src/a.rs", text)])), ["core/src/a.rs:2", "core/src/a.rs:4"]);
     }
 
     fn judged(variant: &str) -> usize {
@@ -113,14 +87,8 @@ mod tests {
 
     #[test]
     fn a_message_that_prints_its_source_is_found() {
-        assert_eq!(
-            judged("#[error(\"cannot read: {source}\")]\n    A { source: io::Error },"),
-            1
-        );
-        assert_eq!(
-            judged("#[error(\"cannot read: {source:?}\")]\n    A { source: io::Error },"),
-            1
-        );
+        assert_eq!(judged("#[error(\"cannot read: {source}\")]\n    A { source: io::Error },"), 1);
+        assert_eq!(judged("#[error(\"cannot read: {source:?}\")]\n    A { source: io::Error },"), 1);
         assert_eq!(judged("#[error(\"cannot read: {0}\")]\n    A(#[source] io::Error),"), 1);
         assert_eq!(
             judged(
@@ -133,19 +101,10 @@ mod tests {
 
     #[test]
     fn a_message_of_its_own_is_fine() {
-        assert_eq!(
-            judged("#[error(\"cannot read {path}\")]\n    A { path: P, source: io::Error },"),
-            0
-        );
-        assert_eq!(
-            judged("#[error(\"cannot read {0}\")]\n    A(P, #[source] io::Error),"),
-            0
-        );
+        assert_eq!(judged("#[error(\"cannot read {path}\")]\n    A { path: P, source: io::Error },"), 0);
+        assert_eq!(judged("#[error(\"cannot read {0}\")]\n    A(P, #[source] io::Error),"), 0);
         assert_eq!(judged("#[error(\"{0} is no key\")]\n    A(Text),"), 0);
-        assert_eq!(
-            judged("#[error(\"{source_id} is not known\")]\n    A { source_id: Id },"),
-            0
-        );
+        assert_eq!(judged("#[error(\"{source_id} is not known\")]\n    A { source_id: Id },"), 0);
         assert_eq!(judged("#[error(transparent)]\n    A(#[from] io::Error),"), 0);
     }
 }

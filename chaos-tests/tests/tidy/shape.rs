@@ -9,11 +9,7 @@ const MODULE_LINES_MAX: usize = 600;
 pub(crate) fn without_module_doc(files: &[SourceFile]) -> Vec<Finding> {
     let is_open = |file: &&SourceFile| !file.text.starts_with("//!");
     let remedy = "open the file with `//!`: what it owns, what it must never do, its invariants, what survives a crash";
-    files
-        .iter()
-        .filter(is_open)
-        .map(|file| file.finding(1, remedy))
-        .collect()
+    files.iter().filter(is_open).map(|file| file.finding(1, remedy)).collect()
 }
 
 /// `main.rs` files that do more than start the program.
@@ -22,8 +18,7 @@ pub(crate) fn long_mains(files: &[SourceFile]) -> Vec<Finding> {
     let long = mains.filter(|file| file.text.lines().count() > MAIN_LINES_MAX);
     let remedy =
         format!("keep `main` to parse, build, run and exit code, in {MAIN_LINES_MAX} lines; move the rest out");
-    long.map(|file| file.finding(MAIN_LINES_MAX + 1, remedy.clone()))
-        .collect()
+    long.map(|file| file.finding(MAIN_LINES_MAX + 1, remedy.clone())).collect()
 }
 
 /// `lib.rs` files that are more than a map of their package.
@@ -42,20 +37,15 @@ pub(crate) fn libs_with_functions(files: &[SourceFile]) -> Vec<Finding> {
 /// Modules that hide their name behind their folder's.
 pub(crate) fn mod_files(files: &[SourceFile]) -> Vec<Finding> {
     let hidden = files.iter().filter(|file| file.is_named("mod.rs"));
-    hidden
-        .map(|file| file.finding(0, "call it after its folder, beside it: `foo.rs` and `foo/`"))
-        .collect()
+    hidden.map(|file| file.finding(0, "call it after its folder, beside it: `foo.rs` and `foo/`")).collect()
 }
 
 /// Modules so long that there must be a second idea in them.
 pub(crate) fn long_modules(files: &[SourceFile]) -> Vec<Finding> {
-    let long = files
-        .iter()
-        .filter(|file| file.production_lines().count() > MODULE_LINES_MAX);
+    let long = files.iter().filter(|file| file.production_lines().count() > MODULE_LINES_MAX);
     let remedy =
         format!("find the second idea and give it a file: more than {MODULE_LINES_MAX} lines before the tests");
-    long.map(|file| file.finding(MODULE_LINES_MAX + 1, remedy.clone()))
-        .collect()
+    long.map(|file| file.finding(MODULE_LINES_MAX + 1, remedy.clone())).collect()
 }
 
 /// Lints that are set or silenced outside the workspace's list, other than by an expectation with its reason.
@@ -64,16 +54,11 @@ pub(crate) fn silenced_lints(files: &[SourceFile]) -> Vec<Finding> {
     for file in files {
         for (number, line) in numbered(&file.text) {
             let line = line.trim_start();
-            if ["#![allow(", "#![warn(", "#![deny(", "#![forbid("]
-                .iter()
-                .any(|start| line.starts_with(start))
-            {
+            if ["#![allow(", "#![warn(", "#![deny(", "#![forbid("].iter().any(|start| line.starts_with(start)) {
                 findings.push(file.finding(number, "lints live in `[workspace.lints]`; set it there"));
             } else if line.starts_with("#[allow(") {
-                findings.push(file.finding(
-                    number,
-                    "write `#[expect(…, reason = \"…\")]`: it fails when it is not needed",
-                ));
+                findings
+                    .push(file.finding(number, "write `#[expect(…, reason = \"…\")]`: it fails when it is not needed"));
             } else if is_expectation_without_reason(file, number) {
                 findings.push(file.finding(number, "say why the lint does not hold here: `reason = \"…\"`"));
             }
@@ -84,9 +69,7 @@ pub(crate) fn silenced_lints(files: &[SourceFile]) -> Vec<Finding> {
 
 fn is_expectation_without_reason(file: &SourceFile, number: usize) -> bool {
     let mut lines = file.text.lines().skip(number - 1).map(str::trim);
-    let Some(first) = lines
-        .next()
-        .filter(|line| line.starts_with("#[expect(") || line.starts_with("#![expect("))
+    let Some(first) = lines.next().filter(|line| line.starts_with("#[expect(") || line.starts_with("#![expect("))
     else {
         return false;
     };
@@ -102,8 +85,7 @@ fn is_expectation_without_reason(file: &SourceFile, number: usize) -> bool {
 pub(crate) fn packages_without_workspace_lints(manifests: &[SourceFile]) -> Vec<Finding> {
     let packages = manifests.iter().filter(|file| file.text.contains("[package]"));
     let bare = packages.filter(|file| !file.text.contains("[lints]\nworkspace = true"));
-    bare.map(|file| file.finding(0, "add `[lints]` with `workspace = true`"))
-        .collect()
+    bare.map(|file| file.finding(0, "add `[lints]` with `workspace = true`")).collect()
 }
 
 /// Tests that sleep, and tests that are not run.
@@ -113,10 +95,9 @@ pub(crate) fn sleeping_or_ignored_tests(files: &[SourceFile]) -> Vec<Finding> {
     for file in files {
         for (number, line) in numbered(&file.text) {
             if line.trim_start().starts_with(ignore) {
-                findings.push(file.finding(
-                    number,
-                    "run the test, or remove it; one that lacks something says so at run time",
-                ));
+                findings.push(
+                    file.finding(number, "run the test, or remove it; one that lacks something says so at run time"),
+                );
             }
             if calls(line, sleep) && !line.trim_start().starts_with("//") {
                 findings.push(file.finding(number, "wait for a condition with a deadline instead of sleeping"));
@@ -141,10 +122,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_module_doc_is_found() {
-        let files = [
-            sample("core/src/a.rs", "use std::io;\n"),
-            sample("core/src/b.rs", "//! Owns b.\n"),
-        ];
+        let files = [sample("core/src/a.rs", "use std::io;\n"), sample("core/src/b.rs", "//! Owns b.\n")];
         assert_eq!(places(&without_module_doc(&files)), ["core/src/a.rs:1"]);
     }
 
@@ -157,19 +135,13 @@ mod tests {
 
     #[test]
     fn a_function_in_a_lib_is_found() {
-        let files = [sample(
-            "core/src/lib.rs",
-            "//! A fn here is a word.\npub mod fns;\npub const fn one() {}\n",
-        )];
+        let files = [sample("core/src/lib.rs", "//! A fn here is a word.\npub mod fns;\npub const fn one() {}\n")];
         assert_eq!(places(&libs_with_functions(&files)), ["core/src/lib.rs:3"]);
     }
 
     #[test]
     fn a_module_called_after_nothing_is_found() {
-        assert_eq!(
-            places(&mod_files(&[sample("core/src/tree/mod.rs", "")])),
-            ["core/src/tree/mod.rs:0"]
-        );
+        assert_eq!(places(&mod_files(&[sample("core/src/tree/mod.rs", "")])), ["core/src/tree/mod.rs:0"]);
     }
 
     #[test]
@@ -183,10 +155,7 @@ mod tests {
     fn lints_set_in_a_file_are_found() {
         let text = "#![deny(warnings)]\n#[allow(dead_code)]\n#[expect(dead_code)]\n#[expect(\n    dead_code,\n    reason = \"x\"\n)]\n";
         let found = silenced_lints(&[sample("core/src/a.rs", text)]);
-        assert_eq!(
-            places(&found),
-            ["core/src/a.rs:1", "core/src/a.rs:2", "core/src/a.rs:3"]
-        );
+        assert_eq!(places(&found), ["core/src/a.rs:1", "core/src/a.rs:2", "core/src/a.rs:3"]);
     }
 
     #[test]

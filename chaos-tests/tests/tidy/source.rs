@@ -34,9 +34,7 @@ impl SourceFile {
 
     /// Says whether the file holds nothing but tests.
     pub(crate) fn is_test(&self) -> bool {
-        self.path
-            .split('/')
-            .any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
+        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
     }
 
     /// Says whether the file is called `name`.
@@ -46,10 +44,7 @@ impl SourceFile {
 
     /// A finding at a line of this file, the first being 1; 0 stands for the file as a whole.
     pub(crate) fn finding(&self, line: usize, remedy: impl Into<String>) -> Finding {
-        Finding {
-            place: format!("{}:{line}", self.path),
-            remedy: remedy.into(),
-        }
+        Finding { place: format!("{}:{line}", self.path), remedy: remedy.into() }
     }
 }
 
@@ -85,10 +80,7 @@ impl Tree {
     /// Reads the tree that this test was built from.
     pub(crate) fn load() -> io::Result<Self> {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut tree = Self {
-            root: package.parent().unwrap_or(package).to_path_buf(),
-            ..Self::default()
-        };
+        let mut tree = Self { root: package.parent().unwrap_or(package).to_path_buf(), ..Self::default() };
         let root = tree.root.clone();
         tree.walk(&root, "")?;
         Ok(tree)
@@ -96,32 +88,21 @@ impl Tree {
 
     /// All files, whatever their kind.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &SourceFile> {
-        self.rust
-            .iter()
-            .chain(&self.documents)
-            .chain(&self.manifests)
-            .chain(&self.others)
+        self.rust.iter().chain(&self.documents).chain(&self.manifests).chain(&self.others)
     }
 
     fn walk(&mut self, dir: &Path, prefix: &str) -> io::Result<()> {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let path = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}/{name}")
-            };
+            let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             if entry.file_type()?.is_dir() {
                 let is_hidden = name.starts_with('.') && !HIDDEN_DIRS.contains(&name.as_str());
                 if !is_hidden && !SKIPPED_DIRS.contains(&name.as_str()) {
                     self.walk(&entry.path(), &path)?;
                 }
             } else if let Some(kind) = self.kind_of(&name) {
-                kind.push(SourceFile {
-                    path,
-                    text: fs::read_to_string(entry.path())?,
-                });
+                kind.push(SourceFile { path, text: fs::read_to_string(entry.path())? });
             }
         }
         Ok(())
@@ -145,10 +126,7 @@ pub(crate) mod tests {
 
     /// A file as a sample for a habit.
     pub(crate) fn sample(path: &str, text: &str) -> SourceFile {
-        SourceFile {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        SourceFile { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// The places of some findings.
@@ -159,11 +137,7 @@ pub(crate) mod tests {
     #[test]
     fn the_walk_finds_this_file_and_no_build_output() {
         let tree = Tree::load().unwrap();
-        assert!(
-            tree.rust
-                .iter()
-                .any(|file| file.path == "chaos-tests/tests/tidy/source.rs")
-        );
+        assert!(tree.rust.iter().any(|file| file.path == "chaos-tests/tests/tidy/source.rs"));
         assert!(tree.manifests.iter().any(|file| file.path == "Cargo.toml"));
         assert!(!tree.texts().any(|file| file.path.starts_with("target/")));
     }
