@@ -25,7 +25,7 @@ use strongroom_core::tree::params::TreeParams;
 const ROWS: usize = 60_000;
 const ROUNDS: usize = 5;
 
-/// A stream of numbers from a seed (SplitMix64, Steele et al. 2014).
+/// A stream of numbers from a seed (`SplitMix64`, Steele et al. 2014).
 struct Numbers(u64);
 
 impl Numbers {
@@ -112,7 +112,17 @@ fn rows() -> Vec<Vec<String>> {
             c % 10,
         );
         let uuid = format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", a >> 32, a & 0xffff, b & 0xfff, c & 0xfff, b >> 16);
-        let stamp = |n: u64| format!("2025-{:02}-{:02} {:02}:{:02}:{:02}.{:05}1+00", 1 + n % 12, 1 + n % 28, n % 24, n % 60, n % 60, n % 100_000);
+        let stamp = |n: u64| {
+            format!(
+                "2025-{:02}-{:02} {:02}:{:02}:{:02}.{:05}1+00",
+                1 + n % 12,
+                1 + n % 28,
+                n % 24,
+                n % 60,
+                n % 60,
+                n % 100_000
+            )
+        };
         rows.push(vec![
             uuid,
             format!("{role}-{:05}.{site}.example.net", a % 90_000),
@@ -142,7 +152,8 @@ fn schema() -> ClassSchema {
         name: "public.ci".to_owned(),
         columns: columns.collect(),
         key: KeySpec::Columns(vec![ColumnId(1)]),
-        references: Vec::new(), columns_given: 0,
+        references: Vec::new(),
+        columns_given: 0,
     }
 }
 
@@ -193,13 +204,13 @@ fn round(ids: &IdFunctions, rows: &Rows, recipient: &EpochPrivateKey) -> (usize,
             encoder.text(at, &rows.text.as_bytes()[start..*end]);
             start = *end;
         }
-        let encoded = encoder.finish().unwrap();
-        record_bytes += encoded.record.len();
-        let (key, record) = (encoded.key.len(), encoded.record.len());
-        let item = Pending { digest: encoded.digest, start: arena.len(), key, record };
-        arena.extend_from_slice(encoded.key);
-        arena.extend_from_slice(encoded.record);
-        let border = ids.border(0, encoded.key);
+        let row = encoder.finish().unwrap();
+        record_bytes += row.record.len();
+        let (key, record) = (row.key.len(), row.record.len());
+        let item = Pending { digest: row.digest, start: arena.len(), key, record };
+        arena.extend_from_slice(row.key);
+        arena.extend_from_slice(row.record);
+        let border = ids.border(0, row.key);
         if let Some(frame) = cutter.push(border, item).and_then(|items| store(&items, &arena, &mut frames)) {
             sealer.seal(frame);
         }
@@ -227,5 +238,7 @@ fn main() {
     rates.sort_by(f64::total_cmp);
     let (bytes, sealed) = round(&ids, &rows, &recipient);
     let median = rates.get(ROUNDS / 2).copied().unwrap_or(0.0);
-    println!("{{\"record_bytes_per_second_per_core\": {median:.0}, \"record_bytes\": {bytes}, \"sealed_bytes\": {sealed}}}");
+    println!(
+        "{{\"record_bytes_per_second_per_core\": {median:.0}, \"record_bytes\": {bytes}, \"sealed_bytes\": {sealed}}}"
+    );
 }

@@ -38,6 +38,10 @@ impl<'de> Deserialize<'de> for Hex {
 
 /// Appends a varint.
 #[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "each byte takes the low seven bits, and the last takes what is left"
+)]
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value as u8) | 0x80);
@@ -56,13 +60,13 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Maps signed to unsigned so that small magnitudes stay short.
 #[inline]
 pub const fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
 /// Undoes [`zigzag`].
 #[inline]
 pub const fn unzigzag(value: u64) -> i64 {
-    ((value >> 1) as i64) ^ -((value & 1) as i64)
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
 /// A cursor over untrusted bytes.

@@ -49,7 +49,7 @@ pub struct KeyedHash(Algorithm);
 #[derive(Clone)]
 enum Algorithm {
     Blake3([u8; 32]),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl KeyedHash {
@@ -57,7 +57,7 @@ impl KeyedHash {
     pub fn new(profile: Profile, key: &[u8; 32]) -> Self {
         Self(match profile {
             Profile::Blake3 => Algorithm::Blake3(*key),
-            Profile::Fips => Algorithm::Hmac(hmac::Key::new(hmac::HMAC_SHA256, key)),
+            Profile::Fips => Algorithm::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key))),
         })
     }
 

@@ -181,9 +181,10 @@ impl ObjectId {
     /// The bytes of the id, whatever its kind.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         match self {
-            Self::Leaf(LeafId(bytes)) | Self::Node(NodeId(bytes)) | Self::Blob(BlobId(bytes)) | Self::Chunk(ChunkId(bytes)) => {
-                bytes
-            }
+            Self::Leaf(LeafId(bytes))
+            | Self::Node(NodeId(bytes))
+            | Self::Blob(BlobId(bytes))
+            | Self::Chunk(ChunkId(bytes)) => bytes,
         }
     }
 

@@ -45,6 +45,7 @@ impl CellKind {
     }
 
     /// The kind of the same value once it is moved into a blob.
+    #[must_use]
     pub const fn in_blob(self) -> Self {
         match self {
             Self::Canonical | Self::Blob => Self::Blob,
@@ -53,6 +54,7 @@ impl CellKind {
     }
 
     /// The kind of the same value once it is read back from its blob.
+    #[must_use]
     pub const fn out_of_blob(self) -> Self {
         match self {
             Self::Canonical | Self::Blob => Self::Canonical,

@@ -18,6 +18,11 @@ fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + day_of_era - 719_468 - DAYS_1970_TO_2000
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the arithmetic gives days of 1 to 31 and months of 1 to 12"
+)]
 fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let z = days + DAYS_1970_TO_2000 + 719_468;
     let era = z.div_euclid(146_097);
@@ -177,7 +182,7 @@ pub(super) fn put_timestamp(out: &mut Vec<u8>, total: i64, zone: bool) {
     let mut fraction = micros % 1_000_000;
     if fraction > 0 {
         let mut width = 6;
-        while fraction % 10 == 0 {
+        while fraction.is_multiple_of(10) {
             fraction /= 10;
             width -= 1;
         }
@@ -217,13 +222,25 @@ mod tests {
             assert_eq!(stamp(micros, false), text);
         }
         assert_eq!(stamp(0, true), "2000-01-01 00:00:00+00");
-        assert_eq!(parse_timestamp(b"0044-03-15 12:00:00+00 BC", true).map(|t| stamp(t, true)).unwrap(), "0044-03-15 12:00:00+00 BC");
+        assert_eq!(
+            parse_timestamp(b"0044-03-15 12:00:00+00 BC", true).map(|t| stamp(t, true)).unwrap(),
+            "0044-03-15 12:00:00+00 BC"
+        );
     }
 
     #[test]
     fn only_the_canonical_text_is_taken() {
-        for text in ["2000-01-01 00:00:00.10", "2000-02-30 00:00:00", "02000-01-01 00:00:00", "2000-1-01 00:00:00",
-            "2000-01-01T00:00:00", "0000-01-01 00:00:00", "2000-01-01 24:00:00", "2000-01-01 00:00:00 ", ""] {
+        for text in [
+            "2000-01-01 00:00:00.10",
+            "2000-02-30 00:00:00",
+            "02000-01-01 00:00:00",
+            "2000-1-01 00:00:00",
+            "2000-01-01T00:00:00",
+            "0000-01-01 00:00:00",
+            "2000-01-01 24:00:00",
+            "2000-01-01 00:00:00 ",
+            "",
+        ] {
             assert_eq!(parse_timestamp(text.as_bytes(), false), None, "{text}");
         }
     }

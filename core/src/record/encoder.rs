@@ -63,8 +63,7 @@ impl RecordEncoder {
     pub fn new(ids: IdFunctions, schema: &ClassSchema) -> Self {
         let key_plan = KeyPlan::new(schema);
         let in_key = |id| key_plan.as_ref().is_some_and(|plan| plan.has(id));
-        let fields =
-            schema.columns.iter().map(|c| Field { id: c.id, codec: c.codec, in_key: in_key(c.id) }).collect();
+        let fields = schema.columns.iter().map(|c| Field { id: c.id, codec: c.codec, in_key: in_key(c.id) }).collect();
         Self {
             ids,
             fields,
@@ -131,13 +130,7 @@ impl RecordEncoder {
             Some(plan) => plan.key_of(&self.record, &mut self.key)?,
             None => self.key.extend_from_slice(digest.as_bytes()),
         }
-        Ok(Encoded {
-            key: &self.key,
-            record: &self.record,
-            digest,
-            large: &self.large,
-            large_bytes: &self.large_bytes,
-        })
+        Ok(Encoded { key: &self.key, record: &self.record, digest, large: &self.large, large_bytes: &self.large_bytes })
     }
 
     #[inline]

@@ -205,7 +205,7 @@ mod tests {
 
     fn schema(columns: &[(&str, u32)]) -> ClassSchema {
         let column = |(at, (name, ordinal)): (usize, &(&str, u32))| Column {
-            id: ColumnId(at as u32 + 1),
+            id: ColumnId(u32::try_from(at).unwrap() + 1),
             name: (*name).to_owned(),
             source_type: "text".to_owned(),
             codec: Codec::Text,

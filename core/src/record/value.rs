@@ -129,7 +129,10 @@ impl Codec {
     pub fn decode(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         let mut reader = Reader::new(bytes, self.name());
         match self {
-            Self::Text => return Ok(out.extend_from_slice(bytes)),
+            Self::Text => {
+                out.extend_from_slice(bytes);
+                return Ok(());
+            }
             Self::Dynamic => return Err(Malformed::new("dynamic value where text was asked for")),
             Self::Integer => out.extend_from_slice(unzigzag(reader.varint()?).to_string().as_bytes()),
             Self::Uuid => put_uuid(out, &reader.array()?),
@@ -139,7 +142,8 @@ impl Codec {
             Self::Date => civil::put_date(out, i32::from_be_bytes(reader.array()?)),
             Self::HexBytes => {
                 out.extend_from_slice(b"\\x");
-                return Ok(out.extend_from_slice(hex::encode(bytes).as_bytes()));
+                out.extend_from_slice(hex::encode(bytes).as_bytes());
+                return Ok(());
             }
         }
         reader.finish()
@@ -166,28 +170,32 @@ fn parse_integer(text: &[u8]) -> Option<i64> {
 }
 
 /// The value of a lower-case hexadecimal digit; 0xff for anything else.
+#[expect(clippy::indexing_slicing, reason = "a byte is an index of 256 entries, and the table is made at compile time")]
 const HEX_VALUE: [u8; 256] = {
     let mut table = [0xff; 256];
-    let mut i = 0;
-    while i < 10 {
-        table[b'0' as usize + i] = i as u8;
-        i += 1;
-    }
-    let mut i = 0;
-    while i < 6 {
-        table[b'a' as usize + i] = 10 + i as u8;
-        i += 1;
+    let mut value = 0_u8;
+    while value < 16 {
+        let digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        table[digit as usize] = value;
+        value += 1;
     }
     table
 };
 
 #[inline]
+#[expect(clippy::indexing_slicing, reason = "a byte is an index of 256 entries")]
+fn hex_value(digit: u8) -> u8 {
+    HEX_VALUE[usize::from(digit)]
+}
+
+#[inline]
 fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    let (high, low) = (HEX_VALUE[usize::from(high)], HEX_VALUE[usize::from(low)]);
+    let (high, low) = (hex_value(high), hex_value(low));
     (high | low != 0xff && high < 16 && low < 16).then_some(high << 4 | low)
 }
 
 #[inline]
+#[expect(clippy::indexing_slicing, reason = "the text has 36 bytes, and the last pair of digits starts at 34")]
 fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     const STARTS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     let text: &[u8; 36] = text.try_into().ok()?;
@@ -197,7 +205,7 @@ fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     let mut out = [0; 16];
     let mut bad = 0_u8;
     for (byte, start) in out.iter_mut().zip(STARTS) {
-        let (high, low) = (HEX_VALUE[usize::from(text[start])], HEX_VALUE[usize::from(text[start + 1])]);
+        let (high, low) = (hex_value(text[start]), hex_value(text[start + 1]));
         bad |= high | low;
         *byte = high << 4 | (low & 0x0f);
     }
@@ -249,9 +257,15 @@ mod tests {
     #[test]
     fn a_typed_form_always_gives_the_same_text_back() {
         for (codec, text) in [
-            (Codec::Integer, "0"), (Codec::Integer, "-9223372036854775808"), (Codec::Integer, "9223372036854775807"),
-            (Codec::Uuid, "00112233-4455-6677-8899-aabbccddeeff"), (Codec::HexBytes, "\\x00ff10"), (Codec::HexBytes, "\\x"),
-            (Codec::Date, "2024-02-29"), (Codec::Date, "infinity"), (Codec::Timestamp, "-infinity"),
+            (Codec::Integer, "0"),
+            (Codec::Integer, "-9223372036854775808"),
+            (Codec::Integer, "9223372036854775807"),
+            (Codec::Uuid, "00112233-4455-6677-8899-aabbccddeeff"),
+            (Codec::HexBytes, "\\x00ff10"),
+            (Codec::HexBytes, "\\x"),
+            (Codec::Date, "2024-02-29"),
+            (Codec::Date, "infinity"),
+            (Codec::Timestamp, "-infinity"),
         ] {
             assert_eq!(through(codec, text.as_bytes()).as_deref(), Some(text.as_bytes()), "{text}");
         }
@@ -260,10 +274,17 @@ mod tests {
     #[test]
     fn what_is_not_canonical_stays_text() {
         for (codec, text) in [
-            (Codec::Integer, "-0"), (Codec::Integer, "007"), (Codec::Integer, "+1"), (Codec::Integer, ""),
-            (Codec::Integer, "9223372036854775808"), (Codec::Integer, "NaN"),
-            (Codec::Uuid, "00112233-4455-6677-8899-AABBCCDDEEFF"), (Codec::Uuid, "00112233445566778899aabbccddeeff"),
-            (Codec::HexBytes, "\\xABCD"), (Codec::HexBytes, "\\xabc"), (Codec::HexBytes, "abc"),
+            (Codec::Integer, "-0"),
+            (Codec::Integer, "007"),
+            (Codec::Integer, "+1"),
+            (Codec::Integer, ""),
+            (Codec::Integer, "9223372036854775808"),
+            (Codec::Integer, "NaN"),
+            (Codec::Uuid, "00112233-4455-6677-8899-AABBCCDDEEFF"),
+            (Codec::Uuid, "00112233445566778899aabbccddeeff"),
+            (Codec::HexBytes, "\\xABCD"),
+            (Codec::HexBytes, "\\xabc"),
+            (Codec::HexBytes, "abc"),
         ] {
             assert_eq!(through(codec, text.as_bytes()), None, "{text}");
         }

@@ -50,13 +50,14 @@ impl BlockWriter {
             if at >= self.columns.len() {
                 self.columns.resize_with(at + 1, Gathered::default);
             }
+            let length = u32::try_from(cell.bytes.len()).map_err(|_| Malformed::new("record: cell length"))?;
             let Some(column) = self.columns.get_mut(at) else { continue };
             if column.rows.is_empty() {
                 self.used.push(cell.column.0);
             }
             column.rows.push(self.records);
             column.kinds.push(cell.kind.number());
-            column.lengths.push(cell.bytes.len() as u32);
+            column.lengths.push(length);
             column.values.extend_from_slice(cell.bytes);
         }
         self.records += 1;
@@ -189,11 +190,11 @@ pub fn read_block(
     let mut columns = Vec::with_capacity(count.min(reader.remaining()));
     let mut previous = 0_u32;
     for _ in 0..count {
-        let gap = reader.bounded(RECORD_COLUMNS_MAX as u64 * 2)?;
+        let gap = u32::try_from(reader.bounded(RECORD_COLUMNS_MAX as u64 * 2)?).map_err(|_| reader.malformed())?;
         if gap == 0 {
             return Err(reader.malformed());
         }
-        previous = previous.saturating_add(gap as u32);
+        previous = previous.saturating_add(gap);
         columns.push(Column::read(reader, ColumnId(previous), records)?);
     }
     let mut buffer = Vec::new();
@@ -235,7 +236,9 @@ mod tests {
             let mut bytes = Vec::new();
             for _ in 0..2 {
                 bytes.clear();
-                records.iter().for_each(|record| writer.push(record).unwrap());
+                for record in &records {
+                    writer.push(record).unwrap();
+                }
                 writer.finish(&mut bytes);
             }
             let mut back = Vec::new();

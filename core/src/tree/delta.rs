@@ -153,7 +153,12 @@ fn put_value(out: &mut Vec<u8>, cell: Cell<'_>) {
     out.extend_from_slice(cell.bytes);
 }
 
-fn put_change(out: &mut Vec<u8>, start: &mut impl FnMut(&mut Vec<u8>, ColumnId, u64), before: Cell<'_>, after: Cell<'_>) {
+fn put_change(
+    out: &mut Vec<u8>,
+    start: &mut impl FnMut(&mut Vec<u8>, ColumnId, u64),
+    before: Cell<'_>,
+    after: Cell<'_>,
+) {
     let same_kind = before.kind == after.kind;
     let prefix = before.bytes.iter().zip(after.bytes).take_while(|(x, y)| x == y).count();
     let (old_rest, new_rest) = (before.bytes.len() - prefix, after.bytes.len() - prefix);
@@ -227,11 +232,11 @@ fn apply_operations(reader: &mut Reader<'_>, old: &[u8]) -> Result<Vec<u8>, Malf
     };
     let mut column = ColumnId(0);
     for _ in 0..reader.bounded(RECORD_COLUMNS_MAX as u64)? {
-        let head = reader.bounded(RECORD_COLUMNS_MAX as u64 * 8)?;
+        let head = u32::try_from(reader.bounded(RECORD_COLUMNS_MAX as u64 * 8)?).map_err(|_| reader.malformed())?;
         if head >> 2 == 0 {
             return Err(reader.malformed());
         }
-        column = ColumnId(column.0.saturating_add((head >> 2) as u32));
+        column = ColumnId(column.0.saturating_add(head >> 2));
         while let Some(cell) = waiting.filter(|cell| cell.column < column) {
             keep(&mut out, cell);
             waiting = cells.next_cell()?;

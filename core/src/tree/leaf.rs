@@ -158,7 +158,12 @@ impl Leaf {
     }
 
     /// Appends the full form.
-    pub fn put_full(&self, context: &LeafContext, writer: &mut BlockWriter, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub fn put_full(
+        &self,
+        context: &LeafContext,
+        writer: &mut BlockWriter,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Malformed> {
         put_varint(out, 0);
         put_varint(out, self.first_ordinal(context));
         for record in self.records.iter() {
@@ -229,16 +234,15 @@ impl<'a> Assembly<'a> {
     /// Appends a record whose digest is known to be right.
     pub(super) fn push_digested(&mut self, record: &[u8], digest: RecordDigest) -> Result<(), KeyError> {
         self.key.clear();
-        match &self.context.key_plan {
-            Some(plan) => plan.key_of(record, &mut self.key)?,
-            None => {
-                if !self.leaf.is_empty() && self.leaf.digests.last() != Some(&digest) {
-                    self.next_ordinal = 0;
-                }
-                let ordinal = u32::try_from(self.next_ordinal).map_err(|_| Malformed::new("leaf: ordinal"))?;
-                self.key.extend_from_slice(&keyless_key(digest, ordinal));
-                self.next_ordinal += 1;
+        if let Some(plan) = &self.context.key_plan {
+            plan.key_of(record, &mut self.key)?;
+        } else {
+            if !self.leaf.is_empty() && self.leaf.digests.last() != Some(&digest) {
+                self.next_ordinal = 0;
             }
+            let ordinal = u32::try_from(self.next_ordinal).map_err(|_| Malformed::new("leaf: ordinal"))?;
+            self.key.extend_from_slice(&keyless_key(digest, ordinal));
+            self.next_ordinal += 1;
         }
         self.leaf.push(&self.key, digest, record);
         Ok(())

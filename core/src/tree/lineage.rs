@@ -12,7 +12,7 @@ pub const fn base_generation(n: u32) -> Option<u32> {
         return None;
     }
     let mut digit = 1_u32;
-    while n / digit % 4 == 0 {
+    while (n / digit).is_multiple_of(4) {
         digit *= 4;
     }
     Some(n - digit)
@@ -65,6 +65,7 @@ impl Lineage {
     }
 
     /// The lineage after the next generation is stored as a delta: what no later one can name is forgotten.
+    #[must_use]
     pub fn extend(&self, id: PartId) -> Self {
         let next = self.generation() + 1;
         let mut wanted = Vec::new();

@@ -25,10 +25,12 @@ use super::params::{PartId, Top};
 impl PartId {
     /// The short name under which packs index the part.
     pub fn hint(&self) -> Hint {
-        let [a, b, c, d, e, f, ..] = self.0;
-        Hint([a, b, c, d, e, f])
+        Hint(self.0.first_chunk().copied().unwrap_or_default())
     }
 }
+
+/// A record's leaf, and its position there.
+pub type Found = (Arc<Leaf>, usize);
 
 /// The bytes of one object, within the frame that they came in.
 #[derive(Clone, Debug)]
@@ -224,7 +226,7 @@ impl<'a, S: PartSource> TreeReader<'a, S> {
     }
 
     /// One record by its key, with its leaf and the position there.
-    pub fn find(&mut self, top: Option<Top>, key: &[u8]) -> Result<Option<(Arc<Leaf>, usize)>, ReadError<S::Error>> {
+    pub fn find(&mut self, top: Option<Top>, key: &[u8]) -> Result<Option<Found>, ReadError<S::Error>> {
         let Some(top) = top else { return Ok(None) };
         let (mut level, mut id, mut records) = (top.level, top.id, top.records);
         while level > 0 {

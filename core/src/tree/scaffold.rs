@@ -28,11 +28,7 @@ impl<'a> Scaffold<'a> {
     }
 
     /// Takes the next leaf; `emit` gets each node that is now complete, with its id.
-    pub fn push_leaf<E>(
-        &mut self,
-        leaf: Child,
-        emit: &mut impl FnMut(PartId, Node) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn push_leaf<E>(&mut self, leaf: Child, emit: &mut impl FnMut(PartId, Node) -> Result<(), E>) -> Result<(), E> {
         self.push(0, leaf, emit)
     }
 

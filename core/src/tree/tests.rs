@@ -33,13 +33,10 @@ fn schema(keyed: bool) -> ClassSchema {
     };
     ClassSchema {
         name: "public.t".to_owned(),
-        columns: vec![
-            column(1, "id", Codec::Integer),
-            column(2, "name", Codec::Text),
-            column(5, "data", Codec::Text),
-        ],
+        columns: vec![column(1, "id", Codec::Integer), column(2, "name", Codec::Text), column(5, "data", Codec::Text)],
         key: if keyed { KeySpec::Columns(vec![ColumnId(1)]) } else { KeySpec::Keyless },
-        references: Vec::new(), columns_given: 0,
+        references: Vec::new(),
+        columns_given: 0,
     }
 }
 
@@ -48,7 +45,7 @@ type Rows = BTreeMap<i64, (Option<String>, Option<String>)>;
 /// A leaf of these rows; a keyless one holds each row as often as its number modulo three, plus one.
 fn leaf(context: &LeafContext, keyed: bool, rows: &Rows) -> Leaf {
     let mut encoder = RecordEncoder::new(context.ids.clone(), &schema(keyed));
-    let mut encoded = Vec::new();
+    let mut records = Vec::new();
     for (id, (name, data)) in rows {
         encoder.begin();
         encoder.text(0, id.to_string().as_bytes());
@@ -59,15 +56,17 @@ fn leaf(context: &LeafContext, keyed: bool, rows: &Rows) -> Leaf {
             encoder.text(2, data.as_bytes());
         }
         let row = encoder.finish().unwrap();
-        let copies = if keyed { 1 } else { id.rem_euclid(3) as u32 + 1 };
+        let copies = if keyed { 1 } else { u32::try_from(id.rem_euclid(3)).unwrap() + 1 };
         for ordinal in 0..copies {
             let key = if keyed { row.key.to_vec() } else { keyless_key(row.digest, ordinal).to_vec() };
-            encoded.push((key, row.digest, row.record.to_vec()));
+            records.push((key, row.digest, row.record.to_vec()));
         }
     }
-    encoded.sort();
+    records.sort();
     let mut leaf = Leaf::default();
-    encoded.iter().for_each(|(key, digest, record)| leaf.push(key, *digest, record));
+    for (key, digest, record) in &records {
+        leaf.push(key, *digest, record);
+    }
     leaf
 }
 
@@ -216,7 +215,11 @@ fn a_chain_is_followed_to_the_wanted_leaf_even_where_short_names_collide() {
     // Another leaf under every short name.
     let hints: Vec<Hint> = stored.forms.keys().map(|(hint, _)| *hint).collect();
     for hint in hints {
-        stored.put(hint, ObjectKind::FullLeaf, &full_bytes(&context, &leaf(&context, true, &Rows::from([(9, (None, None))]))));
+        stored.put(
+            hint,
+            ObjectKind::FullLeaf,
+            &full_bytes(&context, &leaf(&context, true, &Rows::from([(9, (None, None))]))),
+        );
     }
     let mut reader = TreeReader::new(&stored, context);
     for (id, leaf) in &leaves {
@@ -233,7 +236,11 @@ fn a_cycle_of_bases_ends_in_an_error() {
     let id = leaf.id(&context.ids);
     let mut stored = Stored::default();
     for generation in [5, 6, 7] {
-        stored.put(PartId::from(id).hint(), ObjectKind::DeltaLeaf, &delta_bytes(&context, &leaf, &leaf, generation, id));
+        stored.put(
+            PartId::from(id).hint(),
+            ObjectKind::DeltaLeaf,
+            &delta_bytes(&context, &leaf, &leaf, generation, id),
+        );
     }
     let mut reader = TreeReader::new(&stored, context);
     assert!(matches!(reader.leaf(id), Err(ReadError::Missing { .. })));
@@ -266,7 +273,9 @@ fn a_scaffold_has_one_top_whatever_the_number_of_leaves() {
             level -= 1;
         }
         assert_eq!(parts.len(), leaves as usize);
-        assert!(nodes.iter().all(|(id, node)| PartId::from(node.id(&ids)) == *id && node.children.len() > 1 || leaves < 2));
+        assert!(
+            nodes.iter().all(|(id, node)| PartId::from(node.id(&ids)) == *id && node.children.len() > 1 || leaves < 2)
+        );
     }
 }
 
@@ -277,7 +286,8 @@ fn the_vectors_of_the_document_hold() {
     let rows = Rows::from([(1, (Some("ab".to_owned()), None)), (-2, (None, Some("xyz".to_owned())))]);
     let leaf = leaf(&context, true, &rows);
     let id = leaf.id(&context.ids);
-    let node = Node { level: 1, children: vec![Child { first_key: Key::from_bytes(leaf.key(0)), id: id.into(), records: 2 }] };
+    let node =
+        Node { level: 1, children: vec![Child { first_key: Key::from_bytes(leaf.key(0)), id: id.into(), records: 2 }] };
     let mut node_form = Vec::new();
     node.put_full(&mut node_form);
     let params = TreeParams { leaf_records_target: 100, node_children_target: 128 };
