@@ -18,6 +18,7 @@ mod endpoint;
 mod facts;
 mod fingerprint;
 mod failure;
+mod inspect;
 mod marker;
 mod names;
 mod open;
@@ -28,6 +29,7 @@ mod source;
 mod target;
 
 pub use endpoint::Endpoint;
+pub use inspect::{InspectedClass, InspectedLogin, PostgresInspection};
 pub use names::{class_name, parse_class_name};
 pub use options::{Observer, OpenStep, PostgresOptions};
 pub use source::PostgresSource;

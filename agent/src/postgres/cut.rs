@@ -98,6 +98,8 @@ impl Cut for PostgresCut {
     fn check(&self) -> Result<(), SourceError> {
         // A leader in use is a leader at work: the next check comes.
         let Ok(mut leader) = self.leader.try_lock() else { return Ok(()) };
+        // The list of sessions is cached for the length of a transaction, and the leader's is long.
+        leader.batch("SELECT pg_stat_clear_snapshot()")?;
         let since = if self.version >= 14 { "l.waitstart" } else { "a.query_start" };
         let rows = leader.rows(&WAITING.replace("{since}", since), &[(&self.pids, Type::INT4_ARRAY)])?;
         let Some(row) = rows.first() else { return Ok(()) };

@@ -103,7 +103,7 @@ impl PostgresSource {
     }
 }
 
-fn table_findings(table: &Table) -> Vec<Finding> {
+pub(super) fn table_findings(table: &Table) -> Vec<Finding> {
     let note = |severity, message: String| Finding { severity, subject: class_name(&table.schema, &table.name), message };
     let mut findings = Vec::new();
     if table.is_foreign {

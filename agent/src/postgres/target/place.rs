@@ -26,7 +26,7 @@ const OBJECTS: &str = "SELECT o.name FROM (
         UNION ALL SELECT 'function ' || p.oid::regprocedure, 'pg_proc'::regclass, p.oid FROM pg_proc p WHERE p.oid >= 16384
         UNION ALL SELECT 'type ' || t.oid::regtype, 'pg_type'::regclass, t.oid FROM pg_type t WHERE t.oid >= 16384 AND t.typrelid = 0
         UNION ALL SELECT 'schema ' || quote_ident(n.nspname), 'pg_namespace'::regclass, n.oid
-            FROM pg_namespace n WHERE n.oid >= 16384 AND n.nspname !~ '^pg_'
+            FROM pg_namespace n WHERE n.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname <> 'public'
         UNION ALL SELECT 'large object ' || m.oid, 'pg_largeobject'::regclass, m.oid FROM pg_largeobject_metadata m
         UNION ALL SELECT 'event trigger ' || e.evtname, 'pg_event_trigger'::regclass, e.oid FROM pg_event_trigger e
         UNION ALL SELECT 'publication ' || p.pubname, 'pg_publication'::regclass, p.oid FROM pg_publication p

@@ -1,0 +1,18 @@
+//! PostgreSQL as a source and as a target, against real servers.
+#![allow(missing_docs, reason = "tests say what they show in their names")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "the helpers of tests are tests too")]
+
+#[path = "support/cluster.rs"]
+mod cluster;
+#[path = "postgres/corpora.rs"]
+mod corpora;
+#[path = "postgres/harness.rs"]
+mod harness;
+#[path = "postgres/objects.rs"]
+mod objects;
+#[path = "postgres/refusals.rs"]
+mod refusals;
+#[path = "postgres/targets.rs"]
+mod targets;
+#[path = "postgres/values.rs"]
+mod values;
