@@ -14,16 +14,26 @@
 //! A first capture is the same with an empty old tree. Memory is bounded whatever the size of the source: what does
 //! not fit the table of known records is merely unknown, and what does not fit the sorter is spilled.
 
-mod build;
-mod known;
-mod merge;
+mod job;
 mod output;
 mod run;
+mod shared;
+mod lane;
+mod recall;
+mod known;
 mod sorter;
 mod spill;
+mod class;
+mod build;
+mod merge;
+mod old;
+mod pending;
+mod part;
+mod framer;
 
 pub use build::BuildError;
+pub use job::{CaptureError, CaptureJob, CaptureOutcome, ClassBase, ClassOutcome, Mode, Progress};
 pub use merge::{MergeError, Tally};
 pub use output::{NullOutput, Output, OutputError};
-pub use run::{CaptureError, CaptureJob, CaptureOutcome, ClassBase, ClassOutcome, Mode, Progress, capture};
+pub use run::capture;
 pub use spill::{SpillError, Spool};

@@ -87,10 +87,11 @@ impl Known {
     }
 
     fn start(&self, digest: RecordDigest) -> (usize, [u32; 3]) {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = digest.0;
-        let at = u32::from_le_bytes([a, b, c, d]) as usize & (self.slots.len() - 1);
-        let rest = [[e, f, g, h], [i, j, k, l], [m, n, o, p]].map(u32::from_le_bytes);
-        (at, rest)
+        let word = |at: usize| {
+            let bytes = digest.0.get(at..).and_then(|rest| rest.first_chunk());
+            bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        };
+        (word(0) as usize & (self.slots.len() - 1), [word(4), word(8), word(12)])
     }
 }
 

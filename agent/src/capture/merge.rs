@@ -3,26 +3,16 @@
 //! Owns the rule of what became of each record: kept (seen by the table, or found equal here), changed, added or
 //! removed. In a keyless class equal records are told apart by ordinals alone, so ordinals are given anew.
 
-use std::cell::Cell;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
 use strongroom_core::id::RecordDigest;
 use strongroom_core::record::keyless_key;
 
-use super::known::Known;
+use super::old::{OldLeaf, OldRecords};
 use super::sorter::{Merged, Row};
 use super::spill::SpillError;
-use crate::cache::{IndexError, LeafEntry};
-
-/// A leaf of the old tree.
-pub(super) struct OldLeaf {
-    pub entry: LeafEntry,
-    /// Whether the index was told that the leaf is gone or replaced.
-    pub retired: Cell<bool>,
-    /// How many of its records go on.
-    pub survivors: Cell<u32>,
-}
+use crate::cache::IndexError;
 
 /// Where a record of the new tree comes from.
 #[derive(Clone)]
@@ -62,51 +52,6 @@ pub enum MergeError {
     DuplicateKey,
 }
 
-/// The old tree's records in key order.
-pub(super) struct OldRecords<'a> {
-    leaves: Box<dyn Iterator<Item = Result<LeafEntry, IndexError>> + 'a>,
-    known: Option<&'a Known>,
-    leaf: Option<Rc<OldLeaf>>,
-    at: usize,
-    position: u64,
-}
-
-impl<'a> OldRecords<'a> {
-    pub(super) fn new(
-        leaves: Box<dyn Iterator<Item = Result<LeafEntry, IndexError>> + 'a>,
-        known: Option<&'a Known>,
-    ) -> Self {
-        Self { leaves, known, leaf: None, at: 0, position: 0 }
-    }
-
-    /// Makes the next record current; `left` gets each leaf that was passed.
-    fn settle(&mut self, left: &mut impl FnMut(Rc<OldLeaf>) -> Result<(), IndexError>) -> Result<(), IndexError> {
-        while self.leaf.as_ref().is_none_or(|leaf| self.at >= leaf.entry.digests.len()) {
-            if let Some(leaf) = self.leaf.take() {
-                left(leaf)?;
-            }
-            let Some(entry) = self.leaves.next().transpose()? else { return Ok(()) };
-            self.leaf = Some(Rc::new(OldLeaf { entry, retired: Cell::new(false), survivors: Cell::new(0) }));
-            self.at = 0;
-        }
-        Ok(())
-    }
-
-    fn current(&self) -> Option<(&Rc<OldLeaf>, &[u8], RecordDigest)> {
-        let leaf = self.leaf.as_ref()?;
-        Some((leaf, leaf.entry.keys.get(self.at), *leaf.entry.digests.get(self.at)?))
-    }
-
-    fn is_seen(&self) -> bool {
-        self.known.is_some_and(|known| known.is_seen(self.position))
-    }
-
-    fn advance(&mut self) {
-        self.at += 1;
-        self.position += 1;
-    }
-}
-
 /// One record of the new tree.
 pub(super) struct MergedRecord<'a> {
     pub key: &'a [u8],
@@ -126,60 +71,28 @@ pub(super) fn merge<E: From<MergeError>>(
 ) -> Result<Tally, E> {
     let mut tally = Tally::default();
     let mut ordinals = Ordinals::default();
-    let mut last_new: Vec<u8> = Vec::new();
-    let fail = |error: SpillError| E::from(MergeError::from(error));
+    let mut new_keys = NewKeys::default();
+    let unread = |error: SpillError| E::from(MergeError::from(error));
     loop {
         old.settle(&mut left).map_err(|error| E::from(error.into()))?;
-        let row = new.peek().map_err(fail)?;
-        let order = match (old.current(), &row) {
-            (None, None) => return Ok(tally),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            // A seen record has no row of its own, so an equal key here is another record of a keyless class.
-            (Some((_, key, digest)), Some(row)) if keyless => {
-                digest.cmp(&row.digest).then(if old.is_seen() { Ordering::Less } else { key.cmp(key) })
-            }
-            (Some((_, key, _)), Some(row)) => key.cmp(row.key),
-        };
+        let row = new.peek().map_err(unread)?;
+        let Some(order) = order_of(&old, row.as_ref(), keyless) else { return Ok(tally) };
         if order.is_eq() && !keyless && old.is_seen() {
             return Err(MergeError::DuplicateKey.into());
         }
-        let is_kept = order.is_lt() && old.is_seen();
-        if order.is_lt() && !is_kept {
+        if order.is_lt() && !old.is_seen() {
             tally.removed += 1;
             old.advance();
             continue;
         }
-        let record = match (old.current(), row) {
-            (Some((leaf, key, digest)), row) if order.is_le() => {
-                leaf.survivors.set(leaf.survivors.get() + 1);
-                let at = u32::try_from(old.at).unwrap_or(u32::MAX);
-                match row.filter(|row| order.is_eq() && row.digest != digest) {
-                    Some(row) => {
-                        tally.changed += 1;
-                        let origin = Origin::Changed(Rc::clone(leaf), at);
-                        MergedRecord { key, digest: row.digest, origin, row: Some(row) }
-                    }
-                    None => MergedRecord { key, digest, origin: Origin::Kept(Rc::clone(leaf), at), row: None },
-                }
-            }
-            (_, Some(row)) => {
-                tally.added += 1;
-                MergedRecord { key: row.key, digest: row.digest, origin: Origin::Added, row: Some(row) }
-            }
-            _ => return Ok(tally),
-        };
-        tally.records += 1;
+        let Some(record) = record_of(&old, row, order) else { return Ok(tally) };
+        tally.count(&record.origin);
         if keyless {
             let key = ordinals.next(record.digest);
             emit(MergedRecord { key: &key, ..record })?;
         } else {
             if order.is_ge() {
-                if last_new == record.key && tally.records > 1 {
-                    return Err(MergeError::DuplicateKey.into());
-                }
-                last_new.clear();
-                last_new.extend_from_slice(record.key);
+                new_keys.note(record.key)?;
             }
             emit(record)?;
         }
@@ -187,8 +100,67 @@ pub(super) fn merge<E: From<MergeError>>(
             old.advance();
         }
         if order.is_ge() {
-            new.advance().map_err(fail)?;
+            new.advance().map_err(unread)?;
         }
+    }
+}
+
+/// Which of the two comes next: the old record, the row, or both as one. Nothing once both have ended.
+fn order_of(old: &OldRecords<'_>, row: Option<&Row<'_>>, keyless: bool) -> Option<Ordering> {
+    Some(match (old.current(), row) {
+        (None, None) => return None,
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        // A seen record has no row of its own, so an equal digest here is another record of a keyless class.
+        (Some((_, _, digest)), Some(row)) if keyless => {
+            digest.cmp(&row.digest).then(if old.is_seen() { Ordering::Less } else { Ordering::Equal })
+        }
+        (Some((_, key, _)), Some(row)) => key.cmp(row.key),
+    })
+}
+
+/// The record of the new tree that comes next, given that it is not one that was removed.
+fn record_of<'a>(old: &'a OldRecords<'_>, row: Option<Row<'a>>, order: Ordering) -> Option<MergedRecord<'a>> {
+    if order.is_gt() {
+        let row = row?;
+        return Some(MergedRecord { key: row.key, digest: row.digest, origin: Origin::Added, row: Some(row) });
+    }
+    let (leaf, key, digest) = old.current()?;
+    leaf.survivors.set(leaf.survivors.get() + 1);
+    let (leaf, at) = (Rc::clone(leaf), old.leaf_position());
+    Some(match row.filter(|row| order.is_eq() && row.digest != digest) {
+        Some(row) => MergedRecord { key, digest: row.digest, origin: Origin::Changed(leaf, at), row: Some(row) },
+        None => MergedRecord { key, digest, origin: Origin::Kept(leaf, at), row: None },
+    })
+}
+
+impl Tally {
+    fn count(&mut self, origin: &Origin) {
+        self.records += 1;
+        match origin {
+            Origin::Kept(..) => {}
+            Origin::Changed(..) => self.changed += 1,
+            Origin::Added => self.added += 1,
+        }
+    }
+}
+
+/// The keys of rows, each of which may come once.
+#[derive(Default)]
+struct NewKeys {
+    last: Vec<u8>,
+    any: bool,
+}
+
+impl NewKeys {
+    fn note(&mut self, key: &[u8]) -> Result<(), MergeError> {
+        if self.any && self.last == key {
+            return Err(MergeError::DuplicateKey);
+        }
+        self.any = true;
+        self.last.clear();
+        self.last.extend_from_slice(key);
+        Ok(())
     }
 }
 

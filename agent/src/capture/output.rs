@@ -5,7 +5,7 @@ use strongroom_core::frame::CompressedFrame;
 /// Frames that could not be stored.
 #[derive(Debug, thiserror::Error)]
 #[error("the capture can't be stored")]
-pub struct OutputError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+pub struct OutputError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Takes the frames of a capture, in order, from one thread.
 pub trait Output: Send {

@@ -56,7 +56,8 @@ impl Sorter {
         } else {
             Encoded { record: &[], large: &[], ..*row }.put(&mut self.arena);
         }
-        self.entries.push(Entry { prefix: prefix(row.key), at: at as u32, len: (self.arena.len() - at) as u32 });
+        let len = place(self.arena.len() - at)?;
+        self.entries.push(Entry { prefix: prefix(row.key), at: place(at)?, len });
         if self.arena.len() + self.entries.len() * size_of::<Entry>() > BUFFER_BYTES {
             self.close_run()?;
         }
@@ -74,11 +75,14 @@ impl Sorter {
             return Ok(());
         }
         let arena = &self.arena;
-        let row = |entry: &Entry| arena.get(entry.at as usize..(entry.at + entry.len) as usize).unwrap_or_default();
+        let row =
+            |entry: &Entry| arena.get(entry.at as usize..entry.at as usize + entry.len as usize).unwrap_or_default();
         self.entries.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key_of(row(a)).cmp(key_of(row(b)))));
         if self.arena.len() <= KEPT_BYTES {
             let mut bytes = Vec::with_capacity(self.arena.len());
-            self.entries.iter().for_each(|entry| bytes.extend_from_slice(row(entry)));
+            for entry in &self.entries {
+                bytes.extend_from_slice(row(entry));
+            }
             self.runs.push(Run::Kept(bytes));
         } else {
             let mut writer = self.spool.create()?;
@@ -91,6 +95,11 @@ impl Sorter {
         self.entries.clear();
         Ok(())
     }
+}
+
+/// A place in the arena, which a buffer's size and one row more keep small.
+fn place(at: usize) -> Result<u32, Malformed> {
+    u32::try_from(at).map_err(|_| Malformed::new("row: length"))
 }
 
 fn prefix(key: &[u8]) -> u64 {
@@ -114,7 +123,6 @@ pub(super) struct Row<'a> {
     pub record: &'a [u8],
     /// The contents of the record's large values, as they were put.
     pub large: &'a [u8],
-    pub large_count: u64,
 }
 
 struct Head {
@@ -172,8 +180,9 @@ impl Head {
         let key = reader.bytes()?;
         let digest = RecordDigest(reader.array()?);
         let record = reader.bytes()?;
-        let large_count = reader.varint()?;
-        Ok(Row { key, digest, record, large: reader.rest(), large_count })
+        // The count of large values, which the record's cells tell as well.
+        reader.varint()?;
+        Ok(Row { key, digest, record, large: reader.rest() })
     }
 }
 
@@ -215,7 +224,7 @@ impl Merged {
 
     /// The row at the front.
     pub(super) fn peek(&self) -> Result<Option<Row<'_>>, SpillError> {
-        self.heap.peek().map(|head| head.row()).transpose().map_err(SpillError::Malformed)
+        self.heap.peek().map(Head::row).transpose().map_err(SpillError::Malformed)
     }
 
     /// Leaves the row at the front behind.

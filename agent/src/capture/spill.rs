@@ -4,6 +4,7 @@
 //! in blocks, and its file is removed when the run is dropped. A spill that is left behind after a crash can't be read
 //! by anybody, and is removed at the next start.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,7 +47,7 @@ impl Spool {
     pub fn new(disk: Arc<dyn Disk>, dir: &str, entropy: &dyn Entropy) -> Result<Self, SpillError> {
         disk.create_dir_all(dir)?;
         let token: [u8; 8] = strongroom_core::entropy::random_array(entropy).map_err(ScratchKeyError::from)?;
-        let token = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = format!("{:016x}", u64::from_be_bytes(token));
         Ok(Self { disk, dir: dir.to_owned(), key: ScratchKey::generate(entropy)?, names: AtomicU64::new(0), token })
     }
 
@@ -56,7 +57,7 @@ impl Spool {
             return Ok(());
         }
         for entry in disk.list(dir)? {
-            if entry.name.ends_with(".spill") {
+            if Path::new(&entry.name).extension().is_some_and(|it| it == "spill") {
                 disk.remove(&format!("{dir}/{}", entry.name))?;
             }
         }
