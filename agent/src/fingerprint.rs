@@ -42,7 +42,7 @@ impl fmt::Display for FingerprintDifference {
 /// Bytes that hold no fingerprint.
 #[derive(Debug, thiserror::Error)]
 #[error("the catalog fingerprint can't be read")]
-pub struct FingerprintError(#[from] serde_json::Error);
+pub struct FingerprintError(#[source] serde_json::Error);
 
 impl Fingerprint {
     /// Notes an object.
@@ -52,12 +52,12 @@ impl Fingerprint {
 
     /// The content of the blob `fingerprint`: JSON, one form for equal fingerprints.
     pub fn to_blob(&self) -> Result<Vec<u8>, FingerprintError> {
-        Ok(serde_json::to_vec(self)?)
+        serde_json::to_vec(self).map_err(FingerprintError)
     }
 
     /// Reads a blob `fingerprint`.
     pub fn from_blob(content: &[u8]) -> Result<Self, FingerprintError> {
-        Ok(serde_json::from_slice(content)?)
+        serde_json::from_slice(content).map_err(FingerprintError)
     }
 
     /// What is missing, changed or too much in `found`, in the order of the objects' names.

@@ -30,7 +30,7 @@ pub enum LedgerError {
     Seal(#[from] SealError),
     /// The contents are not a ledger.
     #[error("the ledger can't be read")]
-    Json(#[from] serde_json::Error),
+    Json(#[source] serde_json::Error),
 }
 
 /// What is remembered of one class.
@@ -93,7 +93,7 @@ impl LedgerStore {
 
     /// Writes the ledger of a snapshot that is about to be committed.
     pub fn write_pending(&self, ledger: &Ledger, entropy: &dyn Entropy) -> Result<(), LedgerError> {
-        let plain = serde_json::to_vec(ledger)?;
+        let plain = serde_json::to_vec(ledger).map_err(LedgerError::Json)?;
         let sealed = self.host.wrap(&self.context(), &plain, entropy)?;
         Ok(durable_replace(&self.disk, &self.pending, &sealed)?)
     }
@@ -124,7 +124,7 @@ impl LedgerStore {
         }
         let sealed = self.disk.read(path, LEDGER_BYTES_MAX)?;
         let plain = self.host.unwrap(&self.context(), &sealed)?;
-        Ok(Some(serde_json::from_slice(&plain)?))
+        serde_json::from_slice(&plain).map(Some).map_err(LedgerError::Json)
     }
 
     fn context(&self) -> Vec<u8> {

@@ -48,10 +48,16 @@ pub struct SampleCounts {
 pub enum SampleError {
     /// SQLite refused.
     #[error("the sample database could not be written")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     /// There is no site left that could be lost.
     #[error("the sample database has no site")]
     NoSite,
+}
+
+impl From<rusqlite::Error> for SampleError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
 }
 
 impl SampleError {

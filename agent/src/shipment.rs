@@ -68,20 +68,19 @@ impl<'a> Shipment<'a> {
         Ok(Shipped { packs: self.packs, image })
     }
 
-    fn identity(&self) -> Result<PackIdentity, PackError> {
-        identity(&self.sealing)
+    /// Begins a pack: its header goes to the bytes that wait for the sink.
+    fn begin(&mut self) -> Result<Open, OutputError> {
+        let identity = identity(&self.sealing).map_err(boxed)?;
+        let recipient = Recipient::Epoch(self.sealing.epoch);
+        let writer = PackWriter::begin(identity, recipient, self.sealing.entropy, &mut self.bytes).map_err(boxed)?;
+        Ok(Open { writer, sink: self.repository.pack(identity.pack).map_err(boxed)? })
     }
 
     fn append(&mut self, open: Option<Open>, frame: &CompressedFrame) -> Result<Option<Open>, OutputError> {
         self.bytes.clear();
         let mut open = match open {
             Some(open) => open,
-            None => {
-                let identity = self.identity().map_err(boxed)?;
-                let recipient = Recipient::Epoch(self.sealing.epoch);
-                let writer = PackWriter::begin(identity, recipient, self.sealing.entropy, &mut self.bytes).map_err(boxed)?;
-                Open { writer, sink: self.repository.pack(identity.pack).map_err(boxed)? }
-            }
+            None => self.begin()?,
         };
         open.writer.append(frame, &mut self.bytes).map_err(boxed)?;
         open.sink.write(&self.bytes).map_err(boxed)?;

@@ -25,7 +25,8 @@ pub struct LoadPlan<'a> {
 }
 
 /// Gives the records of one class, in key order: calls back with each record's canonical bytes, large values resolved.
-pub type RecordFeed<'a> = dyn FnMut(&mut dyn FnMut(&FeedRecord<'_>) -> Result<(), SourceError>) -> Result<u64, SourceError> + 'a;
+pub type RecordFeed<'a> =
+    dyn FnMut(&mut dyn FnMut(&FeedRecord<'_>) -> Result<(), SourceError>) -> Result<u64, SourceError> + 'a;
 
 /// One record on its way into a target.
 pub struct FeedRecord<'a> {

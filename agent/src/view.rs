@@ -20,7 +20,7 @@ use strongroom_core::record::{ClassSchema, KeyError};
 use strongroom_core::tree::reader::{PartSource, ReadError};
 
 pub use class::{ClassView, FoundRecord};
-pub use compare::{ClassDifference, RecordChange, compare};
+pub use compare::{ClassDifference, RecordChange, RecordVisit, compare};
 pub use key_text::{KeyTextError, key_text, parse_key};
 pub use value_text::{FieldValue, field_values};
 
@@ -85,9 +85,8 @@ impl ViewError {
         match self {
             Self::NoClass { .. } => Code::NotFound,
             Self::AmbiguousClass { .. } => Code::Ambiguous,
-            Self::Key(_) => Code::Usage,
             Self::Read { code, .. } => *code,
-            Self::OtherLine { .. } => Code::Usage,
+            Self::Key(_) | Self::OtherLine { .. } => Code::Usage,
         }
     }
 

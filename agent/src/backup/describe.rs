@@ -37,6 +37,9 @@ pub(super) struct Manifested {
     pub outcome: BackupOutcome,
 }
 
+/// A class of the cut, and what became of it.
+type Pair<'a> = (&'a CutClass, Option<&'a ClassOutcome>);
+
 /// Writes the manifest and the ledger that goes with it.
 pub(super) fn describe(
     job: &BackupJob<'_>,
@@ -45,41 +48,26 @@ pub(super) fn describe(
 ) -> Result<Manifested, BackupError> {
     let mut findings = what.facts.findings.clone();
     findings.extend(what.late.iter().cloned());
-    let pairs: Vec<(&CutClass, Option<&ClassOutcome>)> =
-        what.classes.iter().zip(what.captured.classes.iter().map(Option::as_ref)).collect();
+    let pairs: Vec<Pair<'_>> = what.classes.iter().zip(what.captured.classes.iter().map(Option::as_ref)).collect();
     findings.extend(pairs.iter().filter_map(|(class, outcome)| missing_rows(class, *outcome)));
     let complete = findings.iter().all(|finding| finding.severity != Severity::Incomplete);
     let mut heads: Vec<ClassHead> = pairs
         .iter()
-        .filter_map(|(_, outcome)| outcome.map(|o| ClassHead { class: o.class, tags: ClassTags::default(), root: o.root }))
+        .filter_map(|(_, outcome)| *outcome)
+        .map(|outcome| ClassHead { class: outcome.class, tags: ClassTags::default(), root: outcome.root })
         .collect();
     heads.sort_by_key(|head| head.class);
     let root = snapshot_root(job.ids, &heads, &what.blobs);
     let snapshot = SnapshotId(random_array(job.sealing.entropy)?);
     let sequence = before.map_or(1, |ledger| ledger.sequence + 1);
-    let schemas = what.blobs.iter().find(|blob| blob.role == SCHEMAS).map(|blob| blob.id);
-    let body = ManifestBody {
-        source_name: job.name.to_owned(),
-        engine: what.facts.engine.clone(),
-        engine_version: what.facts.engine_version.clone(),
-        product: None,
-        application_versions: BTreeMap::new(),
-        source_position: what.facts.position.clone(),
-        clock: clock(job, what.started),
-        host: job.host_name.to_owned(),
-        classes: pairs.iter().map(|(class, outcome)| class_entry(job, class, *outcome)).collect(),
-        schemas: schemas.ok_or_else(|| SourceError::engine(Code::Internal, SCHEMAS, "the schemas were not stored"))?,
-        blobs: what.blobs.clone(),
-        findings: findings.iter().map(body_finding).collect(),
-        tags: job.tags.to_vec(),
-    };
+    let body = body(job, &what, &pairs, &findings)?;
     let bytes_stored = what.packs.iter().map(|pack| pack.bytes).sum();
-    let mut packs = what.packs;
-    packs.sort();
+    let mut packs_added = what.packs.clone();
+    packs_added.sort();
     let outcomes = || pairs.iter().filter_map(|(_, outcome)| *outcome);
     let totals = SnapshotTotals {
-        records: outcomes().map(|o| o.tally.records).sum(),
-        plaintext_bytes: outcomes().map(|o| o.record_bytes).sum(),
+        records: outcomes().map(|outcome| outcome.tally.records).sum(),
+        plaintext_bytes: outcomes().map(|outcome| outcome.record_bytes).sum(),
     };
     let draft = ManifestDraft {
         scope: job.sealing.scope,
@@ -95,12 +83,14 @@ pub(super) fn describe(
         interval: None,
         totals,
         classes: heads,
-        packs_added: packs,
+        packs_added,
         packs_dropped: Vec::new(),
     };
     let sealed = draft.seal(&body, Recipient::Epoch(job.sealing.epoch), job.signer, job.sealing.entropy)?;
     let mut classes = before.map(|ledger| ledger.classes.clone()).unwrap_or_default();
-    classes.extend(pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), ledger_class(class, (*outcome)?)))));
+    classes.extend(
+        pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), ledger_class(class, (*outcome)?)))),
+    );
     let ledger = Ledger { sequence, head_hash: sealed.head_hash, snapshot, root, classes, blobs: what.blobs };
     let named = pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), (*outcome)?.clone())));
     let outcome = BackupOutcome {
@@ -109,13 +99,38 @@ pub(super) fn describe(
         root,
         complete,
         classes: named.collect(),
-        bytes_read: outcomes().map(|o| o.read.bytes).sum(),
+        bytes_read: outcomes().map(|outcome| outcome.read.bytes).sum(),
         findings,
         bytes_stored,
         started: what.started,
         finished: what.finished,
     };
     Ok(Manifested { manifest: sealed.bytes, ledger, outcome })
+}
+
+/// What the manifest says to the holders of the key alone.
+fn body(
+    job: &BackupJob<'_>,
+    what: &Described,
+    pairs: &[Pair<'_>],
+    findings: &[Finding],
+) -> Result<ManifestBody, SourceError> {
+    let schemas = what.blobs.iter().find(|blob| blob.role == SCHEMAS).map(|blob| blob.id);
+    Ok(ManifestBody {
+        source_name: job.name.to_owned(),
+        engine: what.facts.engine.clone(),
+        engine_version: what.facts.engine_version.clone(),
+        product: None,
+        application_versions: BTreeMap::new(),
+        source_position: what.facts.position.clone(),
+        clock: clock(job, what.started),
+        host: job.host_name.to_owned(),
+        classes: pairs.iter().map(|(class, outcome)| class_entry(job, class, *outcome)).collect(),
+        schemas: schemas.ok_or_else(|| SourceError::engine(Code::Internal, SCHEMAS, "the schemas were not stored"))?,
+        blobs: what.blobs.clone(),
+        findings: findings.iter().map(body_finding).collect(),
+        tags: job.tags.to_vec(),
+    })
 }
 
 fn clock(job: &BackupJob<'_>, started: WallTime) -> ClockReadings {

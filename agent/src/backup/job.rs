@@ -125,7 +125,7 @@ pub enum BackupError {
     Entropy(#[from] EntropyError),
     /// What describes the snapshot can't be encoded.
     #[error("the snapshot's description can't be encoded")]
-    Json(#[from] serde_json::Error),
+    Json(#[source] serde_json::Error),
 }
 
 /// Takes a snapshot.
@@ -254,20 +254,19 @@ fn store_all_blobs(
     let held = ledger.map(|ledger| ledger.blobs.as_slice()).unwrap_or_default();
     let mut store = BlobStore::new(job.ids, held, shipment)?;
     store_blobs(&mut store, cut, native)?;
-    Ok(store.finish()?)
+    store.finish()
 }
 
 fn options(job: &BackupJob<'_>, ledger: Option<&Ledger>) -> CaptureOptions {
-    let earlier = ledger.map(|ledger| {
-        ledger.classes.iter().map(|(name, class)| (name.clone(), class.schema.clone())).collect()
-    });
+    let earlier =
+        ledger.map(|ledger| ledger.classes.iter().map(|(name, class)| (name.clone(), class.schema.clone())).collect());
     CaptureOptions { earlier: earlier.unwrap_or_default(), readers: job.readers, records_only: false }
 }
 
 fn spool(job: &BackupJob<'_>) -> Result<Spool, BackupError> {
     let dir = format!("{}/spill", job.cache_dir);
     Spool::remove_strays(job.disk.as_ref(), &dir)?;
-    Ok(Spool::new(Arc::clone(job.disk), &dir, job.sealing.entropy).map_err(CaptureError::from)?)
+    Spool::new(Arc::clone(job.disk), &dir, job.sealing.entropy).map_err(|error| CaptureError::from(error).into())
 }
 
 fn bases(
@@ -299,8 +298,7 @@ impl BackupError {
             Self::Output(error) | Self::Capture(CaptureError::Output(error)) => {
                 error.0.downcast_ref::<RepositoryError>().map_or(Code::Internal, |inner| inner.code)
             }
-            Self::Disk(error) => disk_code(error),
-            Self::Ledger(LedgerError::Disk(error)) => disk_code(error),
+            Self::Disk(error) | Self::Ledger(LedgerError::Disk(error)) => disk_code(error),
             Self::Ledger(_) => Code::Damaged,
             _ => chain_disk_code(self),
         }

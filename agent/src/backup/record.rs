@@ -71,7 +71,8 @@ impl<'a, 'b> BlobStore<'a, 'b> {
         if known {
             return Ok(id);
         }
-        let (_, objects) = encode_blob(self.ids, &self.splitter, content).map_err(|error| OutputError(Box::new(error)))?;
+        let (_, objects) =
+            encode_blob(self.ids, &self.splitter, content).map_err(|error| OutputError(Box::new(error)))?;
         for object in objects {
             let chunk = object.kind == ObjectKind::Chunk;
             let builder = if chunk { &mut self.chunks } else { &mut self.whole };
@@ -108,7 +109,7 @@ pub(super) fn store_blobs(
         store.put(&blob.role, &blob.content)?;
     }
     let schemas: Vec<&ClassSchema> = cut.classes().iter().map(|class| &class.schema).collect();
-    store.put(SCHEMAS, &serde_json::to_vec(&schemas)?)?;
+    store.put(SCHEMAS, &serde_json::to_vec(&schemas).map_err(BackupError::Json)?)?;
     let facts = cut.facts();
     let steady = SteadyFacts {
         engine: &facts.engine,
@@ -116,6 +117,6 @@ pub(super) fn store_blobs(
         database: &facts.database,
         settings: &facts.settings,
     };
-    store.put(FACTS, &serde_json::to_vec(&steady)?)?;
+    store.put(FACTS, &serde_json::to_vec(&steady).map_err(BackupError::Json)?)?;
     Ok(())
 }

@@ -37,13 +37,19 @@ pub enum ImageError {
     Pack(#[from] PackError),
     /// The table of places failed.
     #[error("the image's table can't be read or written")]
-    Table(#[from] sled::Error),
+    Table(#[source] sled::Error),
     /// Compression failed for want of memory.
     #[error("compression failed")]
     Compression(#[source] std::io::Error),
     /// A place leads nowhere.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+}
+
+impl From<sled::Error> for ImageError {
+    fn from(error: sled::Error) -> Self {
+        Self::Table(error)
+    }
 }
 
 /// One pack of the image, open.
@@ -92,7 +98,7 @@ impl Image {
     /// Bytes of all packs of the image.
     pub fn bytes(&self) -> Result<u64, ImageError> {
         let mut total = 0;
-        for item in self.packs.iter() {
+        for item in &self.packs {
             let (_, value) = item?;
             total += value.as_ref().try_into().map_or(0, u64::from_be_bytes);
         }
@@ -124,8 +130,12 @@ impl Image {
     /// Puts the packs of an update in the place of others, and forgets where those held what.
     pub(super) fn replace(&self, old: &[PackId], update: &ImageUpdate) -> Result<(), ImageError> {
         let mut batch = sled::Batch::default();
-        old.iter().for_each(|pack| batch.remove(pack.as_bytes()));
-        update.packs.iter().for_each(|(pack, bytes)| batch.insert(pack.as_bytes(), &bytes.to_be_bytes()));
+        for pack in old {
+            batch.remove(pack.as_bytes());
+        }
+        for (pack, bytes) in &update.packs {
+            batch.insert(pack.as_bytes(), &bytes.to_be_bytes());
+        }
         self.packs.apply_batch(batch)?;
         for key in self.table.iter().keys() {
             let key = key?;

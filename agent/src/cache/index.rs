@@ -292,4 +292,3 @@ impl<'a> ClassWriter<'a> {
         key
     }
 }
-

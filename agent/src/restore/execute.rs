@@ -56,10 +56,10 @@ pub enum RestoreError {
     Target(#[from] SourceError),
     /// The target can't be read back.
     #[error("the target can't be read back")]
-    Verdict(#[from] CaptureError),
+    Verdict(#[source] CaptureError),
     /// The facts of the snapshot can't be read.
     #[error("the snapshot's facts can't be read")]
-    Facts(#[from] serde_json::Error),
+    Facts(#[source] serde_json::Error),
 }
 
 impl RestoreError {
@@ -88,7 +88,7 @@ impl Prepared {
     {
         let native = view.native_blobs()?;
         let facts = native.iter().find(|blob| blob.role == "facts").map(|blob| blob.content.as_slice());
-        let facts = serde_json::from_slice(facts.unwrap_or(b"{}"))?;
+        let facts = serde_json::from_slice(facts.unwrap_or(b"{}")).map_err(RestoreError::Facts)?;
         let schemas = view.classes().map(|class| class.schema().clone()).collect();
         Ok(Self { facts, native, schemas })
     }
@@ -160,7 +160,7 @@ where
         readers: job.loaders,
         progress: job.progress,
     };
-    let verdict = verdict(&judge, native)?;
+    let verdict = verdict(&judge, native).map_err(RestoreError::Verdict)?;
     Ok((written, findings, verdict))
 }
 

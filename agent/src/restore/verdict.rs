@@ -90,7 +90,8 @@ where
         (captured, blobs.join().unwrap_or(Err(SourceError::Stopped)))
     });
     let (captured, found_blobs) = (captured?, found_blobs?);
-    let mut verdict = Verdict { classes: class_verdicts(job.view.body(), cut.as_ref(), &captured), ..Verdict::default() };
+    let mut verdict =
+        Verdict { classes: class_verdicts(job.view.body(), cut.as_ref(), &captured), ..Verdict::default() };
     compare_blobs(native, &found_blobs, &mut verdict);
     cut.close()?;
     Ok(verdict)
@@ -105,11 +106,7 @@ where
     ClassBase { class: known.map_or(strongroom_core::id::ClassId([0; 16]), |entry| entry.id), params, committed: None }
 }
 
-fn class_verdicts(
-    body: &ManifestBody,
-    cut: &dyn Cut,
-    captured: &crate::capture::CaptureOutcome,
-) -> Vec<ClassVerdict> {
+fn class_verdicts(body: &ManifestBody, cut: &dyn Cut, captured: &crate::capture::CaptureOutcome) -> Vec<ClassVerdict> {
     let found = |name: &str| {
         let at = cut.classes().iter().position(|class| class.schema.name == name)?;
         captured.classes.get(at)?.as_ref()
@@ -139,9 +136,8 @@ fn class_verdicts(
 }
 
 fn compare_blobs(wanted: &[NativeBlob], found: &[NativeBlob], verdict: &mut Verdict) {
-    let content = |blobs: &[NativeBlob], role: &str| {
-        blobs.iter().find(|blob| blob.role == role).map(|blob| blob.content.clone())
-    };
+    let content =
+        |blobs: &[NativeBlob], role: &str| blobs.iter().find(|blob| blob.role == role).map(|blob| blob.content.clone());
     for role in COMPARED_ROLES {
         if content(wanted, role) != content(found, role) {
             verdict.blob_differences.push(role.to_owned());

@@ -1,6 +1,6 @@
 //! Numbers from a seed. Good enough to look random, and the same on every machine and for ever; never for secrets.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
+/// `SplitMix64` (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
 pub(super) struct Draw(u64);
 

@@ -82,10 +82,7 @@ where
     }
 
     /// Walks the leaves in key order.
-    pub fn for_each_leaf<E: From<ViewError>>(
-        &self,
-        mut visit: impl FnMut(&Leaf) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn for_each_leaf<E: From<ViewError>>(&self, mut visit: impl FnMut(&Leaf) -> Result<(), E>) -> Result<(), E> {
         let top = self.top()?;
         self.reader().for_each_leaf(top, &mut visit).map_err(|error| ViewError::read::<S>(self.name(), error))?
     }

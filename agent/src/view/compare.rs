@@ -30,12 +30,15 @@ pub struct ClassDifference {
     pub schema_changed: bool,
 }
 
-/// Compares two snapshots. `visit` gets each differing record: class name, kind, record before and after.
+/// Gets each differing record: class name, kind, record before and after.
+pub type RecordVisit<'v> = dyn FnMut(&str, RecordChange, Option<&[u8]>, Option<&[u8]>) + 'v;
+
+/// Compares two snapshots.
 pub fn compare<S: ObjectStore>(
     before: &SnapshotView<'_, S>,
     after: &SnapshotView<'_, S>,
     only: Option<&str>,
-    visit: &mut dyn FnMut(&str, RecordChange, Option<&[u8]>, Option<&[u8]>),
+    visit: &mut RecordVisit<'_>,
 ) -> Result<Vec<ClassDifference>, ViewError>
 where
     S::Error: std::error::Error + Send + Sync + 'static,
@@ -63,7 +66,7 @@ fn compare_class<S: ObjectStore>(
     name: &str,
     old: Option<&ClassView<'_, S>>,
     new: Option<&ClassView<'_, S>>,
-    visit: &mut dyn FnMut(&str, RecordChange, Option<&[u8]>, Option<&[u8]>),
+    visit: &mut RecordVisit<'_>,
 ) -> Result<ClassDifference, ViewError>
 where
     S::Error: std::error::Error + Send + Sync + 'static,
@@ -71,10 +74,10 @@ where
     let Some(any) = new.or(old) else {
         return Err(ViewError::NoClass { name: name.to_owned(), close: Vec::new() });
     };
-    if let (Some(old), Some(new)) = (old, new) {
-        if old.params() != new.params() || old.schema().is_keyless() != new.schema().is_keyless() {
-            return Err(ViewError::OtherLine { class: name.to_owned() });
-        }
+    if let (Some(old), Some(new)) = (old, new)
+        && (old.params() != new.params() || old.schema().is_keyless() != new.schema().is_keyless())
+    {
+        return Err(ViewError::OtherLine { class: name.to_owned() });
     }
     let old_top = old.map(ClassView::top).transpose()?.flatten();
     let new_top = new.map(ClassView::top).transpose()?.flatten();

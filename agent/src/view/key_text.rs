@@ -1,5 +1,7 @@
 //! Keys as people write them: the values of the key's columns, percent-encoded, joined by commas.
 
+use std::fmt::Write as _;
+
 use strongroom_core::codec::Malformed;
 use strongroom_core::record::{
     Cell, CellKind, ClassSchema, Codec, ColumnId, DynamicValue, KeyError, KeyPlan, KeySpec, put_cell,
@@ -56,7 +58,9 @@ pub fn parse_key(schema: &ClassSchema, text: &str) -> Result<Vec<Vec<u8>>, KeyTe
         let forms = stored_forms(codec, value);
         readings = readings
             .iter()
-            .flat_map(|reading| forms.iter().map(move |(kind, bytes)| [reading.as_slice(), &[(*id, *kind, bytes.clone())]].concat()))
+            .flat_map(|reading| {
+                forms.iter().map(move |(kind, bytes)| [reading.as_slice(), &[(*id, *kind, bytes.clone())]].concat())
+            })
             .collect();
     }
     readings.into_iter().map(|reading| key_of(&plan, reading)).collect()
@@ -89,7 +93,11 @@ fn stored_forms(codec: Codec, value: &[u8]) -> Vec<(CellKind, Vec<u8>)> {
         return values.into_iter().rev().map(encode).collect();
     }
     let mut typed = Vec::new();
-    if codec.encode(value, &mut typed) { vec![(CellKind::Canonical, typed)] } else { vec![(CellKind::Text, value.to_vec())] }
+    if codec.encode(value, &mut typed) {
+        vec![(CellKind::Canonical, typed)]
+    } else {
+        vec![(CellKind::Text, value.to_vec())]
+    }
 }
 
 fn decode_percent(text: &str) -> Result<Vec<u8>, KeyTextError> {
@@ -101,9 +109,9 @@ fn decode_percent(text: &str) -> Result<Vec<u8>, KeyTextError> {
             out.push(byte);
             continue;
         }
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).ok_or_else(wrong);
-        let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
-        out.push((high << 4 | low) as u8);
+        let mut digit = || bytes.next().and_then(|byte| char::from(byte).to_digit(16)).ok_or_else(wrong);
+        let value = digit()? << 4 | digit()?;
+        out.push(u8::try_from(value).map_err(|_| wrong())?);
     }
     Ok(out)
 }
@@ -144,9 +152,9 @@ fn encode_percent(value: &FieldValue) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~:@/+".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a string never fails.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out
 }
-

@@ -1,5 +1,7 @@
 //! The fields of a record as people and programs see them.
 
+use std::fmt::Write as _;
+
 use strongroom_core::codec::Malformed;
 use strongroom_core::record::{CellKind, Cells, ClassSchema, Codec, DynamicValue};
 
@@ -28,11 +30,17 @@ impl FieldValue {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Bytes(bytes) => {
-                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("\\x{digits}").into()
+                let mut text = "\\x".to_owned();
+                for byte in bytes {
+                    // Writing to a string never fails.
+                    let _ = write!(text, "{byte:02x}");
+                }
+                text.into()
             }
             Self::Integer(value) => (*value).into(),
-            Self::Real(value) => serde_json::Number::from_f64(*value).map_or_else(|| value.to_string().into(), Into::into),
+            Self::Real(value) => {
+                serde_json::Number::from_f64(*value).map_or_else(|| value.to_string().into(), Into::into)
+            }
             Self::Null => serde_json::Value::Null,
         }
     }
