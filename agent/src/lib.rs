@@ -1,18 +1,27 @@
 //! The agent: runs beside a CMDB or catalog, takes consistent snapshots of it, and restores it.
 //!
+//! ```text
+//!  system ─► source ─► capture ─► shipment ─► repository        backup: all of these, in the order that survives
+//!    ▲    sqlite, postgres │ ▲                    │             any crash; the ledger remembers what was committed
+//!    │                     ▼ │                    ▼
+//!    │                    cache                 depot ─► view   a snapshot, opened with the room's keys
+//!    │                                                    │
+//!    └────────── target ◄──────────────────── restore ◄───┘     its verdict reads the target back as a source
+//! ```
+//!
 //! Agents seal and never open what left the host; they have no verb that deletes.
 
-pub mod ledger;
-pub mod repository;
-pub mod sample;
-pub mod shipment;
-pub mod backup;
-pub mod cache;
-pub mod capture;
-pub mod fingerprint;
-pub mod postgres;
 pub mod source;
-pub mod sqlite;
+pub mod fingerprint;
 pub mod target;
-pub mod restore;
+pub mod sqlite;
+pub mod postgres;
+pub mod repository;
+pub mod shipment;
+pub mod capture;
+pub mod cache;
+pub mod ledger;
+pub mod backup;
 pub mod view;
+pub mod restore;
+pub mod sample;

@@ -3,18 +3,18 @@
 //! Everything here is a function of its arguments. There is no socket, no file, no ambient clock and no ambient
 //! randomness, so that every rule can be tested exhaustively and replayed from one seed.
 
-pub mod blob;
-pub mod codec;
-pub mod digest;
-pub mod entropy;
-pub mod error;
-pub mod frame;
-pub mod id;
 pub mod limits;
-pub mod manifest;
+pub mod error;
+pub mod codec;
+pub mod id;
+pub mod entropy;
+pub mod digest;
+pub mod time;
+pub mod record;
+pub mod tree;
+pub mod blob;
+pub mod seal;
+pub mod frame;
 pub mod merkle;
 pub mod pack;
-pub mod record;
-pub mod seal;
-pub mod time;
-pub mod tree;
+pub mod manifest;
