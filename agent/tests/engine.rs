@@ -1,5 +1,6 @@
 //! The engine from rows to packs and back, over generated sources: what must hold whatever the engine of the source.
 #![expect(clippy::pedantic, reason = "tests read better without")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
 
 #[path = "engine/depot.rs"]
 mod depot;

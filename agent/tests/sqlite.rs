@@ -1,6 +1,10 @@
 //! SQLite as a source and as a target, against real files.
-#![allow(missing_docs, reason = "tests say what they show in their names")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "the helpers of tests are tests too"
+)]
 
 #[path = "sqlite/corpora.rs"]
 mod corpora;

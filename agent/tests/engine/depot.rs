@@ -14,10 +14,13 @@ use strongroom_core::pack::OpenPack;
 use strongroom_core::seal::EpochPrivateKey;
 use strongroom_core::tree::reader::{Body, Form, PartSource};
 
+/// Snapshots and the bytes of their manifests, by sequence.
+type Manifests = BTreeMap<u64, (SnapshotId, Vec<u8>)>;
+
 #[derive(Clone, Default)]
 pub(crate) struct MemoryDepot {
     pub(crate) packs: Arc<Mutex<BTreeMap<PackId, Vec<u8>>>>,
-    pub(crate) manifests: Arc<Mutex<BTreeMap<u64, (SnapshotId, Vec<u8>)>>>,
+    pub(crate) manifests: Arc<Mutex<Manifests>>,
     /// The manifest is stored, but the agent never hears of it.
     pub(crate) lose_acknowledgement: Arc<Mutex<bool>>,
 }
@@ -37,7 +40,13 @@ impl Repository for MemoryDepot {
         Ok(Box::new(Upload { depot: self.clone(), pack, bytes: Vec::new() }))
     }
 
-    fn put_manifest(&self, _: SourceId, sequence: u64, snapshot: SnapshotId, bytes: &[u8]) -> Result<(), RepositoryError> {
+    fn put_manifest(
+        &self,
+        _: SourceId,
+        sequence: u64,
+        snapshot: SnapshotId,
+        bytes: &[u8],
+    ) -> Result<(), RepositoryError> {
         let mut manifests = self.manifests.lock().unwrap();
         if manifests.contains_key(&sequence) {
             return Err(refused("the sequence is taken"));
@@ -100,9 +109,15 @@ impl PartSource for Opened {
     type Error = NoBlob;
 
     fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, NoBlob> {
-        let kinds = if inner { [ObjectKind::FullNode, ObjectKind::DeltaNode] } else { [ObjectKind::FullLeaf, ObjectKind::DeltaLeaf] };
+        let kinds = if inner {
+            [ObjectKind::FullNode, ObjectKind::DeltaNode]
+        } else {
+            [ObjectKind::FullLeaf, ObjectKind::DeltaLeaf]
+        };
         let found = self.objects.get(&hint).into_iter().flatten().filter(|(kind, ..)| kinds.contains(kind));
-        Ok(found.map(|(kind, frame, slot)| Form { delta: *kind == kinds[1], body: Body::new(Arc::clone(frame), *slot) }).collect())
+        Ok(found
+            .map(|(kind, frame, slot)| Form { delta: *kind == kinds[1], body: Body::new(Arc::clone(frame), *slot) })
+            .collect())
     }
 }
 
@@ -113,7 +128,8 @@ impl ObjectStore for Opened {
                 Ok(BlobForm::Whole(content)) => return Ok(content.into_owned()),
                 Ok(BlobForm::List(list)) => {
                     let chunk = |id| &self.objects[&ObjectId::Chunk(id).hint()][0];
-                    let chunks = list.chunks.iter().map(|c| chunk(c.id)).map(|(_, f, s)| f.object(*s).unwrap().body.to_vec());
+                    let chunks =
+                        list.chunks.iter().map(|c| chunk(c.id)).map(|(_, f, s)| f.object(*s).unwrap().body.to_vec());
                     return Ok(chunks.collect::<Vec<_>>().concat());
                 }
                 Err(_) => {}

@@ -7,7 +7,9 @@ use super::table::{Table, Tables};
 
 fn source() -> Tables {
     let mut table = Table::keyed();
-    table.rows = (0..4000_u32).map(|id| vec![Some(id.to_string()), Some(format!("name {id}")), None, Some((id % 9).to_string())]).collect();
+    table.rows = (0..4000_u32)
+        .map(|id| vec![Some(id.to_string()), Some(format!("name {id}")), None, Some((id % 9).to_string())])
+        .collect();
     Tables::with("public.device", table)
 }
 

@@ -11,8 +11,14 @@ use super::host::Host;
 use super::table::{Row, Table, Tables};
 
 fn row(id: u64, seed: u64) -> Row {
-    let note = (seed % 7 > 0).then(|| format!("{{\"serial\": \"{:x}\", \"slot\": {}}}", seed.wrapping_mul(0x9e37_79b9), seed % 40));
-    vec![Some(id.to_string()), Some(format!("device-{id:06}")), note, (seed % 3 > 0).then(|| (seed % 1000).to_string())]
+    let note = (!seed.is_multiple_of(7))
+        .then(|| format!("{{\"serial\": \"{:x}\", \"slot\": {}}}", seed.wrapping_mul(0x9e37_79b9), seed % 40));
+    vec![
+        Some(id.to_string()),
+        Some(format!("device-{id:06}")),
+        note,
+        (!seed.is_multiple_of(3)).then(|| (seed % 1000).to_string()),
+    ]
 }
 
 fn table(keyed: bool, rows: u64) -> Table {
@@ -114,7 +120,8 @@ proptest! {
 fn difference(host: &Host, before: u64, after: u64) -> (u64, u64, u64) {
     let opened = Opened::new(&host.depot, &host.epoch);
     let (old, new) = (host.body(before), host.body(after));
-    let (old, new) = (SnapshotView::new(&opened, &host.ids, &old).unwrap(), SnapshotView::new(&opened, &host.ids, &new).unwrap());
+    let (old, new) =
+        (SnapshotView::new(&opened, &host.ids, &old).unwrap(), SnapshotView::new(&opened, &host.ids, &new).unwrap());
     let mut seen = (0, 0, 0);
     let found = compare(&old, &new, None, &mut |_, change, _, _| match change {
         RecordChange::Added => seen.0 += 1,
@@ -174,7 +181,8 @@ fn a_compacted_image_yields_every_base_that_is_needed_later() {
         assert!(outcome.classes[0].1.incremental, "day {day}");
         if day % 5 == 0 {
             let index = Index::open(&host.cache().join("index")).unwrap();
-            let image = Image::open(host.disk(), "cache/image", HostKey::new(Profile::Blake3, [9; 32]), &index).unwrap();
+            let image =
+                Image::open(host.disk(), "cache/image", HostKey::new(Profile::Blake3, [9; 32]), &index).unwrap();
             let before = image.bytes().unwrap();
             let identity = || {
                 let pack = PackId(random_array(&SystemEntropy).unwrap());
@@ -236,7 +244,8 @@ fn the_fips_profile_stores_and_gives_back_the_same() {
 fn large_values_are_stored_once_and_given_back() {
     let host = Host::new();
     let source = Tables::with("public.device", table(true, 100));
-    let long: String = (0..60_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
+    let long: String =
+        (0..60_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
     source.edit("public.device", |table| {
         table.rows[3][2] = Some(long.clone());
         table.rows[4][2] = Some(long.clone() + &long + &long);

@@ -89,7 +89,13 @@ impl Source for Tables {
             if let Some(earlier) = options.earlier.get(name) {
                 schema.adopt_ids(earlier);
             }
-            CutClass { schema, parts: PARTS, records_estimate: 0, bytes_estimate: table.rows.len() as u64, skipped: None }
+            CutClass {
+                schema,
+                parts: PARTS,
+                records_estimate: 0,
+                bytes_estimate: table.rows.len() as u64,
+                skipped: None,
+            }
         });
         let classes = classes.collect();
         let facts = CutFacts { engine: "tables".into(), ..CutFacts::default() };
