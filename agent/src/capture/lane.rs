@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crossbeam_channel::Sender;
+use strongroom_core::id::RecordDigest;
 use strongroom_core::record::Encoded;
 
 use super::job::{CaptureError, Mode};
@@ -18,6 +19,9 @@ use crate::source::{CutClass, RowWriter, SourceError};
 
 /// Rows after which a lane says how far it is, and looks whether it must stop. A power of two.
 const ROWS_BETWEEN_CHECKS: u64 = 1024;
+
+/// Rows that wait until they are looked up together.
+const ROWS_WAITING: usize = 32;
 
 /// Reads parts until there are none left, and tells of each class whose last part was read.
 pub(super) fn read_lane(shared: &Shared<'_>, lane: usize, done: &Sender<usize>) -> Result<(), CaptureError> {
@@ -49,6 +53,8 @@ fn read_part(
         known: state.known.get_or_init(|| recall(shared, class)).as_ref(),
         content: shared.job.mode == Mode::Store,
         sorter: Sorter::new(Arc::clone(shared.job.spool)),
+        waiting: Vec::with_capacity(ROWS_WAITING),
+        touched: 0,
         spill_error: None,
         records: 0,
         record_bytes: 0,
@@ -56,6 +62,7 @@ fn read_part(
     let mut consume = |row: &Encoded<'_>| sieve.take(row);
     let mut rows = RowWriter::new(shared.job.ids.clone(), &info.schema, &mut consume);
     let read = shared.job.cut.read(lane, class, part, &mut rows);
+    sieve.sift();
     if let Some(error) = sieve.spill_error {
         return Err(error.into());
     }
@@ -74,6 +81,9 @@ struct Sieve<'a> {
     known: Option<&'a Known>,
     content: bool,
     sorter: Sorter,
+    /// Digests of the sorter's last rows, which may turn out to be known.
+    waiting: Vec<RecordDigest>,
+    touched: u32,
     spill_error: Option<SpillError>,
     records: u64,
     record_bytes: u64,
@@ -90,12 +100,29 @@ impl Sieve<'_> {
                 return Err(SourceError::Stopped);
             }
         }
-        if self.known.is_some_and(|known| known.mark(row.digest)) {
-            return Ok(());
+        let pushed = self.sorter.push(row, self.content);
+        if let Some(known) = self.known {
+            self.touched ^= known.touch(row.digest);
+            self.waiting.push(row.digest);
+            if self.waiting.len() >= ROWS_WAITING {
+                self.sift();
+            }
         }
-        self.sorter.push(row, self.content).map_err(|error| {
+        let settled = pushed.and_then(|()| if self.waiting.is_empty() { self.sorter.settle() } else { Ok(()) });
+        settled.map_err(|error| {
             self.spill_error = Some(error);
             SourceError::Stopped
         })
+    }
+
+    /// Takes the rows that are known back out of the sorter. They were let wait because the table is far larger than
+    /// the processor's cache: looked at one by one, each row would wait for memory.
+    fn sift(&mut self) {
+        if let Some(known) = self.known {
+            let waiting = &self.waiting;
+            self.sorter.sift(waiting.len(), |at| !waiting.get(at).is_some_and(|digest| known.mark(*digest)));
+        }
+        std::hint::black_box(self.touched);
+        self.waiting.clear();
     }
 }

@@ -68,7 +68,10 @@ fn run_once(
         let shared = &shared;
         let (outcome, again) = (&mut *outcome, &mut again);
         scope.spawn(move || shared.guard(|| build_classes(shared, &done, plain_to, outcome, again)));
-        shared.guard(|| write_frames(&packed, output));
+        let written = write_frames(&packed, output);
+        // A writer that failed must not let the compressors wait for it.
+        drop(packed);
+        shared.guard(|| written);
     });
     shared.into_error().map_or(Ok(again), Err)
 }

@@ -20,6 +20,7 @@ const BUFFER_BYTES: usize = 20 << 20;
 /// Runs up to this size stay in memory.
 const KEPT_BYTES: usize = 2 << 20;
 
+#[derive(Clone, Copy)]
 struct Entry {
     prefix: u64,
     at: u32,
@@ -58,6 +59,33 @@ impl Sorter {
         }
         let len = place(self.arena.len() - at)?;
         self.entries.push(Entry { prefix: prefix(row.key), at: place(at)?, len });
+        Ok(())
+    }
+
+    /// Takes back those of the last `count` rows that are not to be kept; `keep` is asked for each, oldest first.
+    pub(super) fn sift(&mut self, count: usize, mut keep: impl FnMut(usize) -> bool) {
+        let first = self.entries.len().saturating_sub(count);
+        let mut end = self.entries.get(first).map_or(self.arena.len(), |entry| entry.at as usize);
+        let mut kept = first;
+        for number in 0..count {
+            let Some(&Entry { prefix, at, len }) = self.entries.get(first + number) else { break };
+            if !keep(number) {
+                continue;
+            }
+            self.arena.copy_within(at as usize..at as usize + len as usize, end);
+            if let (Some(entry), Ok(at)) = (self.entries.get_mut(kept), u32::try_from(end)) {
+                *entry = Entry { prefix, at, len };
+            }
+            end += len as usize;
+            kept += 1;
+        }
+        self.entries.truncate(kept);
+        self.arena.truncate(end);
+    }
+
+    /// Closes the run if the buffer is full.
+    #[inline]
+    pub(super) fn settle(&mut self) -> Result<(), SpillError> {
         if self.arena.len() + self.entries.len() * size_of::<Entry>() > BUFFER_BYTES {
             self.close_run()?;
         }

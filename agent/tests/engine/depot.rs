@@ -23,6 +23,8 @@ pub(crate) struct MemoryDepot {
     pub(crate) manifests: Arc<Mutex<Manifests>>,
     /// The manifest is stored, but the agent never hears of it.
     pub(crate) lose_acknowledgement: Arc<Mutex<bool>>,
+    /// Bytes that one pack can take.
+    pub(crate) room: Arc<Mutex<Option<usize>>>,
 }
 
 struct Upload {
@@ -62,6 +64,9 @@ impl Repository for MemoryDepot {
 
 impl PackSink for Upload {
     fn write(&mut self, bytes: &[u8]) -> Result<(), RepositoryError> {
+        if self.depot.room.lock().unwrap().is_some_and(|room| self.bytes.len() + bytes.len() > room) {
+            return Err(RepositoryError { code: Code::NoSpace, what: "the depot is full".into(), source: None });
+        }
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }

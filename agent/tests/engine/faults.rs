@@ -128,3 +128,21 @@ fn two_rows_under_one_key_are_refused() {
     assert!(host.backup(&source).is_err());
     assert!(host.depot.manifests.lock().unwrap().is_empty());
 }
+
+#[test]
+fn a_depot_that_is_full_ends_the_backup_and_commits_nothing() {
+    let (host, source) = (Host::new(), source());
+    source.edit("public.device", |table| {
+        table.rows = (0..60_000_u64)
+            .map(|id| {
+                let noise = (0..6).map(|n| format!("{:016x}", (id * 6 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+                vec![Some(id.to_string()), Some(noise.collect()), None, None]
+            })
+            .collect();
+    });
+    *host.depot.room.lock().unwrap() = Some(100_000);
+    assert_eq!(host.backup(&source).unwrap_err().code(), Code::NoSpace);
+    assert!(host.depot.manifests.lock().unwrap().is_empty());
+    *host.depot.room.lock().unwrap() = None;
+    host.backup_and_check(&source);
+}
