@@ -45,19 +45,20 @@ impl App {
             passphrase: PassphraseFrom {
                 file: global.passphrase_file.clone().or(config.passphrase_file),
                 command: global.passphrase_command.clone().or(config.passphrase_command),
+                never: false,
             },
             readers: config.readers.unwrap_or_else(|| cores.clamp(2, READERS_DEFAULT_MAX)).max(1),
             room: global.room.clone().or(config.room).or_else(default_room),
         })
     }
 
-    /// The same run over another room: for the demonstration.
-    pub(crate) fn in_room(&self, room: PathBuf) -> Self {
+    /// The same run over another room, within this one: for the demonstration.
+    pub(crate) fn within(&self, room: PathBuf) -> Self {
         Self {
-            output: self.output.clone(),
+            output: self.output.within(),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
-            passphrase: PassphraseFrom { file: None, command: None },
+            passphrase: PassphraseFrom { never: true, ..PassphraseFrom::default() },
             readers: self.readers,
             room: Some(room),
         }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Record-level backup, comparison and restore of CMDBs.
@@ -58,16 +58,30 @@ pub(crate) enum Verb {
     Backup(Backup),
     /// List snapshots
     Snapshots(Snapshots),
+    /// Show one snapshot: counts, completeness, findings
+    Show(Show),
+    /// List the classes of a snapshot, or the records of a class
+    Ls(Ls),
     /// Look records up by their keys
     Find(Find),
     /// Show what differs between two snapshots
     Diff(Diff),
+    /// Show what differs between a source and its newest snapshot
+    Drift(Drift),
     /// Restore a snapshot into a database, and prove it
     Restore(Restore),
+    /// Write a snapshot in a form that other tools read
+    Export(Export),
+    /// Check snapshots: signatures, packs, and every part recomputed
+    Verify(Verify),
+    /// Check the room, its surroundings and the way to the sources
+    Doctor,
     /// Print the completions of a shell
     Completion(Completion),
     /// Print the version
     Version,
+    /// Show all of it on a sample CMDB: backup, a day of changes, damage, restore, proof
+    Demo(Demo),
 }
 
 /// `init`.
@@ -143,6 +157,25 @@ pub(crate) struct Snapshots {
     pub(crate) source: Option<String>,
 }
 
+/// `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// An id or its beginning, `latest`, NAME@latest or NAME@TIME
+    pub(crate) snapshot: String,
+}
+
+/// `ls`.
+#[derive(Debug, Args)]
+pub(crate) struct Ls {
+    /// An id or its beginning, `latest`, NAME@latest or NAME@TIME
+    pub(crate) snapshot: String,
+    /// A class whose records are wanted
+    pub(crate) class: Option<String>,
+    /// Records at most; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 1000, env = "STRONGROOM_LIMIT")]
+    pub(crate) limit: u64,
+}
+
 /// `find`.
 #[derive(Debug, Args)]
 pub(crate) struct Find {
@@ -174,6 +207,16 @@ pub(crate) struct Diff {
     pub(crate) records: bool,
 }
 
+/// `drift`.
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// A source's name
+    pub(crate) source: String,
+    /// Connections that read side by side
+    #[arg(long, value_name = "N", env = "STRONGROOM_READERS")]
+    pub(crate) readers: Option<usize>,
+}
+
 /// `restore`.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
@@ -199,9 +242,55 @@ pub(crate) struct Restore {
     pub(crate) loaders: Option<usize>,
 }
 
+/// The forms of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A dump that the engine's own shell loads
+    Sql,
+    /// One JSON object a record
+    Jsonl,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// An id or its beginning, `latest`, NAME@latest or NAME@TIME
+    pub(crate) snapshot: String,
+    /// The form
+    #[arg(long, value_enum, env = "STRONGROOM_FORMAT")]
+    pub(crate) format: ExportFormat,
+    /// One class only
+    #[arg(long, env = "STRONGROOM_CLASS")]
+    pub(crate) class: Option<String>,
+    /// The file to write, which must be new [default: standard output]
+    #[arg(long, short, value_name = "FILE", env = "STRONGROOM_OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// One snapshot only
+    pub(crate) snapshot: Option<String>,
+    /// Read every byte of every pack, too
+    #[arg(long, env = "STRONGROOM_READ_DATA")]
+    pub(crate) read_data: bool,
+}
+
 /// `completion`.
 #[derive(Debug, Args)]
 pub(crate) struct Completion {
     /// The shell
     pub(crate) shell: Shell,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Use a PostgreSQL server of its own instead of SQLite
+    #[arg(long, env = "STRONGROOM_POSTGRES")]
+    pub(crate) postgres: bool,
+    /// Work in this new folder and leave everything there
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_KEEP")]
+    pub(crate) keep: Option<PathBuf>,
 }

@@ -2,14 +2,21 @@
 
 mod backup;
 mod completion;
+mod demo;
 mod diff;
+mod doctor;
+mod drift;
+mod export;
 mod find;
 mod init;
+mod ls;
 mod registered;
 mod restore;
 mod shapes;
+mod show;
 mod snapshots;
 mod source;
+mod verify;
 mod version;
 
 use crate::app::App;
@@ -25,10 +32,17 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Source(SourceVerb::Inspect(options)) => source::inspect(options, app),
         Verb::Backup(options) => backup::run(options, app),
         Verb::Snapshots(options) => snapshots::run(options, app),
+        Verb::Show(options) => show::run(options, app),
+        Verb::Ls(options) => ls::run(options, app),
         Verb::Find(options) => find::run(options, app),
         Verb::Diff(options) => diff::run(options, app),
+        Verb::Drift(options) => drift::run(options, app),
         Verb::Restore(options) => restore::run(options, app),
+        Verb::Export(options) => export::run(options, app),
+        Verb::Verify(options) => verify::run(options, app),
+        Verb::Doctor => doctor::run(app),
         Verb::Completion(options) => completion::run(options),
         Verb::Version => version::run(app),
+        Verb::Demo(options) => demo::run(options, app),
     }
 }

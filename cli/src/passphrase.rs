@@ -24,11 +24,16 @@ pub(crate) struct PassphraseFrom {
     pub(crate) file: Option<PathBuf>,
     /// A command whose first line of output it is.
     pub(crate) command: Option<String>,
+    /// There is none, whatever the environment says, and nobody is asked.
+    pub(crate) never: bool,
 }
 
 impl PassphraseFrom {
     /// The passphrase, if something other than a person gives it.
     pub(crate) fn given(&self) -> Result<Option<Secret>, Failure> {
+        if self.never {
+            return Ok(None);
+        }
         if let Ok(text) = std::env::var(VARIABLE) {
             return Ok(Some(Zeroizing::new(text)));
         }
@@ -56,7 +61,7 @@ impl PassphraseFrom {
         if let Some(given) = self.given()? {
             return Ok(Some(given).filter(|text| !text.is_empty()));
         }
-        if !can_ask() {
+        if self.never || !can_ask() {
             return Ok(None);
         }
         let first = ask("Passphrase for the room's new key (empty: the key file is not protected): ")?;

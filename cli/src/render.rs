@@ -23,6 +23,7 @@ pub(crate) struct Output {
     json: bool,
     quiet: bool,
     colour: bool,
+    muted: bool,
     pub(crate) verbose: u8,
 }
 
@@ -35,8 +36,15 @@ impl Output {
             json: global.json,
             quiet: global.quiet,
             colour: !no_colour && std::io::stdout().is_terminal(),
+            muted: false,
             verbose: global.verbose,
         }
+    }
+
+    /// The output of a verb that another verb runs: for people it is the same, programs are told of the whole alone.
+    #[must_use]
+    pub(crate) fn within(&self) -> Self {
+        Self { muted: self.json, json: false, quiet: self.quiet || self.json, ..self.clone() }
     }
 
     /// Whether documents are wanted.
@@ -58,7 +66,7 @@ impl Output {
 
     /// A result for people.
     pub(crate) fn result(&self, text: impl AsRef<str>) {
-        if !self.json {
+        if !self.json && !self.muted {
             write_out(text.as_ref());
         }
     }
@@ -107,6 +115,11 @@ impl Output {
         if !self.quiet {
             write_err(sentence.as_ref());
         }
+    }
+
+    /// A result that has a code of its own: the work was done, and its document is printed.
+    pub(crate) fn found(&self, failure: &Failure) {
+        write_err(error::rendered(failure).trim_end_matches('\n'));
     }
 
     /// The end of a run that failed.

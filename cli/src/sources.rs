@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use strongroom_agent::postgres::{PostgresOptions, PostgresSource};
+use strongroom_agent::postgres::{PostgresOptions, PostgresSource, PostgresTarget};
 use strongroom_agent::source::Source;
 use strongroom_agent::sqlite::{SqliteLocation, SqliteSource, SqliteTarget};
 use strongroom_agent::target::Target;
@@ -61,10 +61,10 @@ pub(crate) fn source(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) 
 }
 
 /// The target behind a URL. Nothing is opened yet.
-pub(crate) fn target(url: &str, _password: Option<&str>, clock: &Arc<dyn Clock>) -> Result<Box<dyn Target>, Failure> {
+pub(crate) fn target(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) -> Result<Box<dyn Target>, Failure> {
     let what = || format!("the target {} can't be used", shown(url));
     Ok(match Engine::of(url)? {
-        Engine::Postgres => return Err(Failure::new(Code::Usage, "restoring into PostgreSQL is not possible yet")),
+        Engine::Postgres => Box::new(PostgresTarget::new(url, postgres_options(password)).attempt(what)?),
         Engine::Sqlite => Box::new(SqliteTarget::from_url(url, Arc::clone(clock)).attempt(what)?),
     })
 }
@@ -109,6 +109,11 @@ pub(crate) fn shown(url: &str) -> String {
         drop(query);
     }
     parsed.to_string()
+}
+
+/// A word of a command line without its secrets.
+pub(crate) fn shown_word(word: &str) -> String {
+    if Engine::of(word).is_ok() { shown(word) } else { word.to_owned() }
 }
 
 /// The name that a source gets when nobody gives it one: that of its database.

@@ -188,7 +188,7 @@ fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
     ));
     shapes::show_findings(output, &outcome.findings, false);
     if !outcome.complete {
-        output.note("The snapshot is INCOMPLETE: it is kept, and lacks what the findings name.");
+        output.found(&Failure::new(Code::Incomplete, format!("snapshot {} is incomplete", outcome.snapshot)));
     }
     output.message(Schema::Backup, MessageType::Summary, &summary);
 }

@@ -113,13 +113,11 @@ pub(super) fn run(options: &Find, app: &App) -> Result<Exit, Failure> {
     app.output.document(Schema::Find, &answer);
     let missing =
         answer.records.iter().find(|record| !record.found && record.history.as_ref().is_none_or(Vec::is_empty));
-    match missing {
-        Some(record) => {
-            let what = format!("{}:{} is not in snapshot {}", record.class, record.key, answer.snapshot);
-            Err(Failure::new(Code::NotFound, what).advise("List the class with `ls`, or look in another snapshot."))
-        }
-        None => Ok(Exit::Done),
-    }
+    let Some(record) = missing else { return Ok(Exit::Done) };
+    let what = format!("{}:{} is not in snapshot {}", record.class, record.key, answer.snapshot);
+    let advice = "List the class with `ls`, or look in another snapshot.";
+    app.output.found(&Failure::new(Code::NotFound, what).advise(advice));
+    Ok(Exit::Found(Code::NotFound))
 }
 
 fn search(

@@ -74,13 +74,13 @@ impl<'a> From<&'a ClassVerdict> for ClassResult<'a> {
 }
 
 /// A restore that came to its end.
-pub(super) struct Restored {
+struct Restored {
     /// Its id.
-    pub(super) id: RestoreId,
+    id: RestoreId,
     /// What became of it.
-    pub(super) outcome: RestoreOutcome,
+    outcome: RestoreOutcome,
     /// How long it took.
-    pub(super) took: Duration,
+    took: Duration,
 }
 
 /// Restores a snapshot.
@@ -91,7 +91,8 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
     let custodian = Custodian::open(&room, app)?;
     let snapshot = custodian.snapshot(&manifests, manifest)?;
     let name = manifests.name(manifest.head().source);
-    let planned = planned(options, app, &room, &snapshot)?;
+    let id = RestoreId(random_array(app.entropy.as_ref()).attempt(|| "can't make an id for the restore")?);
+    let planned = planned(options, app, &room, &snapshot, id)?;
     show_plan(&app.output, &name, &snapshot, options, &planned);
     if options.plan {
         let head = manifest.head();
@@ -112,27 +113,40 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
     if options.over && !options.yes {
         confirm(&sources::shown(&options.to))?;
     }
-    let restored = carry_out(options, app, &room, snapshot)?;
+    let mut restored = carry_out(options, app, &room, snapshot, id)?;
+    // What the plan said is told already.
+    restored.outcome.findings.retain(|finding| !planned.contains(finding));
     let broken = broken_references(options, &restored.outcome)?;
     report(&app.output, options, manifest.head().snapshot, &restored, broken);
-    if restored.outcome.published { Ok(Exit::Done) } else { Ok(Exit::Found(Code::VerdictFailed)) }
+    if restored.outcome.published {
+        return Ok(Exit::Done);
+    }
+    let what = format!("what was loaded for {} does not equal the snapshot", sources::shown(&options.to));
+    app.output.found(&Failure::new(Code::VerdictFailed, what));
+    Ok(Exit::Found(Code::VerdictFailed))
 }
 
 /// What the target says of the restore before anything is written.
-fn planned(options: &Restore, app: &App, room: &Room, snapshot: &OpenSnapshot) -> Result<Vec<Finding>, Failure> {
-    with_job(options, app, room, snapshot, &Progress::default(), "plan", |job| plan(job))?
+fn planned(
+    options: &Restore,
+    app: &App,
+    room: &Room,
+    snapshot: &OpenSnapshot,
+    id: RestoreId,
+) -> Result<Vec<Finding>, Failure> {
+    with_job(options, app, room, snapshot, &Progress::default(), &text::short(id), |job| plan(job))?
         .attempt(|| format!("can't restore into {}", sources::shown(&options.to)))
 }
 
 /// Loads, checks and publishes.
-pub(super) fn carry_out(
+fn carry_out(
     options: &Restore,
     app: &App,
     room: &Room,
     mut snapshot: OpenSnapshot,
+    id: RestoreId,
 ) -> Result<Restored, Failure> {
     let began = app.clock.monotonic();
-    let id = RestoreId(random_array(app.entropy.as_ref()).attempt(|| "can't make an id for the restore")?);
     let progress = Arc::new(Progress::default());
     snapshot.store.heed(Arc::clone(&progress));
     let watched = Watched {
@@ -143,8 +157,7 @@ pub(super) fn carry_out(
         records: Some(snapshot.manifest.head().totals.records.saturating_mul(2)),
     };
     let watch = Watch::start(&app.output, &app.clock, watched);
-    let token = text::short(id);
-    let outcome = with_job(options, app, room, &snapshot, &progress, &token, |job| restore(job));
+    let outcome = with_job(options, app, room, &snapshot, &progress, &text::short(id), |job| restore(job));
     drop(watch);
     let outcome = outcome?.attempt(|| format!("the restore into {} failed", sources::shown(&options.to)))?;
     Ok(Restored { id, outcome, took: app.clock.monotonic().since(began) })

@@ -214,8 +214,10 @@ impl Catalog {
         let mut runs = BTreeMap::new();
         for entry in read.open_table(RUNS).map_err(failed)?.iter().map_err(failed)? {
             let (snapshot, value) = entry.map_err(failed)?;
-            let facts = serde_json::from_slice(value.value()).attempt(|| "the catalog is damaged")?;
-            runs.insert(SnapshotId(*snapshot.value()), facts);
+            // Facts that another release wrote in another form are not worth a failure: lists do without them.
+            if let Ok(facts) = serde_json::from_slice(value.value()) {
+                runs.insert(SnapshotId(*snapshot.value()), facts);
+            }
         }
         Ok(runs)
     }
@@ -226,7 +228,8 @@ fn context(source: SourceId) -> Vec<u8> {
 }
 
 fn record(value: &[u8]) -> Result<SourceRecord, Failure> {
-    serde_json::from_slice(value).attempt(|| "the catalog of sources is damaged")
+    let record = serde_json::from_slice(value).attempt(|| "the catalog of sources is damaged");
+    record.map_err(|failure| failure.advise("Put state/catalog.redb back from a copy; the depot is not concerned."))
 }
 
 fn failed(error: impl Into<redb::Error>) -> Failure {

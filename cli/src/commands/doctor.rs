@@ -1,0 +1,77 @@
+//! `doctor`: checks of the room, its surroundings and the way to the sources, each with what to do about it.
+
+mod checks;
+
+use serde::Serialize;
+use strongroom_core::error::Code;
+
+use crate::app::App;
+use crate::failure::{Exit, Failure};
+use crate::render::json::Schema;
+use crate::render::text;
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// As it should be.
+    Ok,
+    /// It works, and somebody should look.
+    Warning,
+    /// It does not work.
+    Failed,
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Check {
+    pub(super) check: &'static str,
+    pub(super) state: State,
+    pub(super) message: String,
+    pub(super) remedy: Option<String>,
+}
+
+impl Check {
+    fn ok(check: &'static str, message: impl Into<String>) -> Self {
+        Self { check, state: State::Ok, message: message.into(), remedy: None }
+    }
+
+    fn warning(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Warning, message: message.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn failed(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Failed, message: message.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    checks: Vec<Check>,
+}
+
+/// Runs all checks.
+pub(super) fn run(app: &App) -> Result<Exit, Failure> {
+    let checks = checks::all(app);
+    let ok = checks.iter().all(|check| check.state != State::Failed);
+    for check in &checks {
+        let word = match check.state {
+            State::Ok => "ok",
+            State::Warning => "warning",
+            State::Failed => "FAILED",
+        };
+        app.output.result(format!("{word:<8} {:<20} {}", check.check, text::shown(&check.message)));
+        if let Some(remedy) = &check.remedy {
+            app.output.result(format!("{:<29} → {}", "", text::shown(remedy)));
+        }
+    }
+    // A room that is not there has the code that every other verb gives for it.
+    let code = if checks.iter().any(|check| check.check == "room" && check.state == State::Failed) {
+        Code::NoRoom
+    } else {
+        Code::VolumeFailed
+    };
+    app.output.document(Schema::Doctor, &Report { ok, checks });
+    if ok { Ok(Exit::Done) } else { Ok(Exit::Found(code)) }
+}
