@@ -14,6 +14,7 @@ mod catalog;
 mod classes;
 mod copy;
 mod cut;
+mod driver;
 mod endpoint;
 mod facts;
 mod fingerprint;

@@ -1,6 +1,13 @@
 //! PostgreSQL as a source and as a target, against real servers.
 #![allow(missing_docs, reason = "tests say what they show in their names")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "the helpers of tests are tests too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::type_complexity,
+    clippy::print_stdout,
+    reason = "the helpers of tests are tests too"
+)]
 
 #[path = "support/cluster.rs"]
 mod cluster;

@@ -58,6 +58,7 @@ const SIZES: &str = "SELECT t.oid, coalesce(pg_table_size(t.oid), 0),
 
 /// One table, with what must not change while it is captured.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(crate) struct Table {
     pub(crate) oid: u32,
     pub(crate) schema: String,

@@ -37,14 +37,13 @@ pub(crate) fn plan_table(
     let name = class_name(&table.schema, &table.name);
     let schema = with_earlier_ids(schema_of(table, facts, &name), options);
     let skipped = (!table.is_captured()).then(|| skip_reason(table));
-    let statements = if skipped.is_some() { vec![String::new()] } else { part_statements(table, &schema, facts, part_bytes, version) };
-    let class = CutClass {
-        schema,
-        parts: statements.len(),
-        records_estimate: estimate,
-        bytes_estimate: facts.bytes,
-        skipped,
+    let statements = if skipped.is_some() {
+        vec![String::new()]
+    } else {
+        part_statements(table, &schema, facts, part_bytes, version)
     };
+    let class =
+        CutClass { schema, parts: statements.len(), records_estimate: estimate, bytes_estimate: facts.bytes, skipped };
     PlannedClass { class, statements }
 }
 
@@ -62,7 +61,8 @@ pub(crate) fn plan_large_objects(count: u64, options: &CaptureOptions) -> Planne
         name: LARGE_OBJECT_CLASS.into(),
         columns: vec![column(1, "loid", "oid", Codec::Integer), column(2, "data", "bytea", Codec::HexBytes)],
         key: KeySpec::Columns(vec![ColumnId(1)]),
-        references: Vec::new(), columns_given: 0,
+        references: Vec::new(),
+        columns_given: 0,
     };
     let class = CutClass {
         schema: with_earlier_ids(schema, options),
@@ -141,7 +141,13 @@ const fn codec_of(base_type: u32) -> Codec {
 }
 
 /// One statement a part. `ONLY` leaves out the rows of inheriting tables, which are classes of their own.
-fn part_statements(table: &Table, schema: &ClassSchema, facts: &TableFacts, part_bytes: u64, version: i32) -> Vec<String> {
+fn part_statements(
+    table: &Table,
+    schema: &ClassSchema,
+    facts: &TableFacts,
+    part_bytes: u64,
+    version: i32,
+) -> Vec<String> {
     let columns: Vec<String> = schema.columns.iter().map(|column| quoted(&column.name)).collect();
     let select = format!("SELECT {} FROM ONLY {}", columns.join(", "), qualified(&table.schema, &table.name));
     if let Some(filter) = &table.filter {
@@ -167,14 +173,15 @@ mod tests {
     use crate::postgres::catalog::TableColumn;
 
     fn table(columns: &[(&str, u32, bool, bool)]) -> Table {
-        let columns = (1_i16..).zip(columns).map(|(number, (name, base_type, is_not_null, is_generated))| TableColumn {
-            number,
-            name: (*name).into(),
-            type_text: "some type".into(),
-            base_type: *base_type,
-            is_not_null: *is_not_null,
-            is_generated: *is_generated,
-        });
+        let columns =
+            (1_i16..).zip(columns).map(|(number, (name, base_type, is_not_null, is_generated))| TableColumn {
+                number,
+                name: (*name).into(),
+                type_text: "some type".into(),
+                base_type: *base_type,
+                is_not_null: *is_not_null,
+                is_generated: *is_generated,
+            });
         Table {
             oid: 1,
             schema: "public".into(),

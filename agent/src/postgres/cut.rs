@@ -69,7 +69,8 @@ impl Cut for PostgresCut {
     fn read(&self, lane: usize, class: usize, part: usize, rows: &mut RowWriter<'_>) -> Result<PartRead, SourceError> {
         let lane = self.lanes.get(lane).ok_or_else(|| self.wrong("lane"))?;
         let schema = &self.classes.get(class).ok_or_else(|| self.wrong("class"))?.schema;
-        let statement = self.statements.get(class).and_then(|parts| parts.get(part)).ok_or_else(|| self.wrong("part"))?;
+        let statement =
+            self.statements.get(class).and_then(|parts| parts.get(part)).ok_or_else(|| self.wrong("part"))?;
         let mut session = lane.lock().unwrap_or_else(PoisonError::into_inner);
         let mut parser = RowParser::new(&schema.name, schema.columns.len());
         let before = rows.rows();
@@ -107,10 +108,10 @@ impl Cut for PostgresCut {
         if seconds.unwrap_or_default() < self.options.others_wait_max.as_secs_f64() {
             return Ok(());
         }
-        let (pid, object, who): (i32, String, String) = (leader.cell(row, 0)?, leader.cell(row, 2)?, leader.cell(row, 3)?);
-        let message = format!(
-            "gave up, because {who} (process {pid}) waits for {object}, and all that comes after it waits too"
-        );
+        let (pid, object, who): (i32, String, String) =
+            (leader.cell(row, 0)?, leader.cell(row, 2)?, leader.cell(row, 3)?);
+        let message =
+            format!("gave up, because {who} (process {pid}) waits for {object}, and all that comes after it waits too");
         Err(SourceError::engine(Code::SourceLocked, self.endpoint.to_string(), message))
     }
 

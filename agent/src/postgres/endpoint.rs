@@ -145,10 +145,9 @@ fn addresses(config: &Config) -> Vec<Address> {
             .iter()
             .map(PathBuf::from)
             .find(|folder| folder.join(format!(".s.PGSQL.{}", port(0))).exists());
-        return vec![folder.map_or_else(
-            || Address::Tcp("localhost".into(), port(0)),
-            |folder| Address::Unix(folder, port(0)),
-        )];
+        return vec![
+            folder.map_or_else(|| Address::Tcp("localhost".into(), port(0)), |folder| Address::Unix(folder, port(0))),
+        ];
     }
     let hosts = config.get_hosts().iter().enumerate();
     hosts

@@ -13,7 +13,8 @@ const DATABASE: &str = "SELECT to_jsonb(d)::text, pg_encoding_to_char(d.encoding
         current_setting('server_version_num'), current_setting('wal_level')
     FROM pg_database d WHERE d.datname = current_database()";
 
-const POSITION: &str = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text,
+const POSITION: &str =
+    "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text,
         pg_current_snapshot()::text, clock_timestamp()::text, pg_is_in_recovery()::text";
 
 const CONTROL: &str = "SELECT (SELECT system_identifier::text FROM pg_control_system()),
@@ -22,7 +23,8 @@ const CONTROL: &str = "SELECT (SELECT system_identifier::text FROM pg_control_sy
         AND has_function_privilege('pg_control_checkpoint()', 'EXECUTE')";
 
 /// Things beside tables that a capture leaves out, with the reason.
-const LEFT_OUT: &str = "SELECT 'subscription ' || s.subname, 'subscriptions are not captured: a restored copy must not pull changes'
+const LEFT_OUT: &str =
+    "SELECT 'subscription ' || s.subname, 'subscriptions are not captured: a restored copy must not pull changes'
     FROM pg_stat_subscription s WHERE s.relid IS NULL";
 
 /// The facts of the leader's cut.
@@ -74,8 +76,7 @@ fn position(leader: &mut Session) -> Result<BTreeMap<String, String>, SourceErro
 /// Findings on what a capture leaves out.
 pub(crate) fn object_findings(leader: &mut Session) -> Result<Vec<Finding>, SourceError> {
     let rows = leader.rows(LEFT_OUT, &[])?;
-    let finding = |row| {
-        Ok(Finding { severity: Severity::Info, subject: leader.cell(row, 0)?, message: leader.cell(row, 1)? })
-    };
+    let finding =
+        |row| Ok(Finding { severity: Severity::Info, subject: leader.cell(row, 0)?, message: leader.cell(row, 1)? });
     rows.iter().map(finding).collect()
 }

@@ -26,9 +26,7 @@ pub(crate) fn failed(side: Side, subject: &str, error: Error) -> SourceError {
         return SourceError::engine(code_of(side, db), subject, sentence(side, db));
     }
     let (code, message) = match side {
-        Side::Connect if is_configuration(&error) => {
-            (Code::SourceLogin, "the login could not be completed")
-        }
+        Side::Connect if is_configuration(&error) => (Code::SourceLogin, "the login could not be completed"),
         Side::Connect => (Code::SourceUnreachable, "the server can't be reached"),
         _ if is_conversion(&error) => (Code::SourceUnsupported, "the server's answer could not be read as text"),
         _ => (Code::SourceLost, "the connection to the server broke"),

@@ -21,7 +21,7 @@ use super::session::Session;
 /// A kind of object, and the query that gives name and definition of each.
 type Kind = (&'static str, &'static str);
 
-/// Text in whatever bytes the database holds: one in SQL_ASCII need not hold UTF-8.
+/// Text in whatever bytes the database holds: one in `SQL_ASCII` need not hold UTF-8.
 pub(crate) struct RawText(pub(crate) String);
 
 impl<'a> FromSql<'a> for RawText {
@@ -65,13 +65,12 @@ fn expand(template: &str, version: i32) -> String {
         let Some((inner, after)) = tail.split_once('}') else { break };
         let parts: Vec<&str> = inner.split(':').collect();
         match parts.as_slice() {
-            ["user"] => sql.push_str(&format!(
-                "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{}')",
-                marker::SCHEMA
-            )),
-            ["free", catalog, oid] => sql.push_str(&format!(
-                "NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{catalog}'::regclass AND x.objid = {oid} AND x.deptype = 'e')"
-            )),
+            ["user"] => {
+                sql.push_str("n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '");
+                sql.push_str(marker::SCHEMA);
+                sql.push_str("')");
+            }
+            ["free", catalog, oid] => sql.push_str(&free(catalog, oid)),
             ["acl", list, kind, owner] => sql.push_str(&grants(list, kind, owner)),
             ["since", from, expression] => {
                 let is_known = from.parse().is_ok_and(|from: i32| version >= from);
@@ -85,8 +84,16 @@ fn expand(template: &str, version: i32) -> String {
     sql
 }
 
+/// A condition: the object belongs to no extension.
+fn free(catalog: &str, oid: &str) -> String {
+    format!(
+        "NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{catalog}'::regclass AND x.objid = {oid}
+            AND x.deptype = 'e')"
+    )
+}
+
 /// An expression that gives the grants of an object as a sorted JSON list.
-pub(crate) fn grants(list: &str, kind: &str, owner: &str) -> String {
+fn grants(list: &str, kind: &str, owner: &str) -> String {
     format!(
         "(SELECT jsonb_agg(g.line ORDER BY g.line) FROM (SELECT concat_ws(' ',
             CASE a.grantee WHEN 0 THEN 'PUBLIC' WHEN {owner} THEN '(owner)' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,

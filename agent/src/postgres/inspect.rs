@@ -183,7 +183,9 @@ impl PostgresSource {
             warn("a capture would be refused: row security hides rows from the login (ALTER ROLE … BYPASSRLS)".into());
         }
         if let Some(remark) = marker::read(session)? {
-            warn(format!("a capture would be refused: the database is being restored, or was left half restored ({remark})"));
+            warn(format!(
+                "a capture would be refused: the database is being restored, or was left half restored ({remark})"
+            ));
         }
         Ok(())
     }

@@ -63,7 +63,11 @@ enum Attempt {
 }
 
 /// Locks, takes the snapshot, and lists what it holds.
-pub(crate) fn open_snapshot(endpoint: &Endpoint, options: &PostgresOptions, accept_marked: bool) -> Result<Opened, SourceError> {
+pub(crate) fn open_snapshot(
+    endpoint: &Endpoint,
+    options: &PostgresOptions,
+    accept_marked: bool,
+) -> Result<Opened, SourceError> {
     let (mut locked, mut changed) = (0, 0);
     loop {
         match attempt(endpoint, options, accept_marked)? {
@@ -78,7 +82,8 @@ pub(crate) fn open_snapshot(endpoint: &Endpoint, options: &PostgresOptions, acce
             Attempt::Changed(what) => {
                 changed += 1;
                 if changed > CHANGED_RETRIES {
-                    let message = format!("tables changed between planning and reading, {changed} times in a row: {what}");
+                    let message =
+                        format!("tables changed between planning and reading, {changed} times in a row: {what}");
                     return Err(SourceError::engine(Code::SourceChanged, endpoint.to_string(), message));
                 }
             }

@@ -1,37 +1,22 @@
-//! One connection to the server, driven by the thread that uses it.
+//! One connection to the server: statements, queries and `COPY` in both directions.
 //!
-//! The client library is asynchronous; agents read with plain threads, one a lane. A session owns a runtime of its own
-//! and polls connection and request in turn on the calling thread: nothing is handed between threads, and no row waits
-//! in a queue. A session that broke stays broken and says so.
-//!
-//! ```text
-//!   thread of a lane ──► request.poll ──pending──► connection.poll ──► socket
-//!                             ▲                         │ batch of messages
-//!                             └─────────────────────────┘
-//! ```
+//! Every session runs under pinned settings, so that text means the same whichever server, login or database it comes
+//! from. A session that broke stays broken and says so.
 
-use std::future::{Future, poll_fn};
 use std::io::Cursor;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+use std::pin::{Pin, pin};
 
 use futures_util::{SinkExt, StreamExt};
 use strongroom_core::error::Code;
-use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Connection, Error, NoTls, Row};
+use tokio_postgres::{Client, CopyInSink, Error, Row};
 
 use crate::source::SourceError;
 
+use super::driver::{Connected, Driver, Refusal};
 use super::endpoint::Endpoint;
 use super::failure::{Side, failed};
-use super::socket::{Address, Socket, Tail};
-
-/// How long a session that ends waits for its goodbye to be taken.
-const GOODBYE_WAIT: Duration = Duration::from_secs(2);
+use super::socket::{Address, Tail};
 
 /// Bytes of `COPY … FROM STDIN` that are sent as one message.
 const COPY_IN_BYTES: usize = 256 * 1024;
@@ -46,13 +31,6 @@ const PINS: &str = "SET search_path TO '';\
     SET synchronize_seqscans TO off; SET max_parallel_workers_per_gather TO 0; SET jit TO off;\
     SET client_min_messages TO warning";
 
-type Link = Connection<Socket, NoTlsStream>;
-
-struct Driver {
-    runtime: Runtime,
-    link: Option<Link>,
-}
-
 /// A connection.
 pub(crate) struct Session {
     driver: Driver,
@@ -66,50 +44,6 @@ pub(crate) struct Session {
     is_ascii: bool,
 }
 
-/// A statement that failed, with the SQLSTATE where the server gave one.
-pub(crate) struct Refusal {
-    /// The SQLSTATE.
-    pub(crate) state: Option<SqlState>,
-    /// The failure as the caller's error.
-    pub(crate) error: SourceError,
-}
-
-impl From<SourceError> for Refusal {
-    fn from(error: SourceError) -> Self {
-        Self { state: None, error }
-    }
-}
-
-impl Driver {
-    /// Runs a request to its end on this thread.
-    fn drive<T>(&mut self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let Self { runtime, link } = self;
-        let mut request = pin!(request);
-        let mut broken = None;
-        let done = runtime.block_on(poll_fn(|cx| {
-            if let Poll::Ready(done) = request.as_mut().poll(cx) {
-                return Poll::Ready(done);
-            }
-            while let Some(open) = link.as_mut() {
-                match open.poll_message(cx) {
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(error))) => {
-                        broken = Some(error);
-                        *link = None;
-                    }
-                    Poll::Ready(None) => *link = None,
-                    Poll::Pending => break,
-                }
-            }
-            request.as_mut().poll(cx)
-        }));
-        match (done, broken) {
-            (Err(error), Some(cause)) if error.is_closed() => Err(cause),
-            (done, _) => done,
-        }
-    }
-}
-
 impl Session {
     /// Connects and pins the settings.
     pub(crate) fn open(endpoint: &Endpoint, side: Side) -> Result<Self, SourceError> {
@@ -118,17 +52,12 @@ impl Session {
 
     /// As [`Session::open`], for callers that look at the SQLSTATE.
     pub(crate) fn try_open(endpoint: &Endpoint, side: Side) -> Result<Self, Refusal> {
+        let Connected { driver, client, address, tail, version, is_ascii } = Driver::connect(endpoint)?;
         let subject = endpoint.to_string();
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(|error| unreachable(&subject, "no runtime could be made", Some(error)))?;
-        let tail = Tail::default();
-        let (client, link, address) = connect(&runtime, endpoint, &tail, &subject)?;
-        let version = link.parameter("server_version").map_or(0, major_version);
-        let ascii = link.parameter("server_encoding") == Some("SQL_ASCII");
-        let driver = Driver { runtime, link: Some(link) };
-        let mut session = Self { driver, client: Some(client), tail, address, side, subject, pid: 0, version, is_ascii: ascii };
+        let mut session =
+            Self { driver, client: Some(client), tail, address, side, subject, pid: 0, version, is_ascii };
         session.try_batch(PINS)?;
-        if ascii {
+        if is_ascii {
             session.try_batch("SET client_encoding TO 'SQL_ASCII'")?;
         }
         let row = session.one("SELECT pg_backend_pid()", &[])?;
@@ -158,7 +87,7 @@ impl Session {
 
     /// Whether the connection has broken.
     pub(crate) const fn is_broken(&self) -> bool {
-        self.driver.link.is_none() || self.client.is_none()
+        !self.driver.is_open() || self.client.is_none()
     }
 
     /// Runs statements without parameters, parted by semicolons.
@@ -174,7 +103,11 @@ impl Session {
     }
 
     /// Runs a query. Parameters carry their types, so that one round trip is enough.
-    pub(crate) fn rows(&mut self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, SourceError> {
+    pub(crate) fn rows(
+        &mut self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, SourceError> {
         let Some(client) = &self.client else { return Err(self.lost()) };
         let answer = self.driver.drive(client.query_typed(sql, parameters));
         answer.map_err(|error| self.fail(error))
@@ -188,7 +121,11 @@ impl Session {
     }
 
     /// One value of a row.
-    pub(crate) fn cell<'a, T: tokio_postgres::types::FromSql<'a>>(&self, row: &'a Row, at: usize) -> Result<T, SourceError> {
+    pub(crate) fn cell<'a, T: tokio_postgres::types::FromSql<'a>>(
+        &self,
+        row: &'a Row,
+        at: usize,
+    ) -> Result<T, SourceError> {
         row.try_get(at).map_err(|error| failed(self.side, &self.subject, error))
     }
 
@@ -221,56 +158,25 @@ impl Session {
         });
         if let Some(error) = refused {
             self.client = None;
-            self.driver.link = None;
+            self.driver.cut();
             return Err(error);
         }
         answer.map_err(|error| self.fail(error))?;
         Ok(self.tail.copied_rows())
     }
 
-    /// Runs `COPY … FROM STDIN`, asking `produce` for bytes until it adds none. Returns the number of rows taken.
-    pub(crate) fn copy_in(
-        &mut self,
-        sql: &str,
-        produce: &mut dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<(), SourceError>) -> Result<(), SourceError>,
-    ) -> Result<u64, SourceError> {
+    /// Begins `COPY … FROM STDIN`.
+    pub(crate) fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>, SourceError> {
         let Some(client) = &self.client else { return Err(self.lost()) };
         let opened = self.driver.drive(client.copy_in::<_, Cursor<Vec<u8>>>(sql));
-        let mut sink = Box::pin(opened.map_err(|error| failed(self.side, &self.subject, error))?);
-        let mut buffer = Vec::with_capacity(COPY_IN_BYTES * 2);
-        let mut broken = None;
-        let driver = &mut self.driver;
-        let produced = produce(&mut |bytes| {
-            buffer.extend_from_slice(bytes);
-            if buffer.len() < COPY_IN_BYTES {
-                return Ok(());
-            }
-            let full = std::mem::replace(&mut buffer, Vec::with_capacity(COPY_IN_BYTES * 2));
-            driver.drive(sink.send(Cursor::new(full))).map_err(|error| {
-                broken = Some(error);
-                SourceError::Stopped
-            })
-        });
-        if let Err(error) = produced {
-            // A sink that is dropped makes the server fail the COPY.
-            return Err(broken.map_or(error, |broken| failed(self.side, &self.subject, broken)));
-        }
-        let done = self.driver.drive(async {
-            if !buffer.is_empty() {
-                sink.send(Cursor::new(buffer)).await?;
-            }
-            sink.as_mut().finish().await
-        });
-        done.map_err(|error| failed(self.side, &self.subject, error))
+        let sink = Box::pin(opened.map_err(|error| self.fail(error))?);
+        Ok(CopyIn { session: self, sink, buffer: Vec::with_capacity(COPY_IN_BYTES * 2) })
     }
 
     /// Ends the session politely.
     pub(crate) fn close(&mut self) {
         self.client = None;
-        let Driver { runtime, link } = &mut self.driver;
-        if let Some(link) = link.take() {
-            let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE_WAIT, link).await });
-        }
+        self.driver.close();
     }
 
     /// A failure of this session as the caller's error.
@@ -289,54 +195,38 @@ impl Drop for Session {
     }
 }
 
-fn connect(runtime: &Runtime, endpoint: &Endpoint, tail: &Tail, subject: &str) -> Result<(Client, Link, Address), Refusal> {
-    let mut last = None;
-    for address in endpoint.addresses() {
-        let attempt = async {
-            let socket = Socket::connect(address, tail.clone()).await.map_err(Attempt::Io)?;
-            endpoint.config().connect_raw(socket, NoTls).await.map_err(Attempt::Server)
-        };
-        match runtime.block_on(async { tokio::time::timeout(endpoint.connect_wait(), attempt).await }) {
-            Ok(Ok((client, link))) => return Ok((client, link, address.clone())),
-            Ok(Err(Attempt::Server(error))) => {
-                let state = error.code().cloned();
-                last = Some(Refusal { state, error: failed(Side::Connect, subject, error) });
-            }
-            Ok(Err(Attempt::Io(error))) => {
-                last = Some(unreachable(subject, "the server can't be reached", Some(error)).into());
-            }
-            Err(_) => last = Some(unreachable(subject, "the server did not answer in time", None).into()),
-        }
+/// A `COPY … FROM STDIN` under way. Dropping it makes the server fail the `COPY`.
+pub(crate) struct CopyIn<'s> {
+    session: &'s mut Session,
+    sink: Pin<Box<CopyInSink<Cursor<Vec<u8>>>>>,
+    buffer: Vec<u8>,
+}
+
+impl<'s> CopyIn<'s> {
+    /// Where the next bytes are put; [`CopyIn::passed`] then sends them when there are enough.
+    pub(crate) const fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
     }
-    Err(last.unwrap_or_else(|| unreachable(subject, "no address is given", None).into()))
-}
 
-enum Attempt {
-    Io(std::io::Error),
-    Server(Error),
-}
-
-fn unreachable(subject: &str, message: &str, error: Option<std::io::Error>) -> SourceError {
-    SourceError::Engine {
-        code: Code::SourceUnreachable,
-        subject: subject.into(),
-        message: message.into(),
-        source: error.map(|error| Box::new(error) as Box<dyn std::error::Error + Send + Sync>),
+    /// Sends what was put into the buffer, if it is enough for a message.
+    #[inline]
+    pub(crate) fn passed(&mut self) -> Result<(), SourceError> {
+        if self.buffer.len() < COPY_IN_BYTES { Ok(()) } else { self.send() }
     }
-}
 
-/// The major version in `15.18 (Debian …)` or `17beta1`.
-fn major_version(text: &str) -> i32 {
-    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or(0)
-}
+    fn send(&mut self) -> Result<(), SourceError> {
+        let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(COPY_IN_BYTES * 2));
+        let sent = self.session.driver.drive(self.sink.send(Cursor::new(full)));
+        sent.map_err(|error| self.session.fail(error))
+    }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_major_version_stands_first() {
-        for (text, major) in [("15.18 (Debian 15.18-0)", 15), ("17beta1", 17), ("", 0)] {
-            assert_eq!(super::major_version(text), major);
+    /// Ends the `COPY` and returns the session and the number of rows that the server took.
+    pub(crate) fn finish(mut self) -> Result<(&'s mut Session, u64), SourceError> {
+        if !self.buffer.is_empty() {
+            self.send()?;
         }
+        let Self { session, mut sink, .. } = self;
+        let taken = session.driver.drive(sink.as_mut().finish());
+        taken.map_err(|error| session.fail(error)).map(|taken| (session, taken))
     }
 }

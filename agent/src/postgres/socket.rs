@@ -145,7 +145,9 @@ mod tests {
 
     fn tail(pieces: &[&[u8]]) -> Option<u64> {
         let tail = Tail::default();
-        pieces.iter().for_each(|piece| tail.push(piece));
+        for piece in pieces {
+            tail.push(piece);
+        }
         tail.copied_rows()
     }
 

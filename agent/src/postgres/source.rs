@@ -104,15 +104,22 @@ impl PostgresSource {
 }
 
 pub(super) fn table_findings(table: &Table) -> Vec<Finding> {
-    let note = |severity, message: String| Finding { severity, subject: class_name(&table.schema, &table.name), message };
+    let note =
+        |severity, message: String| Finding { severity, subject: class_name(&table.schema, &table.name), message };
     let mut findings = Vec::new();
     if table.is_foreign {
-        findings.push(note(Severity::Info, "is a foreign table: its rows are in another system and are not captured".into()));
+        findings.push(note(
+            Severity::Info,
+            "is a foreign table: its rows are in another system and are not captured".into(),
+        ));
     } else if let (Some(extension), None) = (&table.extension, &table.filter) {
         findings.push(note(Severity::Info, format!("belongs to the extension {extension}: its rows are not captured")));
     }
     if table.is_unlogged {
-        findings.push(note(Severity::Info, "is unlogged: its rows are captured, but a crash of the server empties it".into()));
+        findings.push(note(
+            Severity::Info,
+            "is unlogged: its rows are captured, but a crash of the server empties it".into(),
+        ));
     }
     findings
 }

@@ -15,17 +15,20 @@
 //! database stays under its own name. The next plan names both.
 
 mod after;
+mod binary;
 mod clear;
 mod ddl;
 mod lexer;
 mod line;
 mod load;
+mod numeric;
 mod place;
 mod plan;
 mod pool;
 mod prepare;
 mod publish;
 mod step;
+mod table;
 
 use crate::source::{Finding, SourceError};
 use crate::target::{Load, LoadPlan, Target};

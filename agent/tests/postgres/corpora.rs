@@ -1,4 +1,4 @@
-//! Data that nobody here wrote: NetBox and Nautobot, from `$STRONGROOM_CORPORA`.
+//! Data that nobody here wrote, of two well-known CMDBs, from `$STRONGROOM_CORPORA`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -119,7 +119,9 @@ pub(crate) fn read_all(cut: &dyn Cut) -> Result<Capture, SourceError> {
         return Err(error);
     }
     let mut rows = rows.into_inner().unwrap();
-    rows.values_mut().for_each(|rows| rows.sort());
+    for rows in rows.values_mut() {
+        rows.sort();
+    }
     let skipped = cut.classes().iter().filter_map(|c| Some((c.schema.name.clone(), c.skipped.clone()?))).collect();
     let captured = cut.classes().iter().filter(|class| class.skipped.is_none());
     let schemas = captured.map(|class| class.schema.clone()).collect();

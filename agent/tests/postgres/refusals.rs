@@ -41,7 +41,8 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 }
 
 fn waiting_for_locks(cluster: &Cluster, database: &str) -> bool {
-    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'");
+    let sql =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'");
     cluster.query("postgres", &sql) != "0"
 }
 
@@ -127,7 +128,8 @@ fn a_dropped_table_is_planned_anew() {
 fn a_capture_gives_up_when_others_queue_behind_it() {
     for cluster in clusters("a_capture_gives_up_when_others_queue_behind_it") {
         let database = cluster.database("queue", DEVICES);
-        let source = source_with(&cluster.url(&database), |options| options.others_wait_max = Duration::from_millis(300));
+        let source =
+            source_with(&cluster.url(&database), |options| options.others_wait_max = Duration::from_millis(300));
         let cut = source.open(&options()).unwrap();
         cut.check().unwrap();
         let (server, name) = (Arc::clone(&cluster), database.clone());
@@ -205,7 +207,8 @@ fn a_connection_that_is_ended_while_reading_is_lost() {
         let mut consume = |_: &strongroom_core::record::Encoded<'_>| {
             if !is_ended {
                 is_ended = true;
-                let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
+                let end =
+                    format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
                 cluster.psql("postgres", &end);
             }
             Ok(())

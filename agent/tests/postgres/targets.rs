@@ -28,7 +28,8 @@ fn an_empty_database_is_loaded_where_it_is() {
         let database = cluster.database("direct", DEVICES);
         let first = capture(&cluster.url(&database));
         let empty = cluster.database("empty", "");
-        let number = |name: &str| cluster.query("postgres", &format!("SELECT oid FROM pg_database WHERE datname = '{name}'"));
+        let number =
+            |name: &str| cluster.query("postgres", &format!("SELECT oid FROM pg_database WHERE datname = '{name}'"));
         let before = number(&empty);
         let findings = restore(&first, &cluster.url(&empty), false, "d1").unwrap();
         assert!(messages(&findings).contains("empty database"), "{findings:?}");
@@ -126,7 +127,11 @@ fn a_server_that_lacks_what_is_needed_is_refused_before_anything_is_written() {
         };
         let original = first.blobs.clone();
         change(&mut first.blobs, "extensions", "plpgsql", "no_such_extension");
-        refused(restore(&first, &cluster.url(&name), false, "m1").unwrap_err(), Code::TargetFailed, "no_such_extension");
+        refused(
+            restore(&first, &cluster.url(&name), false, "m1").unwrap_err(),
+            Code::TargetFailed,
+            "no_such_extension",
+        );
         first.blobs.clone_from(&original);
 
         let role = cluster.name("creator");
@@ -148,7 +153,8 @@ fn missing_roles_are_made_without_login() {
     for cluster in clusters("missing_roles_are_made_without_login") {
         let role = cluster.name("Owner of \"it\"");
         let quoted = format!("\"{}\"", role.replace('"', "\"\""));
-        let database = cluster.database("roles", &format!("{DEVICES} CREATE ROLE {quoted} LOGIN; ALTER TABLE device OWNER TO {quoted}"));
+        let database = cluster
+            .database("roles", &format!("{DEVICES} CREATE ROLE {quoted} LOGIN; ALTER TABLE device OWNER TO {quoted}"));
         let first = capture(&cluster.url(&database));
         cluster.psql("postgres", &format!("DROP DATABASE {database}; DROP ROLE {quoted}"));
         let copy = cluster.name("copy");
@@ -169,7 +175,9 @@ fn rows_that_break_a_constraint_fail_the_load_with_the_servers_words() {
         let twice = first.rows["public.device"][0].clone();
         first.rows.get_mut("public.device").unwrap().push(twice);
         let other = cluster.name("broken");
-        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| restore(&first, &cluster.url(&other), false, "b2")));
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            restore(&first, &cluster.url(&other), false, "b2")
+        }));
         let error = failed.unwrap().unwrap_err();
         assert_eq!(error.code(), Code::TargetFailed);
         assert!(error.to_string().contains("device_pkey"), "{error}");

@@ -8,8 +8,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, Weak};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use tempfile::TempDir;
 
@@ -54,14 +54,20 @@ fn binaries() -> Vec<PathBuf> {
         return vec![PathBuf::from(folder)];
     }
     let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") else { return Vec::new() };
-    let versions = versions.flatten().map(|entry| entry.path().join("bin")).filter(|path| path.join("initdb").is_file());
-    versions.max_by_key(|path| path.parent().and_then(Path::file_name)?.to_str()?.parse::<u32>().ok()).into_iter().collect()
+    let versions =
+        versions.flatten().map(|entry| entry.path().join("bin")).filter(|path| path.join("initdb").is_file());
+    versions
+        .max_by_key(|path| path.parent().and_then(Path::file_name)?.to_str()?.parse::<u32>().ok())
+        .into_iter()
+        .collect()
 }
 
 impl Cluster {
     fn shared(binaries: &Path) -> Arc<Self> {
         let mut running = RUNNING.lock().unwrap();
-        if let Some(cluster) = running.iter().find(|(path, _)| path == binaries).and_then(|(_, cluster)| cluster.upgrade()) {
+        if let Some(cluster) =
+            running.iter().find(|(path, _)| path == binaries).and_then(|(_, cluster)| cluster.upgrade())
+        {
             return cluster;
         }
         let cluster = Arc::new(Self::start(binaries, &[]));
@@ -78,10 +84,14 @@ impl Cluster {
             run(Command::new("chown").arg("postgres").arg(cluster.folder.path()));
         }
         let data = cluster.data();
-        cluster.server_tool("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
+        cluster.server_tool(
+            "initdb",
+            &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+        );
         let config = format!(
             "listen_addresses = ''\nunix_socket_directories = '{}'\nport = {PORT}\nfsync = off\nmax_connections = 200\n\
-             max_prepared_transactions = 4\nlog_min_messages = error\n{}\n",
+             max_prepared_transactions = 4\nlog_min_messages = error\n\
+             password_encryption = 'scram-sha-256'\n{}\n",
             cluster.folder.path().display(),
             settings.join("\n")
         );
@@ -90,7 +100,8 @@ impl Cluster {
         std::fs::write(cluster.folder.path().join("data/pg_hba.conf"), rules).unwrap();
         let log = cluster.folder.path().join("server.log").display().to_string();
         cluster.server_tool("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "60", "start"]);
-        cluster.psql("postgres", &format!("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'", GUARDED_ROLE.0, GUARDED_ROLE.1));
+        cluster
+            .psql("postgres", &format!("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'", GUARDED_ROLE.0, GUARDED_ROLE.1));
         cluster
     }
 
@@ -105,6 +116,7 @@ impl Cluster {
     }
 
     /// A name that no other test uses.
+    #[expect(clippy::unused_self, reason = "names belong to a server")]
     pub(crate) fn name(&self, word: &str) -> String {
         format!("{word}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
     }
@@ -143,7 +155,7 @@ impl Cluster {
         });
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        succeeded("psql", output)
+        succeeded("psql", &output)
     }
 
     /// Runs statements in a session that stays open until the holder is dropped.
@@ -166,7 +178,7 @@ impl Cluster {
     /// A plain dump, its lines sorted, without what differs between two dumps of the same state.
     pub(crate) fn dump_lines(&self, database: &str) -> Vec<String> {
         let output = self.client_tool("pg_dump").arg(database).output().unwrap();
-        let text = succeeded("pg_dump", output);
+        let text = succeeded("pg_dump", &output);
         let is_word = |line: &str| line.starts_with("\\restrict") || line.starts_with("\\unrestrict");
         let mut lines: Vec<String> = text.lines().filter(|line| !is_word(line)).map(str::to_owned).collect();
         lines.sort();
@@ -176,7 +188,11 @@ impl Cluster {
     fn client_tool(&self, name: &str) -> Command {
         let own = self.binaries.join(name);
         let mut command = if own.is_file() { Command::new(own) } else { Command::new(name) };
-        command.env("PGHOST", self.folder.path()).env("PGPORT", PORT.to_string()).env("PGUSER", "postgres").env("LC_ALL", "C");
+        command
+            .env("PGHOST", self.folder.path())
+            .env("PGPORT", PORT.to_string())
+            .env("PGUSER", "postgres")
+            .env("LC_ALL", "C");
         command
     }
 
@@ -190,7 +206,12 @@ impl Cluster {
             Command::new(program)
         };
         // What the server inherits it keeps open, so its output must not be a pipe that somebody waits for.
-        run(command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
+        run(command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()));
     }
 
     fn data(&self) -> String {
@@ -238,7 +259,7 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}");
 }
 
-fn succeeded(tool: &str, output: Output) -> String {
+fn succeeded(tool: &str, output: &Output) -> String {
     assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

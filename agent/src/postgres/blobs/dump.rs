@@ -129,7 +129,8 @@ impl RunningDump {
         let outputs: Vec<_> = self.sections.into_iter().map(|(role, thread)| (role, thread.join())).collect();
         let mut blobs = Vec::new();
         for (role, output) in outputs {
-            let broken = |message: String| SourceError::engine(Code::SourceFailed, format!("pg_dump for {role}"), message);
+            let broken =
+                |message: String| SourceError::engine(Code::SourceFailed, format!("pg_dump for {role}"), message);
             let output = output.map_err(|_| broken("its thread broke off".into()))?;
             let output = output.map_err(|error| broken(error.to_string()))?;
             if !output.status.success() {

@@ -13,7 +13,7 @@ pub(crate) struct SequenceState {
 
 /// A role that the database's objects name. It never holds a password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the attributes are the server's")]
+#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "the attributes are the server's")]
 pub(crate) struct Role {
     pub(crate) name: String,
     pub(crate) superuser: bool,

@@ -56,7 +56,8 @@ const DATABASE: &str = "SELECT jsonb_build_object('name', d.datname, 'owner', pg
             WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{marker}')))::text
     FROM pg_database d WHERE d.datname = current_database()";
 
-const LARGE_OBJECTS: &str = "SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.oid::int8, 'owner', pg_get_userbyid(m.lomowner),
+const LARGE_OBJECTS: &str =
+    "SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.oid::int8, 'owner', pg_get_userbyid(m.lomowner),
         'grants', {grants}, 'comment', obj_description(m.oid, 'pg_largeobject')) ORDER BY m.oid), '[]')::text
     FROM pg_largeobject_metadata m";
 

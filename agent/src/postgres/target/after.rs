@@ -17,8 +17,13 @@ use super::step::Step;
 const SEQUENCES_AT_ONCE: usize = 500;
 
 /// Settings that are lists of names: their stored form is quoted as names, not as text.
-const NAME_LISTS: [&str; 5] =
-    ["search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries", "shared_preload_libraries"];
+const NAME_LISTS: [&str; 5] = [
+    "search_path",
+    "temp_tablespaces",
+    "local_preload_libraries",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+];
 
 /// Brings the load to its end, short of the verdict.
 pub(super) fn finish(load: &PostgresLoad, main: &mut Session, findings: &mut Vec<Finding>) -> Result<(), SourceError> {
@@ -49,7 +54,9 @@ fn late_indexes(load: &PostgresLoad) {
         }
         load.pool.submit(task);
     }
-    again.iter().for_each(|class| load.pool.submit(analyze(class)));
+    for class in &again {
+        load.pool.submit(analyze(class));
+    }
 }
 
 fn run(main: &mut Session, load: &PostgresLoad, is_meant: impl Fn(&Step) -> bool) -> Result<(), SourceError> {
@@ -98,11 +105,11 @@ fn describe_large_objects(main: &mut Session, objects: &[LargeObject]) -> Result
         let object = format!("LARGE OBJECT {}", one.id);
         let mut sql = format!("ALTER {object} OWNER TO {};", quoted(&one.owner));
         if let Some(grants) = &one.grants {
-            sql.push_str(&format!("REVOKE ALL ON {object} FROM {};", quoted(&one.owner)));
-            sql.push_str(&grant_statements(&object, grants));
+            let revoke = format!("REVOKE ALL ON {object} FROM {};", quoted(&one.owner));
+            sql = [sql, revoke, grant_statements(&object, grants)].concat();
         }
         if let Some(comment) = &one.comment {
-            sql.push_str(&format!("COMMENT ON {object} IS {};", literal(comment)));
+            sql = [sql, format!("COMMENT ON {object} IS {};", literal(comment))].concat();
         }
         main.batch(&sql).map_err(|error| error.about(&object))?;
     }
@@ -159,8 +166,11 @@ fn database_statements(name: &str, database: &Database) -> Vec<String> {
         };
         let assignments = setting.settings.iter().filter_map(|setting| setting.split_once('='));
         // Set when the load ends, by the same switch that marks it now.
-        let assignments = assignments.filter(|(key, _)| *key != "default_transaction_read_only" || setting.role.is_some());
-        all.extend(assignments.map(|(key, value)| format!("{whose} SET {} TO {}", quoted(key), setting_value(key, value))));
+        let assignments =
+            assignments.filter(|(key, _)| *key != "default_transaction_read_only" || setting.role.is_some());
+        all.extend(
+            assignments.map(|(key, value)| format!("{whose} SET {} TO {}", quoted(key), setting_value(key, value))),
+        );
     }
     if let Some(grants) = &database.grants {
         let revoke = format!("REVOKE ALL ON {object} FROM PUBLIC, {};", quoted(&database.owner));

@@ -142,7 +142,11 @@ end; $_$;
             heads,
             [
                 ("odd", "TABLE", "SET default_tablespace = ''; SET default_table_access_method = heap;".to_owned()),
-                ("f()", "FUNCTION", "SET default_table_access_method = heap; SET default_tablespace = fast;".to_owned()),
+                (
+                    "f()",
+                    "FUNCTION",
+                    "SET default_table_access_method = heap; SET default_tablespace = fast;".to_owned()
+                ),
             ]
         );
         assert!(found[0].body.trim().starts_with("CREATE TABLE") && found[0].body.trim().ends_with("OWNER TO o;"));

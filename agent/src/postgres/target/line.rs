@@ -2,10 +2,8 @@
 
 use memchr::{memchr, memchr3};
 use strongroom_core::codec::Malformed;
-use strongroom_core::error::Code;
 use strongroom_core::record::{Cell, CellKind, Cells, ClassSchema, Codec};
 
-use crate::source::SourceError;
 use crate::target::FeedRecord;
 
 /// Writes the rows of one class.
@@ -21,31 +19,24 @@ impl<'a> RowFormat<'a> {
     }
 
     /// Appends a record as one line.
-    pub(super) fn put(&mut self, record: &FeedRecord<'_>, out: &mut Vec<u8>) -> Result<(), SourceError> {
-        let class = &self.schema.name;
-        let malformed = |error: Malformed| SourceError::Engine {
-            code: Code::Damaged,
-            subject: class.clone(),
-            message: "a record does not follow its schema".into(),
-            source: Some(Box::new(error)),
-        };
+    pub(super) fn put(&mut self, record: &FeedRecord<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let mut cells = Cells::new(record.record);
         let mut large = record.large.iter();
-        let mut next = cells.next_cell().map_err(malformed)?;
+        let mut next = cells.next_cell()?;
         for (at, column) in self.schema.columns.iter().enumerate() {
             if at > 0 {
                 out.push(b'\t');
             }
             match next.filter(|cell| cell.column == column.id) {
                 Some(cell) => {
-                    put_cell(cell, column.codec, &mut large, &mut self.text, out).map_err(malformed)?;
-                    next = cells.next_cell().map_err(malformed)?;
+                    put_cell(cell, column.codec, &mut large, &mut self.text, out)?;
+                    next = cells.next_cell()?;
                 }
                 None => out.extend_from_slice(b"\\N"),
             }
         }
         if next.is_some() {
-            return Err(malformed(Malformed::new("a cell of a column that the schema lacks")));
+            return Err(Malformed::new("a cell of a column that the schema lacks"));
         }
         out.push(b'\n');
         Ok(())
@@ -131,7 +122,13 @@ mod tests {
             nullable: true,
             source_ordinal: id,
         });
-        ClassSchema { name: "s.t".into(), columns: columns.collect(), key: KeySpec::Keyless, references: Vec::new(), columns_given: 0 }
+        ClassSchema {
+            name: "s.t".into(),
+            columns: columns.collect(),
+            key: KeySpec::Keyless,
+            references: Vec::new(),
+            columns_given: 0,
+        }
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 use crate::postgres::blobs::model::{Database, LargeObject, MaterialisedView, SequenceState};
 use crate::postgres::classes::LARGE_OBJECT_CLASS;
 use crate::postgres::endpoint::Endpoint;
-use crate::postgres::names::{class_name, parse_class_name, qualified, quoted};
+use crate::postgres::names::{class_name, parse_class_name, qualified};
 use crate::postgres::options::PostgresOptions;
 use crate::postgres::session::Session;
 use crate::postgres::source::PostgresSource;
@@ -19,10 +19,10 @@ use crate::source::{Finding, Source, SourceError};
 use crate::target::{FeedRecord, Load, RecordFeed};
 
 use super::ddl::Entry;
-use super::line::RowFormat;
 use super::place::Place;
 use super::pool::{Pool, Task};
 use super::step::Step;
+use super::table::{TargetTable, load_table};
 use super::{after, publish};
 
 /// What remains to be done once all rows are in.
@@ -44,7 +44,7 @@ pub(super) struct PostgresLoad {
     pub(super) main: Mutex<Session>,
     pub(super) lanes: Vec<Mutex<Session>>,
     pub(super) pool: Pool,
-    pub(super) tables: BTreeMap<String, bool>,
+    pub(super) tables: BTreeMap<String, TargetTable>,
     pub(super) rest: Rest,
     pub(super) findings: Vec<Finding>,
 }
@@ -56,9 +56,9 @@ impl Load for PostgresLoad {
         if class.name == LARGE_OBJECT_CLASS {
             return load_large_objects(&mut session, feed);
         }
-        let brought = self.tables.get(&class.name);
-        let is_brought = *brought.ok_or_else(|| self.wrong(&format!("the table of class {} is missing", class.name)))?;
-        let loaded = load_table(&mut session, class, is_brought, feed).map_err(|error| error.about(&class.name))?;
+        let table = self.tables.get(&class.name);
+        let table = table.ok_or_else(|| self.wrong(&format!("the table of class {} is missing", class.name)))?;
+        let loaded = load_table(&mut session, class, table, feed).map_err(|error| error.about(&class.name))?;
         drop(session);
         self.build_beside(&class.name);
         Ok(loaded)
@@ -115,7 +115,9 @@ pub(super) fn analyze(class: &str) -> Task {
 impl Step {
     /// The class of the step's table.
     pub(super) fn class(&self) -> Option<String> {
-        let (Self::Index { table, .. } | Self::Key { table } | Self::ForeignKey { table, .. }) = self else { return None };
+        let (Self::Index { table, .. } | Self::Key { table } | Self::ForeignKey { table, .. }) = self else {
+            return None;
+        };
         parse_class_name(table).map(|(schema, table)| class_name(&schema, &table))
     }
 
@@ -136,43 +138,15 @@ impl Step {
     }
 }
 
-/// Rows that come in the transaction that empties their table are frozen at once: no later read or vacuum has to write
-/// them again. Tables of extensions keep what the extension brought.
-fn load_table(session: &mut Session, class: &ClassSchema, is_brought: bool, feed: &mut RecordFeed<'_>) -> Result<u64, SourceError> {
-    let (schema, table) = parse_class_name(&class.name).unwrap_or_default();
-    let table = qualified(&schema, &table);
-    let columns: Vec<String> = class.columns.iter().map(|column| quoted(&column.name)).collect();
-    let list = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
-    let freeze = if is_brought { "" } else { " WITH (FREEZE)" };
-    session.batch(&if is_brought { "BEGIN".to_owned() } else { format!("BEGIN; TRUNCATE ONLY {table}") })?;
-    let mut format = RowFormat::new(class);
-    let mut line = Vec::new();
-    let mut fed = 0;
-    let taken = session.copy_in(&format!("COPY {table}{list} FROM STDIN{freeze}"), &mut |write| {
-        fed = feed(&mut |record| {
-            line.clear();
-            format.put(record, &mut line)?;
-            write(&line)
-        })?;
-        Ok(())
-    })?;
-    session.batch("COMMIT")?;
-    if taken == fed {
-        return Ok(taken);
-    }
-    let message = format!("{fed} records were sent, and the server took {taken}");
-    Err(SourceError::engine(Code::TargetFailed, class.name.clone(), message))
-}
-
 fn load_large_objects(session: &mut Session, feed: &mut RecordFeed<'_>) -> Result<u64, SourceError> {
     session.batch("BEGIN")?;
-    let fed = feed(&mut |record| {
+    let sent = feed(&mut |record| {
         let (id, data) = large_object(record)?;
         session.rows("SELECT lo_from_bytea($1, $2)", &[(&id, Type::OID), (&data, Type::BYTEA)])?;
         Ok(())
     })?;
     session.batch("COMMIT")?;
-    Ok(fed)
+    Ok(sent)
 }
 
 /// Number and content in a record of the class of large objects.

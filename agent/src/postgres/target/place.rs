@@ -5,11 +5,12 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use crate::postgres::blobs::model::Database;
+use crate::postgres::driver::Refusal;
 use crate::postgres::endpoint::Endpoint;
 use crate::postgres::failure::Side;
 use crate::postgres::marker;
 use crate::postgres::names::{literal, quoted};
-use crate::postgres::session::{Refusal, Session};
+use crate::postgres::session::Session;
 use crate::source::SourceError;
 
 /// Databases from which others are made, in the order of trying.
@@ -119,7 +120,8 @@ pub(super) fn maintenance(endpoint: &Endpoint) -> Result<Session, SourceError> {
             Err(error) => last = Some(error),
         }
     }
-    let none = || SourceError::engine(Code::SourceUnreachable, endpoint.to_string(), "no maintenance database can be reached");
+    let none =
+        || SourceError::engine(Code::SourceUnreachable, endpoint.to_string(), "no maintenance database can be reached");
     Err(last.unwrap_or_else(none))
 }
 
@@ -133,27 +135,24 @@ pub(super) fn left_over(session: &mut Session, endpoint: &Endpoint) -> Result<Ve
 
 /// The statement that makes a database like the snapshot's.
 pub(super) fn create_statement(name: &str, like: &Database, version: i32) -> String {
-    let mut sql = format!(
-        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {} OWNER {}",
+    let provider = match (like.provider.as_str(), &like.locale) {
+        _ if version < 15 => String::new(),
+        ("i", Some(locale)) => {
+            let rules = like.icu_rules.as_ref().filter(|_| version >= 16);
+            let rules = rules.map(|rules| format!(" ICU_RULES {}", literal(rules))).unwrap_or_default();
+            format!(" LOCALE_PROVIDER icu ICU_LOCALE {}{rules}", literal(locale))
+        }
+        ("b", Some(locale)) => format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(locale)),
+        _ => " LOCALE_PROVIDER libc".to_owned(),
+    };
+    format!(
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {} OWNER {}{provider}",
         quoted(name),
         literal(&like.encoding),
         literal(&like.collate),
         literal(&like.ctype),
         quoted(&like.owner)
-    );
-    if version >= 15 {
-        match (like.provider.as_str(), &like.locale) {
-            ("i", Some(locale)) => {
-                sql.push_str(&format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", literal(locale)));
-                if let Some(rules) = like.icu_rules.as_ref().filter(|_| version >= 16) {
-                    sql.push_str(&format!(" ICU_RULES {}", literal(rules)));
-                }
-            }
-            ("b", Some(locale)) => sql.push_str(&format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(locale))),
-            _ => sql.push_str(" LOCALE_PROVIDER libc"),
-        }
-    }
-    sql
+    )
 }
 
 #[cfg(test)]

@@ -16,17 +16,25 @@ use crate::target::LoadPlan;
 use super::place::{Occupancy, Place, left_over, maintenance};
 
 /// Of the login: whether it is a superuser, may make roles, may make databases.
-const RIGHTS: &str = "SELECT rolsuper, rolsuper OR rolcreaterole, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user";
+const RIGHTS: &str =
+    "SELECT rolsuper, rolsuper OR rolcreaterole, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user";
 
 /// Of the database: encoding and locale, to be compared with the snapshot's.
-const LOCALE: &str = "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()";
+const LOCALE: &str =
+    "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()";
 
 /// Checks a restore. Findings tell what it does; an error refuses it.
-pub(super) fn check(endpoint: &Endpoint, occupancy: &Occupancy, plan: &LoadPlan<'_>) -> Result<Vec<Finding>, SourceError> {
+pub(super) fn check(
+    endpoint: &Endpoint,
+    occupancy: &Occupancy,
+    plan: &LoadPlan<'_>,
+) -> Result<Vec<Finding>, SourceError> {
     let mut findings = Vec::new();
     let mut check = Check { endpoint, findings: &mut findings };
     if plan.facts.engine != "postgresql" {
-        return Err(check.refusal(Code::TargetFailed, format!("the snapshot is of {}, not of PostgreSQL", plan.facts.engine)));
+        return Err(
+            check.refusal(Code::TargetFailed, format!("the snapshot is of {}, not of PostgreSQL", plan.facts.engine))
+        );
     }
     check.place(occupancy, plan)?;
     let mut session = match Place::of(endpoint, occupancy, plan.token) {
@@ -61,7 +69,9 @@ impl Check<'_> {
         let name = self.endpoint.database();
         match occupancy {
             Occupancy::Marked(remark) if !plan.over => {
-                let message = format!("an earlier restore left it half loaded ({remark}); --over loads it anew and keeps this state beside it");
+                let message = format!(
+                    "an earlier restore left it half loaded ({remark}); --over loads it anew and keeps this state beside it"
+                );
                 return Err(self.refusal(Code::TargetNotEmpty, message));
             }
             Occupancy::Occupied(objects) if !plan.over => {
@@ -79,8 +89,14 @@ impl Check<'_> {
                 self.note(Severity::Info, format!("creates the database {name}, as {staging} until the verdict"));
             }
             Place::Staging { name: staging, kept: Some(kept) } => {
-                self.note(Severity::Info, format!("loads into {staging}, and gives it the name {name} after the verdict"));
-                self.note(Severity::Warning, format!("ends all connections to {name} then, and keeps what is there now as {kept}"));
+                self.note(
+                    Severity::Info,
+                    format!("loads into {staging}, and gives it the name {name} after the verdict"),
+                );
+                self.note(
+                    Severity::Warning,
+                    format!("ends all connections to {name} then, and keeps what is there now as {kept}"),
+                );
             }
         }
         Ok(())
@@ -119,12 +135,19 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn roles(&mut self, session: &mut Session, database: &Database, plan: &LoadPlan<'_>, is_direct: bool) -> Result<(), SourceError> {
+    fn roles(
+        &mut self,
+        session: &mut Session,
+        database: &Database,
+        plan: &LoadPlan<'_>,
+        is_direct: bool,
+    ) -> Result<(), SourceError> {
         let row = session.one(RIGHTS, &[])?;
         let rights: [bool; 3] = [session.cell(&row, 0)?, session.cell(&row, 1)?, session.cell(&row, 2)?];
         let [is_superuser, makes_roles, makes_databases] = rights;
         if !is_direct && !makes_databases {
-            return Err(self.refusal(Code::SourcePrivilege, "the login may not create databases (ALTER ROLE … CREATEDB)".into()));
+            return Err(self
+                .refusal(Code::SourcePrivilege, "the login may not create databases (ALTER ROLE … CREATEDB)".into()));
         }
         let missing = missing_roles(session, database, plan)?;
         if !missing.is_empty() && !makes_roles {
@@ -132,14 +155,23 @@ impl Check<'_> {
             return Err(self.refusal(Code::SourcePrivilege, message));
         }
         for role in missing {
-            self.note(Severity::Warning, format!("creates the role {role} without login: set its attributes and password"));
+            self.note(
+                Severity::Warning,
+                format!("creates the role {role} without login: set its attributes and password"),
+            );
         }
         if !is_superuser {
-            self.note(Severity::Warning, "the login is no superuser: what it may not give to others stays refused".into());
+            self.note(
+                Severity::Warning,
+                "the login is no superuser: what it may not give to others stays refused".into(),
+            );
         }
         if !is_direct {
             for name in left_over(session, self.endpoint)? {
-                self.note(Severity::Warning, format!("the database {name} was left over by an earlier restore: drop it"));
+                self.note(
+                    Severity::Warning,
+                    format!("the database {name} was left over by an earlier restore: drop it"),
+                );
             }
         }
         Ok(())
@@ -158,7 +190,10 @@ impl Check<'_> {
             return Err(self.refusal(Code::TargetFailed, message));
         }
         for one in wanted.iter().filter(|one| !available.contains(&(one.name.clone(), one.version.clone()))) {
-            let message = format!("the extension {} is not there in version {}: the server's default is taken", one.name, one.version);
+            let message = format!(
+                "the extension {} is not there in version {}: the server's default is taken",
+                one.name, one.version
+            );
             self.note(Severity::Warning, message);
         }
         Ok(())
@@ -166,7 +201,11 @@ impl Check<'_> {
 }
 
 /// Roles that the snapshot names and the server lacks.
-pub(super) fn missing_roles(session: &mut Session, database: &Database, plan: &LoadPlan<'_>) -> Result<Vec<String>, SourceError> {
+pub(super) fn missing_roles(
+    session: &mut Session,
+    database: &Database,
+    plan: &LoadPlan<'_>,
+) -> Result<Vec<String>, SourceError> {
     let roles: Vec<Role> = blobs::parse(plan.blobs, "roles")?;
     let mut names: BTreeSet<String> = roles.into_iter().map(|role| role.name).collect();
     names.insert(database.owner.clone());

@@ -106,7 +106,8 @@ impl Pool {
     /// Waits until everything that was queued is done, or something failed.
     pub(super) fn wait(&self) -> Result<(), SourceError> {
         let state = self.shared.state();
-        let is_busy = |state: &mut State| state.failed.is_none() && !(state.waiting.is_empty() && state.running.is_empty());
+        let is_busy =
+            |state: &mut State| state.failed.is_none() && !(state.waiting.is_empty() && state.running.is_empty());
         let mut state = self.shared.changed.wait_while(state, is_busy).unwrap_or_else(PoisonError::into_inner);
         state.failed.take().map_or(Ok(()), Err)
     }

@@ -23,6 +23,7 @@ use super::plan::missing_roles;
 use super::pool::Pool;
 use super::publish::remove;
 use super::step::step_of;
+use super::table::TargetTable;
 
 /// Settings of all sessions that load. Durability comes with the verdict: a crash before it discards the place anyway.
 const SETTINGS: &str = "SET default_transaction_read_only TO off; SET synchronous_commit TO off; SET lock_timeout TO 0;\
@@ -33,6 +34,19 @@ const SILENT: &str = "SET session_replication_role TO replica";
 
 /// Entries that are made in one transaction: few enough for the server's table of locks.
 const ENTRIES_AT_ONCE: usize = 100;
+
+/// Tables with their columns, whether an extension brought them, and how the server receives the columns' types; for
+/// a domain, those of the type below it.
+const TABLES: &str = "WITH RECURSIVE base (domain, oid) AS (
+        SELECT oid, oid FROM pg_type
+        UNION ALL SELECT b.domain, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+    SELECT n.nspname, c.relname, EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass
+            AND x.objid = c.oid AND x.deptype = 'e'), a.attname, t.typreceive::text
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN base b ON b.domain = a.atttypid
+    LEFT JOIN pg_type t ON t.oid = b.oid
+    WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND (a.attname IS NULL OR t.typtype <> 'd')";
 
 /// A session at the place that is loaded.
 pub(super) fn session_at(place: &Endpoint) -> Result<Session, SourceError> {
@@ -87,7 +101,8 @@ fn fill(
     main.batch(&format!("CREATE SCHEMA {0}; COMMENT ON SCHEMA {0} IS {1}", marker::SCHEMA, literal(&remark)))?;
     if *place == Place::Direct {
         // Only an owner may; without it the mark alone warns.
-        let _ = main.try_batch(&format!("ALTER DATABASE {} SET default_transaction_read_only TO on", quoted(at.database())));
+        let _ = main
+            .try_batch(&format!("ALTER DATABASE {} SET default_transaction_read_only TO on", quoted(at.database())));
     }
     if !database.schemas.iter().any(|schema| schema == "public") {
         main.batch("DROP SCHEMA IF EXISTS public RESTRICT")?;
@@ -130,9 +145,10 @@ fn text_of<'a>(plan: &LoadPlan<'a>, role: &str) -> Result<&'a str, SourceError> 
     std::str::from_utf8(content).map_err(|error| SourceError::Engine {
         code: Code::SourceUnsupported,
         subject: role.into(),
-        message: "the definitions hold text in no known encoding, which can't be sent to a server: export them and load \
+        message:
+            "the definitions hold text in no known encoding, which can't be sent to a server: export them and load \
                   them with psql"
-            .into(),
+                .into(),
         source: Some(Box::new(error)),
     })
 }
@@ -140,7 +156,8 @@ fn text_of<'a>(plan: &LoadPlan<'a>, role: &str) -> Result<&'a str, SourceError> 
 fn run_together(main: &mut Session, some: &[Entry]) -> Result<(), SourceError> {
     main.batch("BEGIN")?;
     for entry in some {
-        main.batch(&format!("{} {}", entry.settings.join(" "), entry.body)).map_err(|error| error.about(&entry.subject()))?;
+        main.batch(&format!("{} {}", entry.settings.join(" "), entry.body))
+            .map_err(|error| error.about(&entry.subject()))?;
     }
     main.batch("COMMIT")
 }
@@ -163,7 +180,7 @@ fn keep_known_tablespaces<'e>(
                     subject: entry.name.clone(),
                     message: format!("goes to the default tablespace, since the server lacks its own ({setting})"),
                 });
-                *setting = "SET default_tablespace = '';".to_owned();
+                "SET default_tablespace = '';".clone_into(setting);
             }
         }
     }
@@ -187,15 +204,16 @@ fn pin_extensions(main: &mut Session, before: &mut [Entry], plan: &LoadPlan<'_>)
     Ok(())
 }
 
-/// Tables that rows go into, by class, and whether an extension brought them with rows of its own.
-fn tables_of(main: &mut Session) -> Result<BTreeMap<String, bool>, SourceError> {
-    let sql = "SELECT n.nspname, c.relname, EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass
-            AND x.objid = c.oid AND x.deptype = 'e')
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'";
-    let mut tables = BTreeMap::new();
-    for row in main.rows(sql, &[])? {
-        let (schema, table): (String, String) = (main.cell(&row, 0)?, main.cell(&row, 1)?);
-        tables.insert(class_name(&schema, &table), main.cell(&row, 2)?);
+/// Tables that rows go into, by class.
+fn tables_of(main: &mut Session) -> Result<BTreeMap<String, TargetTable>, SourceError> {
+    let mut tables: BTreeMap<String, TargetTable> = BTreeMap::new();
+    for row in main.rows(TABLES, &[])? {
+        let (schema, name): (String, String) = (main.cell(&row, 0)?, main.cell(&row, 1)?);
+        let table = tables.entry(class_name(&schema, &name)).or_default();
+        table.is_brought = main.cell(&row, 2)?;
+        if let Some(column) = main.cell::<Option<String>>(&row, 3)? {
+            table.receive.insert(column, main.cell(&row, 4)?);
+        }
     }
     Ok(tables)
 }

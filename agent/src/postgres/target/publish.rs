@@ -19,9 +19,9 @@ use crate::postgres::names::{literal, quoted};
 use crate::postgres::session::Session;
 use crate::source::{Finding, Severity, SourceError};
 
+use super::clear;
 use super::load::PostgresLoad;
 use super::place::{Place, maintenance};
-use super::clear;
 
 /// Between two rounds of ending connections.
 const END_PAUSE: Duration = Duration::from_millis(50);
@@ -58,7 +58,8 @@ pub(super) fn publish(mut load: PostgresLoad) -> Result<Vec<Finding>, SourceErro
 fn unmark(load: &mut PostgresLoad) -> Result<(), SourceError> {
     let name = quoted(load.at.database());
     let everybody = load.rest.database.settings.iter().find(|setting| setting.role.is_none());
-    let own = everybody.and_then(|setting| setting.settings.iter().find_map(|one| one.strip_prefix("default_transaction_read_only=")));
+    let own = everybody
+        .and_then(|setting| setting.settings.iter().find_map(|one| one.strip_prefix("default_transaction_read_only=")));
     let read_only = match own {
         Some(value) => format!("ALTER DATABASE {name} SET default_transaction_read_only TO {}", literal(value)),
         None => format!("ALTER DATABASE {name} RESET default_transaction_read_only"),

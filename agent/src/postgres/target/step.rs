@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn indexes_tell_their_table_and_whether_they_stand_alone() {
-        let index = |body| match step("INDEX", body) {
+        let index = |body: &str| match step("INDEX", body) {
             Step::Index { table, is_plain, is_shared } => (table, is_plain, is_shared),
             other => panic!("{other:?}"),
         };

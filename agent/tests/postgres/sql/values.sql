@@ -37,3 +37,22 @@ CREATE TABLE float_key (f float8 PRIMARY KEY);
 INSERT INTO float_key VALUES ('-0'), ('NaN'), (1e300);
 CREATE TABLE unique_only (a int UNIQUE, b uuid NOT NULL UNIQUE, c int NOT NULL, EXCLUDE (c WITH =));
 INSERT INTO unique_only VALUES (NULL, md5('1')::uuid, 1), (NULL, md5('2')::uuid, 2);
+
+-- Only types that go in binary form, so that this table is loaded that way.
+CREATE TABLE simple (
+    id int PRIMARY KEY, tiny int2, whole int8, exact numeric, money_like numeric(12, 2), real_ real, double float8, flag bool,
+    letters text, padded char(6), bounded varchar(9), name_ name, bytes bytea, day date, plain timestamp, rounded timestamp(0),
+    zoned timestamptz, uuid_ uuid, j json, jb jsonb, inet_ inet, cidr_ cidr, mac macaddr, colour_ colour, small_ smaller
+);
+INSERT INTO simple VALUES
+    (1, -32768, 9223372036854775807, '123456789012345678901234567890.000123', 10.5, '3.4028235e38', '-1.7976931348623157e308', true,
+        E'tab\t nl\n back\\ ', 'ab', 'x', 'n', '\x00ff5c0a', '0044-03-15 BC', '0001-01-01 BC', '1999-12-31 23:59:59.6',
+        '0044-03-15 12:00 UTC BC', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"b" :  1}', '{"b": 1e2}', '192.168.0.1/24', '10.0.0.0/8',
+        '08:00:2b:01:02:03', 'a,blue', 9),
+    (2, 32767, -9223372036854775808, 'NaN', -0.01, 'NaN', 'Infinity', false, '\N', '', '', '', '', 'infinity', '-infinity',
+        'infinity', '-infinity', '00000000-0000-0000-0000-000000000000', 'null', '"x"', '2001:db8::1/64', '2001:db8::/32',
+        'ff:ff:ff:ff:ff:ff', 'it''s', -2147483648),
+    (3, 0, 0, '-0.00010000', 0, '-0', '-0', NULL, '', NULL, NULL, NULL, NULL, '5874897-12-31', '294276-12-31 23:59:59.999999',
+        NULL, '1999-12-31 23:59:59.999999+00', NULL, NULL, NULL, '::ffff:1.2.3.4', '0.0.0.0/0', NULL, NULL, NULL);
+INSERT INTO simple (id, exact) SELECT 10 + n, power(10::numeric, n - 20) * 12345.678 FROM generate_series(1, 40) n;
+INSERT INTO simple (id, letters, bytes) VALUES (90, repeat('long ', 9000), decode(repeat('00ff', 20000), 'hex'));
