@@ -3,7 +3,7 @@
 //! ```text
 //!  capture ─► packs durable ─► pending ledger durable ─► manifest durable = committed ─► ledger, cache advance
 //!                                        │
-//!      next start: manifest there? ──────┴── yes: adopt the pending ledger and the staged cache · no: drop both
+//!      next start: manifest there? ──────┴── yes: adopt the pending ledger, begin the cache anew · no: drop it
 //! ```
 //!
 //! Nothing is acknowledged before the manifest is durable. An incomplete capture is committed as incomplete, never as

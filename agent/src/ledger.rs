@@ -46,12 +46,14 @@ pub struct LedgerClass {
     pub schema: ClassSchema,
     /// The digest of that.
     pub schema_digest: SchemaDigest,
+    /// Its records.
+    pub records: u64,
 }
 
 /// The newest committed snapshot of a source.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Its place in the chain, from 0.
+    /// Its place in the chain, from 1.
     pub sequence: u64,
     /// The hash of its head.
     pub head_hash: HeadHash,

@@ -38,6 +38,7 @@ pub struct Shipment<'a> {
     repository: &'a dyn Repository,
     sealing: Sealing<'a>,
     image: Option<ImageWriter<'a>>,
+    image_failed: Option<String>,
     tree: Option<Open>,
     chunks: [Option<Open>; 2],
     packs: Vec<PackRef>,
@@ -50,12 +51,14 @@ pub struct Shipped {
     pub packs: Vec<PackRef>,
     /// What the image is to be told once the snapshot is committed.
     pub image: Option<ImageUpdate>,
+    /// Why the image could not be written, if so: the snapshot does not need it.
+    pub image_failed: Option<String>,
 }
 
 impl<'a> Shipment<'a> {
     /// A shipment without packs.
     pub const fn new(repository: &'a dyn Repository, sealing: Sealing<'a>, image: Option<ImageWriter<'a>>) -> Self {
-        Self { repository, sealing, image, tree: None, chunks: [None, None], packs: Vec::new(), bytes: Vec::new() }
+        Self { repository, sealing, image, image_failed: None, tree: None, chunks: [None, None], packs: Vec::new(), bytes: Vec::new() }
     }
 
     /// Commits what is open.
@@ -64,8 +67,14 @@ impl<'a> Shipment<'a> {
         for open in [self.tree.take(), one, two].into_iter().flatten() {
             self.commit(open)?;
         }
-        let image = self.image.map(ImageWriter::finish).transpose().map_err(boxed)?;
-        Ok(Shipped { packs: self.packs, image })
+        let image = match self.image.map(ImageWriter::finish).transpose() {
+            Ok(image) => image,
+            Err(error) => {
+                self.image_failed = Some(error.to_string());
+                None
+            }
+        };
+        Ok(Shipped { packs: self.packs, image, image_failed: self.image_failed })
     }
 
     /// Begins a pack: its header goes to the bytes that wait for the sink.
@@ -117,8 +126,11 @@ impl Output for Shipment<'_> {
         let open = self.tree.take();
         self.tree = self.append(open, frame)?;
         let sealing = self.sealing;
-        if let Some(image) = &mut self.image {
-            image.append(frame, || identity(&sealing), sealing.entropy).map_err(boxed)?;
+        if let Some(image) = &mut self.image
+            && let Err(error) = image.append(frame, || identity(&sealing), sealing.entropy)
+        {
+            self.image_failed = Some(error.to_string());
+            self.image = None;
         }
         Ok(())
     }

@@ -144,7 +144,11 @@ where
         for schema in &schemas {
             schema.validate().map_err(|error| ViewError::damaged("the class schemas", error))?;
         }
-        let schemas = schemas.into_iter().map(|schema| (schema.name.clone(), schema)).collect();
+        let schemas: BTreeMap<String, ClassSchema> =
+            schemas.into_iter().map(|schema| (schema.name.clone(), schema)).collect();
+        if let Some(entry) = body.classes.iter().find(|entry| entry.captured && !schemas.contains_key(&entry.name)) {
+            return Err(ViewError::damaged(&entry.name, Malformed::new("class without a schema")));
+        }
         Ok(Self { store, ids, body, schemas })
     }
 

@@ -58,6 +58,8 @@ codes! {
     NotFound = 18, exit 1, "List what there is with `snapshots`, `source ls` or `ls`.";
     /// A name or id leads to more than one thing.
     Ambiguous = 19, exit 2, "Give more of the name or id.";
+    /// The depot is ahead of what the host remembers of a source.
+    LedgerBehind = 20, exit 1, "The host's state was lost or rolled back: bring ROOM/state back from a newer copy, or register the source under a new name.";
     /// The source can't be reached.
     SourceUnreachable = 30, exit 1, "Check the URL, the network and that the server runs.";
     /// The source refused the login.

@@ -29,6 +29,9 @@ pub const LEAF_RECORDS_MAX: usize = (LEAF_RECORDS_TARGET_MAX + LEAF_RECORDS_TARG
 /// The number of children that an inner node aims at.
 pub const NODE_CHILDREN_TARGET: u32 = 128;
 
+/// Children that a node can hold: the upper end of the widest window that parameters may ask for.
+pub const NODE_CHILDREN_MAX: usize = 4096 + 4096 / 2;
+
 /// Levels of inner nodes that a reader follows. With at least 64 children a node, eight levels hold more records than
 /// any disk.
 pub const TREE_LEVELS_MAX: u8 = 8;

@@ -78,12 +78,7 @@ impl<'a> Advance<'a> {
     }
 
     /// Applies what waited. Called once the snapshot is committed.
-    pub(super) fn follow(
-        &self,
-        root: &SnapshotRoot,
-        classes: &[ClassId],
-        image: Option<&ImageUpdate>,
-    ) -> Result<(), BackupError> {
+    pub(super) fn follow(&self, root: &SnapshotRoot, image: Option<&ImageUpdate>) -> Result<(), BackupError> {
         self.cache.index.describe_nothing()?;
         self.cache.index.apply(self.job.disk.open_read(&self.staged)?.as_ref())?;
         if let Some(image) = image {
@@ -91,11 +86,17 @@ impl<'a> Advance<'a> {
         }
         self.cache.index.describe(root)?;
         self.job.disk.remove(&self.staged)?;
-        self.compact(classes)
+        Ok(())
+    }
+
+    /// Begins the cache anew.
+    pub(super) fn forget(&self) -> Result<(), BackupError> {
+        self.cache.index.describe_nothing()?;
+        Ok(self.cache.image.clear()?)
     }
 
     /// Leaves dead forms of the image behind, once there are many.
-    fn compact(&self, classes: &[ClassId]) -> Result<(), BackupError> {
+    pub(super) fn compact(&self, classes: &[ClassId]) -> Result<(), BackupError> {
         let sealing = self.job.sealing;
         compact_if_grown(&self.cache.image, &self.cache.index, classes, &|| identity(&sealing), sealing.entropy)?;
         Ok(())

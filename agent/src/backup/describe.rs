@@ -50,6 +50,7 @@ pub(super) fn describe(
     findings.extend(what.late.iter().cloned());
     let pairs: Vec<Pair<'_>> = what.classes.iter().zip(what.captured.classes.iter().map(Option::as_ref)).collect();
     findings.extend(pairs.iter().filter_map(|(class, outcome)| missing_rows(class, *outcome)));
+    findings.extend(pairs.iter().filter_map(|(class, outcome)| not_captured(class, *outcome)));
     let complete = findings.iter().all(|finding| finding.severity != Severity::Incomplete);
     let mut heads: Vec<ClassHead> = pairs
         .iter()
@@ -141,11 +142,20 @@ fn clock(job: &BackupJob<'_>, started: WallTime) -> ClockReadings {
 /// A finding if the engine sent another number of rows than were taken in.
 fn missing_rows(class: &CutClass, outcome: Option<&ClassOutcome>) -> Option<Finding> {
     let outcome = outcome?;
-    let expected = outcome.read.expected?;
+    let expected = outcome.read.expected.unwrap_or(outcome.read.captured);
     (expected != outcome.tally.records).then(|| Finding {
         severity: Severity::Incomplete,
         subject: class.schema.name.clone(),
         message: format!("the engine sent {expected} rows, {} were captured", outcome.tally.records),
+    })
+}
+
+/// A finding if a class that was to be captured was not.
+fn not_captured(class: &CutClass, outcome: Option<&ClassOutcome>) -> Option<Finding> {
+    (outcome.is_none() && class.skipped.is_none()).then(|| Finding {
+        severity: Severity::Incomplete,
+        subject: class.schema.name.clone(),
+        message: "the class was not captured".to_owned(),
     })
 }
 
@@ -175,5 +185,6 @@ fn ledger_class(class: &CutClass, outcome: &ClassOutcome) -> LedgerClass {
         params: outcome.params,
         schema: class.schema.clone(),
         schema_digest: outcome.schema,
+        records: outcome.tally.records,
     }
 }

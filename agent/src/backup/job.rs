@@ -133,6 +133,7 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let store = LedgerStore::new(Arc::clone(job.disk), job.state_dir, job.host.clone(), job.sealing.source)?;
     let advance = Advance::open(job, &store)?;
     let ledger = store.load()?;
+    refuse_strange_successor(job, ledger.as_ref())?;
     let usable = advance.prepare(ledger.as_ref())?;
     let started = job.clock.wall();
     let cut = job.source.open(&options(job, ledger.as_ref()))?;
@@ -159,6 +160,9 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let schemas: Vec<_> = cut.classes().to_vec();
     let late = cut.close()?;
     let shipped = shipment.finish()?;
+    if shipped.image_failed.is_some() {
+        update.void();
+    }
     let described = describe(
         job,
         ledger.as_ref(),
@@ -176,21 +180,36 @@ fn commit(
     described: super::describe::Manifested,
 ) -> Result<BackupOutcome, BackupError> {
     let super::describe::Manifested { manifest, ledger, mut outcome } = described;
-    update.sync()?;
     store.write_pending(&ledger, job.sealing.entropy)?;
     job.repository.put_manifest(job.sealing.source, ledger.sequence, ledger.snapshot, &manifest)?;
     outcome.bytes_stored += manifest.len() as u64;
     store.adopt()?;
     // The snapshot is committed. A cache that can't follow costs the next backup space, and this one nothing.
     let classes: Vec<ClassId> = outcome.classes.iter().map(|(_, class)| class.class).collect();
-    if let Err(error) = advance.follow(&ledger.root, &classes, image) {
-        outcome.findings.push(Finding {
-            severity: crate::source::Severity::Warning,
-            subject: "cache".into(),
-            message: format!("the agent's cache could not advance, so the next snapshot is stored whole: {error}"),
-        });
+    let followed = if update.is_void() {
+        advance.forget().map_err(|error| format!("the agent's cache could not be cleared: {error}"))
+    } else {
+        let failed = |error| format!("the agent's cache could not advance, so the next snapshot is stored whole: {error}");
+        advance.follow(&ledger.root, image).map_err(failed)
+    };
+    let failed = |error| format!("the agent's image keeps forms that nothing needs any more: {error}");
+    if let Err(message) = followed.and_then(|()| advance.compact(&classes).map_err(failed)) {
+        let subject = "cache".into();
+        outcome.findings.push(Finding { severity: crate::source::Severity::Warning, subject, message });
     }
     Ok(outcome)
+}
+
+/// Refuses before anything is read if the depot has the snapshot that this one would be: the ledger was lost or rolled
+/// back, and a second successor would be refused at the end.
+fn refuse_strange_successor(job: &BackupJob<'_>, ledger: Option<&Ledger>) -> Result<(), BackupError> {
+    let next = ledger.map_or(1, |ledger| ledger.sequence + 1);
+    let Some(snapshot) = job.repository.snapshot_at(job.sealing.source, next)? else { return Ok(()) };
+    Err(BackupError::Repository(RepositoryError {
+        code: Code::LedgerBehind,
+        what: format!("the depot holds snapshot {snapshot} of {}, of which this host's ledger knows nothing", job.name),
+        source: None,
+    }))
 }
 
 /// Compares a source with what the ledger knows of its newest snapshot, and stores nothing.
@@ -279,8 +298,9 @@ fn bases(
         let Some(known) = ledger.and_then(|ledger| ledger.classes.get(&schema.name)) else {
             return Ok(ClassBase { class: ClassId(random_array(entropy)?), params: None, committed: None });
         };
-        if known.schema.key != schema.key {
-            // Under another key the same records lie elsewhere: a new tree line.
+        if known.schema.key != schema.key || known.records == 0 {
+            // Under another key the same records lie elsewhere, and of no records the size was not known: a new tree
+            // line.
             return Ok(ClassBase { class: known.id, params: None, committed: None });
         }
         let committed = usable.then_some((known.root, known.schema_digest));

@@ -137,6 +137,8 @@ impl Image {
             batch.insert(pack.as_bytes(), &bytes.to_be_bytes());
         }
         self.packs.apply_batch(batch)?;
+        // What follows removes the old packs: the new ones must be on record first.
+        self.packs.flush()?;
         for key in self.table.iter().keys() {
             let key = key?;
             if old.contains(&Place::decode(&key)?.pack) {
@@ -342,6 +344,7 @@ impl ImageWriter<'_> {
         let mut bytes = Vec::new();
         let sealed = writer.finish(&mut bytes)?;
         file.write_all(&bytes)?;
+        file.sync()?;
         self.done.push((sealed.pack, sealed.bytes));
         Ok(())
     }

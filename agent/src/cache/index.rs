@@ -1,12 +1,13 @@
 //! The index: one value per leaf and inner node of the newest committed trees, in `sled`.
 //!
 //! Keys are class id, level, first key, so that a class's leaves are read in key order. An update of a class that was
-//! compared is staged and applied after the commit; it is kept on disk until then, so that a crash in between costs
-//! nothing. A class that is stored whole is written directly: what the index held of it was of no use.
+//! compared is staged and applied after the commit; a crash in between makes the next snapshot a full store. A class that
+//! is stored whole is written directly: what the index held of it was of no use.
 //!
 //! Never an authority: whoever reads it recomputes the class root first.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use strongroom_core::codec::{Malformed, Reader, put_bytes, put_varint};
@@ -202,17 +203,23 @@ enum Destination<'a> {
 /// Changes of the index that wait for the commit, in a file.
 pub struct IndexUpdate {
     file: Mutex<Box<dyn DiskFile>>,
+    is_void: AtomicBool,
 }
 
 impl IndexUpdate {
     /// An update that is collected in a new file.
     pub const fn new(file: Box<dyn DiskFile>) -> Self {
-        Self { file: Mutex::new(file) }
+        Self { file: Mutex::new(file), is_void: AtomicBool::new(false) }
     }
 
-    /// Makes the update durable, so that it can be applied after a crash too.
-    pub fn sync(&self) -> Result<(), IndexError> {
-        Ok(self.file.lock().unwrap_or_else(PoisonError::into_inner).sync()?)
+    /// Something in the update must not be applied, so none of it may.
+    pub fn void(&self) {
+        self.is_void.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the update must not be applied.
+    pub fn is_void(&self) -> bool {
+        self.is_void.load(Ordering::Relaxed)
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), IndexError> {

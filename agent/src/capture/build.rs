@@ -37,6 +37,9 @@ pub enum BuildError {
     /// The image does not yield a part that it should hold: the class must be stored whole.
     #[error("the image does not yield a part")]
     Image(#[source] ReadError<ImageError>),
+    /// The index does not yield the old nodes: the class must be stored whole.
+    #[error("the index does not yield the old nodes")]
+    OldNodes(#[source] IndexError),
     /// A large value can't be stored.
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -64,6 +67,7 @@ pub(super) struct ClassBuild<'a> {
     pub old_nodes: Vec<OldNode>,
     pub index: ClassWriter<'a>,
     pub sink: &'a mut ObjectSink<'a>,
+    pub is_stopped: &'a dyn Fn() -> bool,
 }
 
 impl ClassBuild<'_> {
@@ -87,9 +91,13 @@ impl ClassBuild<'_> {
             for leaf in gone.borrow_mut().drain(..) {
                 builder.retire(&leaf, None);
             }
+            builder.store_large(&record)?;
             let hash = ids.border(0, record.key);
             let pending = Pending::new(&record, self.mode, &mut arena)?;
             if let Some(items) = cutter.push(hash, pending) {
+                if (self.is_stopped)() {
+                    return Err(BuildError::Stopped);
+                }
                 builder.leaf(&items, &arena, &mut scaffold)?;
                 arena.drop_before(items.last().map_or(0, |last| last.start));
             }

@@ -38,7 +38,13 @@ pub(super) fn build_classes(
                 }
                 shared.job.progress.classes.fetch_add(1, Ordering::Relaxed);
             }
-            Err(BuildError::Image(_)) => again.push(class),
+            Err(BuildError::Image(_) | BuildError::OldNodes(_)) => {
+                // What is staged of the class so far must never be applied.
+                if let Some(update) = shared.job.update {
+                    update.void();
+                }
+                again.push(class);
+            }
             Err(error) => return Err(CaptureError::Build { class: name(), source: Box::new(error) }),
         }
     }
@@ -52,12 +58,13 @@ fn build_class(shared: &Shared<'_>, class: usize, framer: &mut Framer) -> Result
     else {
         return Ok(None);
     };
-    let known = state.known.get_or_init(|| recall(shared, class)).as_ref();
+    let known = state.known(|| recall(shared, class));
+    let known = known.as_deref();
     let read = *state.read.lock().unwrap_or_else(PoisonError::into_inner);
     let record_bytes = state.record_bytes.load(Ordering::Relaxed);
     let params = base.params.unwrap_or_else(|| TreeParams::calc(read.captured, record_bytes));
     let runs = std::mem::take(&mut *state.runs.lock().unwrap_or_else(PoisonError::into_inner));
-    let new = Merged::new(runs).map_err(MergeError::from)?;
+    let new = Merged::new(runs, job.spool).map_err(MergeError::from)?;
     let (old, old_nodes) = old_records(job, base.class, known)?;
     let build = ClassBuild {
         context: LeafContext::new(job.ids.clone(), &info.schema),
@@ -67,8 +74,10 @@ fn build_class(shared: &Shared<'_>, class: usize, framer: &mut Framer) -> Result
         old_nodes,
         index: index_writer(job, base.class, known.is_some())?,
         sink: &mut |id, kind, body| framer.push(id, kind, body),
+        is_stopped: &|| shared.is_stopped(),
     };
     let Built { top, tally } = build.run(old, new)?;
+    state.forget_known();
     let schema = info.schema.digest(job.ids);
     let root = class_root(job.ids, params, &schema, top);
     let incremental = known.is_some();
@@ -80,12 +89,12 @@ fn old_records<'a>(
     job: &CaptureJob<'a>,
     class: ClassId,
     known: Option<&'a Known>,
-) -> Result<(OldRecords<'a>, Vec<OldNode>), IndexError> {
+) -> Result<(OldRecords<'a>, Vec<OldNode>), BuildError> {
     let (Some(known), Some(index)) = (known, job.index) else {
         return Ok((OldRecords::new(Box::new(std::iter::empty()), None), Vec::new()));
     };
     let class = index.class(class);
-    let nodes = class.nodes()?;
+    let nodes = class.nodes().map_err(BuildError::OldNodes)?;
     Ok((OldRecords::new(Box::new(class.leaves()), Some(known)), nodes))
 }
 
@@ -95,6 +104,8 @@ fn index_writer<'a>(job: &CaptureJob<'a>, class: ClassId, is_known: bool) -> Res
         (Mode::Compare, ..) | (_, None, _) => Ok(ClassWriter::nowhere(class)),
         (_, Some(_), Some(update)) if is_known => Ok(ClassWriter::staged(update, class)),
         (_, Some(index), _) => {
+            // What is written now belongs to a snapshot that may never be committed.
+            index.describe_nothing()?;
             index.class(class).clear()?;
             Ok(ClassWriter::direct(index, class))
         }

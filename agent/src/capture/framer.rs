@@ -82,10 +82,17 @@ pub(super) fn compress_frames(
 }
 
 /// Stores frames in the order of their numbers, whatever the order in which they were compressed.
-pub(super) fn write_frames(packed: &Receiver<CompressedItem>, output: &mut dyn Output) -> Result<(), CaptureError> {
+pub(super) fn write_frames(
+    packed: &Receiver<CompressedItem>,
+    output: &mut dyn Output,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<(), CaptureError> {
     let mut waiting = BTreeMap::new();
     let mut next = 0;
     for (number, frame) in packed {
+        if is_stopped() {
+            return Err(SourceError::Stopped.into());
+        }
         waiting.insert(number, frame);
         while let Some(frame) = waiting.remove(&next) {
             let chunks = frame.entries().first().is_some_and(|entry| entry.kind == ObjectKind::Chunk);

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use strongroom_core::id::RecordDigest;
 
+/// Slots that are looked at for one record. What finds no place is not known: many equal rows cost no more than others.
+const PROBES_MAX: usize = 64;
+
 #[derive(Clone, Copy, Default)]
 struct Slot {
     digest: [u32; 3],
@@ -48,7 +51,8 @@ impl Known {
             return;
         }
         let (mut at, digest) = self.start(digest);
-        while let Some(slot) = self.slots.get_mut(at) {
+        for _ in 0..PROBES_MAX {
+            let Some(slot) = self.slots.get_mut(at) else { return };
             if slot.position == 0 {
                 *slot = Slot { digest, position };
                 return;
@@ -67,7 +71,8 @@ impl Known {
     #[inline]
     pub(super) fn mark(&self, digest: RecordDigest) -> bool {
         let (mut at, digest) = self.start(digest);
-        while let Some(slot) = self.slots.get(at) {
+        for _ in 0..PROBES_MAX {
+            let Some(slot) = self.slots.get(at) else { return false };
             if slot.position == 0 {
                 return false;
             }

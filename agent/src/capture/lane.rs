@@ -29,7 +29,6 @@ pub(super) fn read_lane(shared: &Shared<'_>, lane: usize, done: &Sender<usize>) 
         if shared.is_stopped() {
             return Err(SourceError::Stopped.into());
         }
-        shared.job.cut.check()?;
         let (Some(state), Some(info)) = (shared.states.get(class), shared.job.cut.classes().get(class)) else {
             continue;
         };
@@ -48,9 +47,10 @@ fn read_part(
     state: &ClassState,
     info: &CutClass,
 ) -> Result<(), CaptureError> {
+    let known = state.known(|| recall(shared, class));
     let mut sieve = Sieve {
         shared,
-        known: state.known.get_or_init(|| recall(shared, class)).as_ref(),
+        known: known.as_deref(),
         content: shared.job.mode == Mode::Store,
         sorter: Sorter::new(Arc::clone(shared.job.spool)),
         waiting: Vec::with_capacity(ROWS_WAITING),
@@ -104,7 +104,7 @@ impl Sieve<'_> {
         if let Some(known) = self.known {
             self.touched ^= known.touch(row.digest);
             self.waiting.push(row.digest);
-            if self.waiting.len() >= ROWS_WAITING {
+            if self.waiting.len() >= ROWS_WAITING || self.sorter.is_full() {
                 self.sift();
             }
         }

@@ -23,7 +23,7 @@ use strongroom_core::tree::scaffold::Scaffold;
 
 use super::build::{BuildError, ObjectSink};
 use super::job::Mode;
-use super::merge::Origin;
+use super::merge::{MergedRecord, Origin};
 use super::old::{OldLeaf, OldNode};
 use super::pending::{Arena, Pending, nearest, unchanged};
 use crate::cache::index::ClassWriter;
@@ -100,7 +100,6 @@ impl PartBuilder<'_, '_> {
             return Ok(id);
         }
         let leaf = self.complete(items, arena)?;
-        self.store_blobs(items, arena)?;
         let lineage = self.store_leaf(id, &leaf, nearest(items))?;
         let mut keys = Packed::default();
         for item in items {
@@ -160,27 +159,29 @@ impl PartBuilder<'_, '_> {
         Ok(Lineage::full(id))
     }
 
-    /// Stores the large values of new records, unless the record's earlier content already refers to them.
-    fn store_blobs(&mut self, items: &[Pending], arena: &Arena) -> Result<(), BuildError> {
-        for item in items.iter().filter(|item| item.has_large()) {
-            let mut earlier = Vec::new();
-            if let Origin::Changed(old, at) = &item.origin {
-                let id = old.entry.lineage.id().ok_or(Malformed::new("index leaf"))?;
-                blobs_of(self.image_leaf(id)?.record(*at as usize), &mut earlier)?;
+    /// Stores the large values of a record as it comes, so that they never pile up, unless the record's earlier content
+    /// already refers to them.
+    pub(super) fn store_large(&mut self, record: &MergedRecord<'_>) -> Result<(), BuildError> {
+        let Some(row) = record.row.filter(|row| self.mode == Mode::Store && !row.large.is_empty()) else {
+            return Ok(());
+        };
+        let mut earlier = Vec::new();
+        if let Origin::Changed(old, at) = &record.origin {
+            let id = old.entry.lineage.id().ok_or(Malformed::new("index leaf"))?;
+            blobs_of(self.image_leaf(id)?.record(*at as usize), &mut earlier)?;
+        }
+        let mut wanted = Vec::new();
+        blobs_of(row.record, &mut wanted)?;
+        let mut contents = Reader::new(row.large, "large values");
+        for id in wanted {
+            let content = contents.bytes()?;
+            if earlier.contains(&id) || !self.blobs.insert(id) {
+                continue;
             }
-            let mut wanted = Vec::new();
-            blobs_of(item.record(arena), &mut wanted)?;
-            let mut contents = Reader::new(item.large(arena), "large values");
-            for id in wanted {
-                let content = contents.bytes()?;
-                if earlier.contains(&id) || !self.blobs.insert(id) {
-                    continue;
-                }
-                if self.blobs.len() > BLOBS_REMEMBERED {
-                    self.blobs.clear();
-                }
-                self.store_blob(content)?;
+            if self.blobs.len() > BLOBS_REMEMBERED {
+                self.blobs.clear();
             }
+            self.store_blob(content)?;
         }
         Ok(())
     }

@@ -13,14 +13,13 @@ use super::old::OldLeaf;
 /// Dead bytes at the front of the arena from which on it is moved.
 const DEAD_BYTES_MAX: usize = 4 << 20;
 
-/// One record that waits for its leaf. Key, record and large values lie in the arena.
+/// One record that waits for its leaf. Key and record lie in the arena.
 pub(super) struct Pending {
     pub(super) digest: RecordDigest,
     pub(super) origin: Origin,
     pub(super) start: u64,
     key_len: u32,
     record_len: u32,
-    large_len: u32,
 }
 
 /// Bytes of pending records, dropped from the front as leaves are cut.
@@ -55,11 +54,10 @@ impl Pending {
     pub(super) fn new(record: &MergedRecord<'_>, mode: Mode, arena: &mut Arena) -> Result<Self, Malformed> {
         let start = arena.end();
         arena.bytes.extend_from_slice(record.key);
-        let (mut record_len, mut large_len) = (0, 0);
+        let mut record_len = 0;
         if let (Some(row), Mode::Store) = (&record.row, mode) {
             arena.bytes.extend_from_slice(row.record);
-            arena.bytes.extend_from_slice(row.large);
-            (record_len, large_len) = (len_of(row.record)?, len_of(row.large)?);
+            record_len = len_of(row.record)?;
         }
         Ok(Self {
             digest: record.digest,
@@ -67,13 +65,7 @@ impl Pending {
             start,
             key_len: len_of(record.key)?,
             record_len,
-            large_len,
         })
-    }
-
-    /// Whether the record has large values that are to be stored.
-    pub(super) const fn has_large(&self) -> bool {
-        self.large_len > 0
     }
 
     pub(super) fn key<'a>(&self, arena: &'a Arena) -> &'a [u8] {
@@ -82,11 +74,6 @@ impl Pending {
 
     pub(super) fn record<'a>(&self, arena: &'a Arena) -> &'a [u8] {
         arena.slice(self.start + u64::from(self.key_len), self.record_len)
-    }
-
-    /// The contents of the record's large values, one after another.
-    pub(super) fn large<'a>(&self, arena: &'a Arena) -> &'a [u8] {
-        arena.slice(self.start + u64::from(self.key_len) + u64::from(self.record_len), self.large_len)
     }
 }
 

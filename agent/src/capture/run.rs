@@ -4,8 +4,9 @@
 //! and nothing piles up. The first error stops all stages and is the one reported.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::class::build_classes;
 use super::framer::{compress_frames, write_frames};
@@ -16,6 +17,9 @@ use super::shared::Shared;
 
 /// Compressed and plain frames that wait between stages.
 const FRAMES_WAITING: usize = 16;
+
+/// How often the cut is asked whether it must be given up.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Threads that compress.
 const COMPRESSORS: usize = 2;
@@ -53,7 +57,9 @@ fn run_once(
         }
     }
     let mut again = Vec::new();
+    let (ended_to, ended) = bounded::<()>(0);
     std::thread::scope(|scope| {
+        scope.spawn(|| shared.guard(|| watch(&shared, &ended)));
         for lane in 0..job.lanes {
             let done_to = done_to.clone();
             let shared = &shared;
@@ -67,11 +73,22 @@ fn run_once(
         drop((plain, packed_to));
         let shared = &shared;
         let (outcome, again) = (&mut *outcome, &mut again);
-        scope.spawn(move || shared.guard(|| build_classes(shared, &done, plain_to, outcome, again)));
-        let written = write_frames(&packed, output);
+        scope.spawn(move || {
+            shared.guard(|| build_classes(shared, &done, plain_to, outcome, again));
+            drop(ended_to);
+        });
+        let written = write_frames(&packed, output, &|| shared.is_stopped());
         // A writer that failed must not let the compressors wait for it.
         drop(packed);
         shared.guard(|| written);
     });
     shared.into_error().map_or(Ok(again), Err)
+}
+
+/// Asks the cut now and then whether it must be given up, until the last class is built.
+fn watch(shared: &Shared<'_>, ended: &Receiver<()>) -> Result<(), CaptureError> {
+    while ended.recv_timeout(CHECK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        shared.job.cut.check()?;
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::build::BuildError;
 use super::job::{CaptureError, CaptureJob};
@@ -13,12 +13,22 @@ use super::known::Known;
 use super::sorter::Run;
 use crate::source::{PartRead, SourceError};
 
+/// The table of known records of one class.
+enum Recalled {
+    /// No lane has asked for it.
+    NotYet,
+    /// Nothing is known.
+    Nothing,
+    /// In use until the class is built.
+    Table(Arc<Known>),
+}
+
 /// One class while it is captured.
 pub(super) struct ClassState {
     /// Parts that no lane has finished.
     pub(super) parts_left: AtomicUsize,
     /// The table of known records, once a lane asked for it; nothing if the class is read as if nothing were known.
-    pub(super) known: OnceLock<Option<Known>>,
+    known: Mutex<Recalled>,
     /// Sorted rows that are not known.
     pub(super) runs: Mutex<Vec<Run>>,
     pub(super) read: Mutex<PartRead>,
@@ -42,7 +52,7 @@ impl<'a> Shared<'a> {
             .iter()
             .map(|class| ClassState {
                 parts_left: AtomicUsize::new(class.parts),
-                known: OnceLock::new(),
+                known: Mutex::new(Recalled::NotYet),
                 runs: Mutex::new(Vec::new()),
                 read: Mutex::new(PartRead::default()),
                 record_bytes: AtomicU64::new(0),
@@ -82,6 +92,23 @@ impl<'a> Shared<'a> {
 }
 
 impl ClassState {
+    /// The table of known records, which the first to ask has loaded.
+    pub(super) fn known(&self, load: impl FnOnce() -> Option<Known>) -> Option<Arc<Known>> {
+        let mut recalled = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*recalled, Recalled::NotYet) {
+            *recalled = load().map_or(Recalled::Nothing, |known| Recalled::Table(Arc::new(known)));
+        }
+        match &*recalled {
+            Recalled::Table(known) => Some(Arc::clone(known)),
+            _ => None,
+        }
+    }
+
+    /// Gives the table's memory back once the class is built.
+    pub(super) fn forget_known(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Recalled::Nothing;
+    }
+
     /// Counts a part that was read.
     pub(super) fn add(&self, part: PartRead) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);

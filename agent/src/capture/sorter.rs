@@ -17,7 +17,10 @@ use super::spill::{Spill, SpillError, Spool};
 /// Rows that one lane holds before they become a run.
 const BUFFER_BYTES: usize = 20 << 20;
 
-/// Runs up to this size stay in memory.
+/// Runs that are merged at a time, each with one block in memory and one open file.
+const RUNS_MERGED_MAX: usize = 64;
+
+/// Runs up to this size stay in memory, as long as the spool has room for them.
 const KEPT_BYTES: usize = 2 << 20;
 
 #[derive(Clone, Copy)]
@@ -83,10 +86,16 @@ impl Sorter {
         self.arena.truncate(end);
     }
 
+    /// Whether the buffer is full.
+    #[inline]
+    pub(super) const fn is_full(&self) -> bool {
+        self.arena.len() + self.entries.len() * size_of::<Entry>() > BUFFER_BYTES
+    }
+
     /// Closes the run if the buffer is full.
     #[inline]
     pub(super) fn settle(&mut self) -> Result<(), SpillError> {
-        if self.arena.len() + self.entries.len() * size_of::<Entry>() > BUFFER_BYTES {
+        if self.is_full() {
             self.close_run()?;
         }
         Ok(())
@@ -106,7 +115,7 @@ impl Sorter {
         let row =
             |entry: &Entry| arena.get(entry.at as usize..entry.at as usize + entry.len as usize).unwrap_or_default();
         self.entries.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key_of(row(a)).cmp(key_of(row(b)))));
-        if self.arena.len() <= KEPT_BYTES {
+        if self.arena.len() <= KEPT_BYTES && self.spool.keep(self.arena.len()) {
             let mut bytes = Vec::with_capacity(self.arena.len());
             for entry in &self.entries {
                 bytes.extend_from_slice(row(entry));
@@ -242,9 +251,28 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    pub(super) fn new(runs: Vec<Run>) -> Result<Self, SpillError> {
+    /// Merges the runs of a class. Many are first merged into fewer, so that open files and blocks stay bounded.
+    pub(super) fn new(mut runs: Vec<Run>, spool: &Arc<Spool>) -> Result<Self, SpillError> {
+        while runs.len() > RUNS_MERGED_MAX {
+            let rest = runs.split_off(RUNS_MERGED_MAX);
+            let mut merged = Self::of(runs, spool)?;
+            let mut writer = spool.create()?;
+            while let Some(head) = merged.heap.peek() {
+                writer.push(head.row_bytes())?;
+                merged.advance()?;
+            }
+            runs = rest;
+            runs.push(Run::Spilled(writer.finish()?));
+        }
+        Self::of(runs, spool)
+    }
+
+    fn of(runs: Vec<Run>, spool: &Spool) -> Result<Self, SpillError> {
         let mut heap = BinaryHeap::with_capacity(runs.len());
         for run in runs {
+            if let Run::Kept(bytes) = &run {
+                spool.release(bytes.len());
+            }
             heap.extend(Head::new(run)?);
         }
         Ok(Self { heap })

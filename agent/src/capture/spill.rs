@@ -6,12 +6,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use strongroom_core::codec::Malformed;
 use strongroom_core::entropy::Entropy;
 use strongroom_core::seal::{ScratchKey, ScratchKeyError, SealError};
 use strongroom_platform::disk::{Disk, DiskError, DiskFile, DiskRead};
+
+/// Runs of all classes that may stay in memory.
+const KEPT_BYTES_MAX: usize = 16 << 20;
 
 /// Plaintext of one block.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -40,6 +43,7 @@ pub struct Spool {
     key: ScratchKey,
     names: AtomicU64,
     token: String,
+    kept: AtomicUsize,
 }
 
 impl Spool {
@@ -48,7 +52,18 @@ impl Spool {
         disk.create_dir_all(dir)?;
         let token: [u8; 8] = strongroom_core::entropy::random_array(entropy).map_err(ScratchKeyError::from)?;
         let token = format!("{:016x}", u64::from_be_bytes(token));
-        Ok(Self { disk, dir: dir.to_owned(), key: ScratchKey::generate(entropy)?, names: AtomicU64::new(0), token })
+        Ok(Self { disk, dir: dir.to_owned(), key: ScratchKey::generate(entropy)?, names: AtomicU64::new(0), token, kept: AtomicUsize::new(0) })
+    }
+
+    /// Asks for memory for a run that need not be spilled.
+    pub(super) fn keep(&self, bytes: usize) -> bool {
+        let fits = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= KEPT_BYTES_MAX);
+        self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    /// Gives memory back that [`Self::keep`] gave.
+    pub(super) fn release(&self, bytes: usize) {
+        self.kept.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Removes what earlier processes left behind. Only for whoever holds the source's lock.

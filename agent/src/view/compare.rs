@@ -75,7 +75,9 @@ where
         return Err(ViewError::NoClass { name: name.to_owned(), close: Vec::new() });
     };
     if let (Some(old), Some(new)) = (old, new)
-        && (old.params() != new.params() || old.schema().is_keyless() != new.schema().is_keyless())
+        && (old.params() != new.params() || old.schema().key != new.schema().key)
+        && old.entry().top.is_some()
+        && new.entry().top.is_some()
     {
         return Err(ViewError::OtherLine { class: name.to_owned() });
     }

@@ -146,3 +146,41 @@ fn a_depot_that_is_full_ends_the_backup_and_commits_nothing() {
     *host.depot.room.lock().unwrap() = None;
     host.backup_and_check(&source);
 }
+
+#[test]
+fn a_ledger_that_was_rolled_back_is_refused_before_anything_is_read() {
+    let (host, source) = (Host::new(), source());
+    host.backup_and_check(&source);
+    let kept = host.dir.path().join("kept");
+    copy_dir(&host.dir.path().join("state"), &kept);
+    touch(&source, 1);
+    host.backup_and_check(&source);
+    std::fs::remove_dir_all(host.dir.path().join("state")).unwrap();
+    copy_dir(&kept, &host.dir.path().join("state"));
+    let packs = host.depot.packs.lock().unwrap().len();
+    assert_eq!(host.backup(&source).unwrap_err().code(), Code::LedgerBehind);
+    assert_eq!(host.depot.packs.lock().unwrap().len(), packs);
+}
+
+#[test]
+fn a_class_that_was_empty_gets_leaves_of_a_fit_size_once_it_has_records() {
+    let (host, source) = (Host::new(), Tables::with("public.device", Table::keyed()));
+    host.backup_and_check(&source);
+    source.edit("public.device", |table| {
+        table.rows = (0..500).map(|id| vec![Some(id.to_string()), Some("x".repeat(900)), None, None]).collect();
+    });
+    let outcome = host.backup_and_check(&source);
+    assert!(outcome.classes[0].1.params.leaf_records_target < 100);
+}
+
+#[test]
+fn many_equal_rows_without_a_key_cost_no_more_than_others() {
+    let host = Host::new();
+    let mut table = Table::keyless();
+    table.rows = vec![vec![Some("7".into()), Some("same".into()), None, None]; 60_000];
+    let source = Tables::with("public.device", table);
+    host.backup_and_check(&source);
+    source.edit("public.device", |table| table.rows.truncate(59_000));
+    let outcome = host.backup_and_check(&source);
+    assert_eq!((outcome.classes[0].1.tally.removed, outcome.classes[0].1.tally.added), (1000, 0));
+}

@@ -13,7 +13,7 @@
 use crate::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::digest::IdFunctions;
 use crate::id::NodeId;
-use crate::limits::TREE_LEVELS_MAX;
+use crate::limits::{KEY_BYTES_MAX, NODE_CHILDREN_MAX, OBJECT_BYTES_MAX, TREE_LEVELS_MAX};
 use crate::record::Key;
 
 use super::delta::DeltaHead;
@@ -85,13 +85,18 @@ impl Node {
             return Err(reader.malformed());
         }
         let level = read_level(&mut reader)?;
-        let count = reader.count()?;
+        let count = reader.bounded(NODE_CHILDREN_MAX as u64)?;
         let mut keys = Vec::with_capacity(count);
         let mut key = Vec::new();
+        let mut total = 0;
         for _ in 0..count {
             let shared = reader.bounded(key.len() as u64)?;
             key.truncate(shared);
             key.extend_from_slice(reader.bytes()?);
+            total += key.len();
+            if key.len() > KEY_BYTES_MAX || total > OBJECT_BYTES_MAX {
+                return Err(reader.malformed());
+            }
             keys.push(Key::from_bytes(&key));
         }
         let records = (0..count).map(|_| reader.varint()).collect::<Result<Vec<_>, _>>()?;
@@ -184,7 +189,12 @@ impl Node {
     fn checked(self) -> Result<Self, Malformed> {
         let ascending = self.children.windows(2).all(|pair| matches!(pair, [a, b] if a.first_key < b.first_key));
         let counted = self.children.iter().try_fold(0_u64, |sum, child| sum.checked_add(child.records)).is_some();
-        if ascending && counted && !self.children.is_empty() { Ok(self) } else { Err(Malformed::new("node: children")) }
+        let few = self.children.len() <= NODE_CHILDREN_MAX;
+        if ascending && counted && few && !self.children.is_empty() {
+            Ok(self)
+        } else {
+            Err(Malformed::new("node: children"))
+        }
     }
 }
 
