@@ -64,12 +64,17 @@ class Strongroom:
         _require(summary.get("root_equal") is True, "the restored records differ", summary)
         return cost
 
-    def find(self, snapshot: str, ci: str, cold: bool = False) -> dict:
-        """Looks one item up; returns the statistics of the search."""
-        flags = ["--cold"] if cold else []
-        _, document = self._ask("find", snapshot, f"public.ci:{ci}", *flags)
+    def find_cold(self, snapshot: str, ci: str) -> int:
+        """Looks one item up with nothing read before; returns depot reads, those that opened the snapshot included."""
+        _, document = self._ask("find", snapshot, f"public.ci:{ci}", "--cold")
         _require(ci in json.dumps(document), f"item {ci} was not found", document)
-        return document["stats"]
+        return document["opening"]["depot_reads"] + document["stats"]["depot_reads"]
+
+    def find_warm(self, snapshot: str, neighbour: str, ci: str) -> dict:
+        """Looks a neighbour up, which warms the inner nodes, then the item; returns the statistics of the item."""
+        _, document = self._ask("find", snapshot, f"public.ci:{neighbour}", f"public.ci:{ci}")
+        _require(ci in json.dumps(document), f"item {ci} was not found", document)
+        return document["records"][1]
 
     def diff(self, older: str, newer: str, edits: int) -> float:
         """Compares two snapshots between which `edits` items were edited; returns milliseconds."""

@@ -105,11 +105,9 @@ class Run:
         _say("finding single records")
         newest = self._snapshots[-1]
         for item in self._corpus.some_ids(FINDS_PER_REPEAT * self._repeats):
-            cold = self._ours.find(newest, item, cold=True)
-            self.samples["find-cold-reads"].add(cold["depot_reads"])
+            self.samples["find-cold-reads"].add(self._ours.find_cold(newest, item))
             # A neighbour warms the inner nodes above the item, and not the item's own leaf.
-            self._ours.find(newest, self._corpus.neighbour(item))
-            stats = self._ours.find(newest, item)
+            stats = self._ours.find_warm(newest, self._corpus.neighbour(item), item)
             self.samples["find-warm-reads"].add(stats["depot_reads"])
             self.samples["find-warm-time"].add(stats["duration_ms"])
 
