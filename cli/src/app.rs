@@ -40,7 +40,7 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
             output,
-            clock: Arc::new(SystemClock::default()),
+            clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             passphrase: PassphraseFrom {
                 file: global.passphrase_file.clone().or(config.passphrase_file),

@@ -40,9 +40,9 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Restore(options) => restore::run(options, app),
         Verb::Export(options) => export::run(options, app),
         Verb::Verify(options) => verify::run(options, app),
-        Verb::Doctor => doctor::run(app),
-        Verb::Completion(options) => completion::run(options),
-        Verb::Version => version::run(app),
+        Verb::Doctor => Ok(doctor::run(app)),
+        Verb::Completion(options) => Ok(completion::run(options)),
+        Verb::Version => Ok(version::run(app)),
         Verb::Demo(options) => demo::run(options, app),
     }
 }

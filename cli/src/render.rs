@@ -20,11 +20,22 @@ use json::{Document, MessageType, Schema};
 /// Where and how one run of the command shows things.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
-    json: bool,
-    quiet: bool,
+    readers: Readers,
     colour: bool,
-    muted: bool,
     pub(crate) verbose: u8,
+}
+
+/// For whom a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readers {
+    /// People who want to follow.
+    People,
+    /// People who want results.
+    Hasty,
+    /// Programs.
+    Programs,
+    /// Nobody: another verb tells of it.
+    Nobody,
 }
 
 impl Output {
@@ -33,10 +44,12 @@ impl Output {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         start_log(global.verbose);
         Self {
-            json: global.json,
-            quiet: global.quiet,
+            readers: match (global.json, global.quiet) {
+                (true, _) => Readers::Programs,
+                (false, true) => Readers::Hasty,
+                (false, false) => Readers::People,
+            },
             colour: !no_colour && std::io::stdout().is_terminal(),
-            muted: false,
             verbose: global.verbose,
         }
     }
@@ -44,29 +57,30 @@ impl Output {
     /// The output of a verb that another verb runs: for people it is the same, programs are told of the whole alone.
     #[must_use]
     pub(crate) fn within(&self) -> Self {
-        Self { muted: self.json, json: false, quiet: self.quiet || self.json, ..self.clone() }
+        let readers = if self.is_json() { Readers::Nobody } else { self.readers };
+        Self { readers, ..self.clone() }
     }
 
     /// Whether documents are wanted.
     pub(crate) const fn is_json(&self) -> bool {
-        self.json
+        matches!(self.readers, Readers::Programs)
     }
 
     /// Whether only results are wanted.
     pub(crate) const fn is_quiet(&self) -> bool {
-        self.quiet
+        !matches!(self.readers, Readers::People)
     }
 
     /// A sentence for people, left out for programs and when only results are wanted.
     pub(crate) fn say(&self, sentence: impl AsRef<str>) {
-        if !self.json && !self.quiet {
+        if self.readers == Readers::People {
             write_out(sentence.as_ref());
         }
     }
 
     /// A result for people.
     pub(crate) fn result(&self, text: impl AsRef<str>) {
-        if !self.json && !self.muted {
+        if matches!(self.readers, Readers::People | Readers::Hasty) {
             write_out(text.as_ref());
         }
     }
@@ -83,14 +97,14 @@ impl Output {
 
     /// The one document of a query.
     pub(crate) fn document(&self, schema: Schema, body: &impl Serialize) {
-        if self.json {
+        if self.is_json() {
             write_json(&Document::new(schema, None, body));
         }
     }
 
     /// The one document of a query that is a list.
     pub(crate) fn documents<T: Serialize>(&self, schema: Schema, bodies: &[T]) {
-        if self.json {
+        if self.is_json() {
             let list: Vec<_> = bodies.iter().map(|body| Document::new(schema, None, body)).collect();
             write_json(&list);
         }
@@ -98,27 +112,30 @@ impl Output {
 
     /// One line of a long run.
     pub(crate) fn message(&self, schema: Schema, message_type: MessageType, body: &impl Serialize) {
-        if self.json {
+        if self.is_json() {
             write_json(&Document::new(schema, Some(message_type), body));
         }
     }
 
     /// Something that a person should know, whatever the result.
     pub(crate) fn warn(&self, sentence: impl AsRef<str>) {
-        if !self.quiet {
+        if matches!(self.readers, Readers::People | Readers::Programs) {
             write_err(&format!("warning: {}", sentence.as_ref()));
         }
     }
 
     /// A line about the run itself.
     pub(crate) fn note(&self, sentence: impl AsRef<str>) {
-        if !self.quiet {
+        if matches!(self.readers, Readers::People | Readers::Programs) {
             write_err(sentence.as_ref());
         }
     }
 
     /// A result that has a code of its own: the work was done, and its document is printed.
     pub(crate) fn found(&self, failure: &Failure) {
+        if self.readers == Readers::Nobody {
+            return;
+        }
         write_err(error::rendered(failure).trim_end_matches('\n'));
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use strongroom_core::error::Code;
 
 use crate::app::App;
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
 use crate::render::json::Schema;
 use crate::render::text;
 
@@ -25,23 +25,24 @@ pub(super) enum State {
 /// One check.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Check {
-    pub(super) check: &'static str,
+    #[serde(rename = "check")]
+    pub(super) name: &'static str,
     pub(super) state: State,
     pub(super) message: String,
     pub(super) remedy: Option<String>,
 }
 
 impl Check {
-    fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self { check, state: State::Ok, message: message.into(), remedy: None }
+    fn ok(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, state: State::Ok, message: message.into(), remedy: None }
     }
 
-    fn warning(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check, state: State::Warning, message: message.into(), remedy: Some(remedy.into()) }
+    fn warning(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name, state: State::Warning, message: message.into(), remedy: Some(remedy.into()) }
     }
 
-    fn failed(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check, state: State::Failed, message: message.into(), remedy: Some(remedy.into()) }
+    fn failed(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name, state: State::Failed, message: message.into(), remedy: Some(remedy.into()) }
     }
 }
 
@@ -52,7 +53,7 @@ struct Report {
 }
 
 /// Runs all checks.
-pub(super) fn run(app: &App) -> Result<Exit, Failure> {
+pub(super) fn run(app: &App) -> Exit {
     let checks = checks::all(app);
     let ok = checks.iter().all(|check| check.state != State::Failed);
     for check in &checks {
@@ -61,17 +62,17 @@ pub(super) fn run(app: &App) -> Result<Exit, Failure> {
             State::Warning => "warning",
             State::Failed => "FAILED",
         };
-        app.output.result(format!("{word:<8} {:<20} {}", check.check, text::shown(&check.message)));
+        app.output.result(format!("{word:<8} {:<20} {}", check.name, text::shown(&check.message)));
         if let Some(remedy) = &check.remedy {
             app.output.result(format!("{:<29} → {}", "", text::shown(remedy)));
         }
     }
     // A room that is not there has the code that every other verb gives for it.
-    let code = if checks.iter().any(|check| check.check == "room" && check.state == State::Failed) {
+    let code = if checks.iter().any(|check| check.name == "room" && check.state == State::Failed) {
         Code::NoRoom
     } else {
         Code::VolumeFailed
     };
     app.output.document(Schema::Doctor, &Report { ok, checks });
-    if ok { Ok(Exit::Done) } else { Ok(Exit::Found(code)) }
+    if ok { Exit::Done } else { Exit::Found(code) }
 }

@@ -134,7 +134,7 @@ fn planned(
     snapshot: &OpenSnapshot,
     id: RestoreId,
 ) -> Result<Vec<Finding>, Failure> {
-    with_job(options, app, room, snapshot, &Progress::default(), &text::short(id), |job| plan(job))?
+    with_job(options, app, room, snapshot, &Progress::default(), &text::short(id), plan)?
         .attempt(|| format!("can't restore into {}", sources::shown(&options.to)))
 }
 
@@ -157,7 +157,7 @@ fn carry_out(
         records: Some(snapshot.manifest.head().totals.records.saturating_mul(2)),
     };
     let watch = Watch::start(&app.output, &app.clock, watched);
-    let outcome = with_job(options, app, room, &snapshot, &progress, &text::short(id), |job| restore(job));
+    let outcome = with_job(options, app, room, &snapshot, &progress, &text::short(id), restore);
     drop(watch);
     let outcome = outcome?.attempt(|| format!("the restore into {} failed", sources::shown(&options.to)))?;
     Ok(Restored { id, outcome, took: app.clock.monotonic().since(began) })

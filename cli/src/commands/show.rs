@@ -36,7 +36,8 @@ struct Manifest<'a> {
 
 #[derive(Serialize)]
 struct Class<'a> {
-    class: &'a str,
+    #[serde(rename = "class")]
+    name: &'a str,
     records: u64,
     expected: Option<u64>,
     captured: bool,
@@ -47,7 +48,7 @@ struct Class<'a> {
 impl<'a> From<&'a ClassEntry> for Class<'a> {
     fn from(entry: &'a ClassEntry) -> Self {
         Self {
-            class: &entry.name,
+            name: &entry.name,
             records: entry.records,
             expected: entry.expected,
             captured: entry.captured,
@@ -116,7 +117,7 @@ fn show(output: &Output, manifest: &Manifest<'_>, body: &ManifestBody) {
             (true, Some(reason)) => format!("in part: {reason}"),
             (false, reason) => format!("no: {}", reason.as_deref().unwrap_or("no reason was given")),
         };
-        table.row([class.class.to_owned(), text::count(class.records), captured]);
+        table.row([class.name.to_owned(), text::count(class.records), captured]);
     }
     output.table(&table);
     for finding in manifest.findings {

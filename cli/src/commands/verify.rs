@@ -126,7 +126,7 @@ fn check(
     let mut walk = Walk::new(custodian, manifests, Arc::clone(progress));
     for manifest in selected {
         summary.snapshots += 1;
-        walk.snapshot(manifest)?;
+        walk.snapshot(manifest);
     }
     let newest_only = options.snapshot.is_none();
     for manifest in selected {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::app::App;
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
 use crate::render::json::Schema;
 
 #[derive(Serialize)]
@@ -13,9 +13,9 @@ struct Version {
 }
 
 /// Prints the version.
-pub(super) fn run(app: &App) -> Result<Exit, Failure> {
+pub(super) fn run(app: &App) -> Exit {
     let version = Version { name: "strongroom", version: env!("CARGO_PKG_VERSION") };
     app.output.result(format!("{} {}", version.name, version.version));
     app.output.document(Schema::Version, &version);
-    Ok(Exit::Done)
+    Exit::Done
 }

@@ -2,6 +2,8 @@
 //!
 //! The one printer of chains of causes.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use strongroom_core::error::Code;
 
@@ -34,16 +36,19 @@ impl From<&Failure> for ErrorMessage {
 
 /// A failure for people.
 pub(crate) fn rendered(failure: &Failure) -> String {
+    // Writing to a string can't fail.
     let mut out = String::new();
     for (at, message) in failure.chain().iter().enumerate() {
-        let message = text::shown(message);
+        // The messages of servers have several lines; what steers a terminal is shown and not obeyed.
+        let lines: Vec<String> = message.lines().map(text::shown).collect();
+        let message = lines.join("\n    ");
         if at == 0 {
-            out.push_str(&format!("error {}: {message}\n", failure.code()));
+            let _ = writeln!(out, "error {}: {message}", failure.code());
         } else {
-            out.push_str(&format!("  because: {message}\n"));
+            let _ = writeln!(out, "  because: {message}");
         }
     }
-    out.push_str(&format!("  next: {}\n", failure.next()));
+    let _ = writeln!(out, "  next: {}", failure.next());
     out
 }
 

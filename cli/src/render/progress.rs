@@ -59,7 +59,7 @@ impl Watch {
     /// Starts to watch.
     pub(crate) fn start(output: &Output, clock: &Arc<dyn Clock>, watched: Watched) -> Self {
         let (end, ended) = sync_channel(1);
-        let watcher = Watcher {
+        let eye = Watcher {
             output: output.clone(),
             clock: Arc::clone(clock),
             started: clock.monotonic(),
@@ -77,14 +77,14 @@ impl Watch {
             while matches!(ended.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
                 let pending: Vec<i32> = signals.iter_mut().flat_map(Signals::pending).collect();
                 for signal in pending {
-                    watcher.signalled(signal, &second);
+                    eye.signalled(signal, &second);
                 }
                 ticks += 1;
-                watcher.tick(ticks);
+                eye.tick(ticks);
             }
             // Nobody listens any more: from here on a signal ends the process.
             second.store(true, Ordering::SeqCst);
-            if let Some(bar) = &watcher.bar {
+            if let Some(bar) = &eye.bar {
                 bar.finish_and_clear();
             }
         });
@@ -125,7 +125,7 @@ impl Watcher {
         if let Some(bar) = &self.bar {
             let status = self.status();
             bar.set_position(status.records);
-            bar.set_message(self.rates(&status));
+            bar.set_message(Self::rates(&status));
         } else if self.output.is_json() {
             if ticks % TICKS_PER_STATUS == 1 {
                 self.output.message(self.watched.schema, MessageType::Status, &self.status());
@@ -159,11 +159,11 @@ impl Watcher {
             self.watched.doing,
             text::plural(status.records, "record", "records"),
             text::span(Duration::from_millis(status.elapsed_ms)),
-            self.rates(&status)
+            Self::rates(&status)
         )
     }
 
-    fn rates(&self, status: &Status) -> String {
+    fn rates(status: &Status) -> String {
         let per_second = |amount: u64| amount.saturating_mul(1000) / status.elapsed_ms.max(1);
         let records = format!("{} records/s", text::count(per_second(status.records)));
         if status.bytes_read == 0 {

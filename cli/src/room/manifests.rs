@@ -39,7 +39,7 @@ impl Room {
     pub(crate) fn signers(&self) -> Result<Signers, Failure> {
         let keyring = self.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
         let mut known: BTreeMap<SourceId, Vec<VerifyingKey>> = BTreeMap::new();
-        for keyring in keyring.iter() {
+        if let Some(keyring) = &keyring {
             known.extend(keyring.sources().map(|source| (source, keyring.signers(source).to_vec())));
         }
         let catalog = self.catalog()?;

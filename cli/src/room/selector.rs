@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn times_are_read_with_and_without_seconds() {
-        let at = |text: &str| parse_time(text).map(|time| time.to_rfc3339());
+        let at = |text: &str| parse_time(text).map(WallTime::to_rfc3339);
         assert_eq!(at("2026-11-20T10:00Z").as_deref(), Some("2026-11-20T10:00:00.000000+00:00"));
         assert_eq!(at("2026-11-20T10:00:30+01:00").as_deref(), Some("2026-11-20T09:00:30.000000+00:00"));
         assert!(at("2026-11-20").is_some() && at("2026-11-20T10:00").is_some());

@@ -82,7 +82,8 @@ fn a_password_is_never_shown_nor_kept_in_the_clear() {
         &["restore", "latest", "--to", url],
     ] {
         let ran = place.run(arguments);
-        seen += &format!("{}{}", ran.out, ran.err);
+        seen.push_str(&ran.out);
+        seen.push_str(&ran.err);
     }
     assert!(seen.contains("ann") && !seen.contains("s3cr3t"), "{seen}");
     for file in crate::harness::files_below(&place.room()) {

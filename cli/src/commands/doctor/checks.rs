@@ -72,7 +72,7 @@ fn volume(app: &App, room: &Room) -> Vec<Check> {
             "Backups will be slow here: check the volume.",
         )),
         Ok(median) => {
-            checks.push(Check::ok("durable writes", format!("a write is synced in {} µs", median.as_micros())))
+            checks.push(Check::ok("durable writes", format!("a write is synced in {} µs", median.as_micros())));
         }
         Err(error) => checks.push(disk_failed("durable writes", &error)),
     }

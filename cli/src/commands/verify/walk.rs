@@ -17,7 +17,6 @@ use strongroom_core::tree::params::PartId;
 use strongroom_core::tree::reader::{ReadError, TreeReader};
 
 use super::{Finding, Severity};
-use crate::failure::Failure;
 use crate::room::custodian::{Custodian, OpenSnapshot};
 use crate::room::manifests::Manifests;
 use crate::room::store::{DepotStore, StoreError};
@@ -66,14 +65,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks through one snapshot. Whatever is wrong with it is a finding.
-    pub(super) fn snapshot(&mut self, manifest: &VerifiedManifest) -> Result<(), Failure> {
+    pub(super) fn snapshot(&mut self, manifest: &VerifiedManifest) {
         let head = manifest.head();
         let name = format!("snapshot {}", head.snapshot);
         let mut snapshot = match self.custodian.snapshot(self.manifests, manifest) {
             Ok(snapshot) => snapshot,
             Err(failure) => {
                 self.fault("unreadable_manifest", &name, failure.chain().join(": "));
-                return Ok(());
+                return;
             }
         };
         self.forget_unless_within(manifest);
@@ -83,14 +82,14 @@ impl<'a> Walk<'a> {
             Ok(view) => view,
             Err(error) => {
                 self.fault("unreadable_blob", &name, chain(&error));
-                return Ok(());
+                return;
             }
         };
         for entry in snapshot.body.classes.iter().filter(|entry| entry.captured) {
             let walked = view.class(&entry.name).and_then(|class| self.class(&class));
             if let Err(error) = walked {
                 if self.progress.stop.load(Ordering::Relaxed) {
-                    return Ok(());
+                    return;
                 }
                 self.fault("unreadable_class", &format!("{name}, class {}", entry.name), chain(&error));
             }
@@ -101,7 +100,6 @@ impl<'a> Walk<'a> {
                 self.fault("unreadable_blob", &format!("{name}, blob {}", blob.role), chain(&error));
             }
         }
-        Ok(())
     }
 
     fn fault(&mut self, kind: &str, subject: &str, message: String) {
