@@ -42,7 +42,7 @@ impl Output {
     /// The output that the command line asks for.
     pub(crate) fn new(global: &Global) -> Self {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        start_log(global.verbose);
+        start_log(global.verbose, !no_colour && std::io::stderr().is_terminal());
         Self {
             readers: match (global.json, global.quiet) {
                 (true, _) => Readers::Programs,
@@ -169,7 +169,7 @@ fn write_json(value: &impl Serialize) {
 }
 
 /// The log goes to stderr, and says more with each `-v`.
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, colour: bool) {
     let level = match verbose {
         0 => return,
         1 => tracing::Level::INFO,
@@ -178,5 +178,5 @@ fn start_log(verbose: u8) {
     };
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).without_time();
     // A second log, in the tests of this process, changes nothing.
-    let _ = log.with_target(false).try_init();
+    let _ = log.with_target(false).with_ansi(colour).try_init();
 }

@@ -51,8 +51,10 @@ pub(crate) mod paths {
     pub(crate) const CATALOG: &str = "state/catalog.redb";
     /// The derived index of the depot.
     pub(crate) const DEPOT_INDEX: &str = "cache/depot-index.redb";
+    /// Where spills of restores go.
+    pub(crate) const SPOOL: &str = "spool";
     /// Every folder that a room has.
-    pub(crate) const FOLDERS: [&str; 6] = [DEPOT, "keys", "state", "cache", "spool", "logs"];
+    pub(crate) const FOLDERS: [&str; 6] = [DEPOT, "keys", "state", "cache", SPOOL, "logs"];
 }
 
 /// A key file's text: 64 hexadecimal digits and the end of the line.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use strongroom_agent::view::{ClassDifference, RecordChange, SnapshotView, ViewError, compare};
 use strongroom_core::error::Code;
 use strongroom_core::id::SnapshotId;
+use strongroom_core::manifest::BlobEntry;
 
 use super::shapes::{Fields, key_of, shown_value};
 use crate::app::App;
@@ -17,12 +18,12 @@ use crate::room::store::DepotStore;
 
 /// What differs in one class.
 #[derive(Serialize)]
-pub(super) struct ClassCounts {
-    pub(super) class: String,
-    pub(super) added: u64,
-    pub(super) removed: u64,
-    pub(super) changed: u64,
-    pub(super) schema_changed: bool,
+struct ClassCounts {
+    class: String,
+    added: u64,
+    removed: u64,
+    changed: u64,
+    schema_changed: bool,
 }
 
 impl From<ClassDifference> for ClassCounts {
@@ -38,6 +39,7 @@ struct Differences {
     after: SnapshotId,
     equal: bool,
     classes: Vec<ClassCounts>,
+    blobs: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<Vec<RecordDifference>>,
     duration_ms: f64,
@@ -85,6 +87,7 @@ fn differences(
         after: heads.1.snapshot,
         equal: heads.0.root == heads.1.root,
         classes: Vec::new(),
+        blobs: differing_blobs(&old.body.blobs, &new.body.blobs),
         records: options.records.then(Vec::new),
         duration_ms: 0.0,
     };
@@ -109,6 +112,19 @@ fn differences(
     }
     done.duration_ms = took(app.clock.monotonic());
     Ok(done)
+}
+
+/// The roles of blobs that are not the same: definitions, sequences and the like.
+fn differing_blobs(before: &[BlobEntry], after: &[BlobEntry]) -> Vec<String> {
+    let has = |blobs: &[BlobEntry], wanted: &BlobEntry| {
+        blobs.iter().any(|blob| blob.role == wanted.role && blob.id == wanted.id)
+    };
+    let old = before.iter().filter(|blob| !has(after, blob));
+    let new = after.iter().filter(|blob| !has(before, blob));
+    let mut roles: Vec<String> = old.chain(new).map(|blob| blob.role.clone()).collect();
+    roles.sort();
+    roles.dedup();
+    roles
 }
 
 /// The full name of a class that either snapshot has.
@@ -146,11 +162,18 @@ fn record_difference(
 }
 
 fn show(output: &Output, differences: &Differences) {
-    if differences.classes.is_empty() {
-        output.result(if differences.equal { "The snapshots are equal." } else { "No records differ." });
+    if differences.equal {
+        output.result("The snapshots are equal.");
         return;
     }
-    show_classes(output, &differences.classes);
+    if differences.classes.is_empty() {
+        output.result("No records differ.");
+    } else {
+        show_classes(output, &differences.classes);
+    }
+    if !differences.blobs.is_empty() {
+        output.say(format!("Beside records: {}", differences.blobs.join(", ")));
+    }
     for record in differences.records.iter().flatten() {
         let key = record.key.as_deref().unwrap_or("(no key)");
         output.result(format!("{} {}:{}", record.change, text::shown(&record.class), text::shown(key)));
@@ -163,8 +186,7 @@ fn show(output: &Output, differences: &Differences) {
     }
 }
 
-/// The table that `diff` and `drift` share.
-pub(super) fn show_classes(output: &Output, classes: &[ClassCounts]) {
+fn show_classes(output: &Output, classes: &[ClassCounts]) {
     let mut table = Table::new(&["class", "#added", "#removed", "#changed", "schema"]);
     for class in classes {
         table.row([

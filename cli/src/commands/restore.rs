@@ -23,12 +23,9 @@ use crate::render::json::{MessageType, Schema};
 use crate::render::progress::{Watch, Watched};
 use crate::render::table::Table;
 use crate::render::{Output, text};
-use crate::room::Room;
 use crate::room::custodian::{Custodian, OpenSnapshot};
+use crate::room::{Room, paths};
 use crate::sources;
-
-/// Where spills of restores go.
-const SPOOL: &str = "spool";
 
 #[derive(Serialize)]
 struct PlanDocument<'a> {
@@ -172,9 +169,10 @@ fn with_job<T>(
     token: &str,
     run: impl FnOnce(&RestoreJob<'_, crate::room::store::DepotStore>) -> T,
 ) -> Result<T, Failure> {
+    let _held = room.lock_spool()?;
     let password = options.password_file.as_deref().map(first_line_of_file).transpose()?;
     let target = sources::target(&options.to, password.as_ref().map(|text| text.as_str()), &app.clock)?;
-    let spool = Spool::new(Arc::clone(room.disk()), SPOOL, app.entropy.as_ref());
+    let spool = Spool::new(Arc::clone(room.disk()), paths::SPOOL, app.entropy.as_ref());
     let spool =
         Arc::new(spool.map_err(|error| Failure::because(Code::VolumeFailed, "can't use the room's spool", error))?);
     let view = snapshot.view()?;

@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use strongroom_agent::capture::Spool;
 use strongroom_core::error::Code;
 use strongroom_core::id::SourceId;
 
-use super::Room;
+use super::{Room, paths};
 use crate::failure::{Attempt as _, Failure};
 
 /// A lock that is held until it is dropped.
@@ -34,13 +35,27 @@ impl Room {
     /// The right to write into the depot, which any number of runs may have at once. Whoever is alone first removes what
     /// a run left behind that died.
     pub(crate) fn lock_depot(&self) -> Result<Held, Failure> {
-        let what = || "can't lock the depot";
-        let file = open(&self.root().join("state/depot.lock"))?;
-        if file.try_lock().is_ok() {
+        self.share("state/depot.lock", || {
             let removed = self.backend().recover().attempt(|| "can't clean the depot up")?;
             if removed > 0 {
                 tracing::info!(removed, "unfinished files of an earlier run removed from the depot");
             }
+            Ok(())
+        })
+    }
+
+    /// The right to use the spool, in the same way.
+    pub(crate) fn lock_spool(&self) -> Result<Held, Failure> {
+        self.share("state/spool.lock", || {
+            Spool::remove_strays(self.disk().as_ref(), paths::SPOOL).attempt(|| "can't clean the spool up")
+        })
+    }
+
+    fn share(&self, lock: &str, clean: impl FnOnce() -> Result<(), Failure>) -> Result<Held, Failure> {
+        let what = || format!("can't lock {lock}");
+        let file = open(&self.root().join(lock))?;
+        if file.try_lock().is_ok() {
+            clean()?;
             file.unlock().attempt(what)?;
         }
         file.lock_shared().attempt(what)?;

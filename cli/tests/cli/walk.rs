@@ -74,6 +74,19 @@ fn a_backup_is_listed_searched_compared_and_restored() {
 }
 
 #[test]
+fn a_change_of_definitions_alone_is_no_equality() {
+    let place = Place::with_sample();
+    place.run(&["backup", "cmdb"]).done();
+    place.change("cmdb.db", "CREATE INDEX later ON device (name)");
+    place.run(&["backup", "cmdb"]).done();
+    let snapshots = place.snapshots();
+    let difference = place.json(&["diff", &snapshots[0], &snapshots[1]]);
+    assert_eq!((&difference["equal"], counts(&difference).len()), (&false.into(), 0));
+    let blobs = difference["blobs"].as_array().unwrap();
+    assert!(blobs.contains(&"ddl-after".into()) && blobs.contains(&"fingerprint".into()), "{blobs:?}");
+}
+
+#[test]
 fn drift_tells_what_a_backup_would_and_stores_nothing() {
     let place = Place::with_sample();
     place.run(&["drift", "cmdb"]).ended_with(1);
