@@ -204,3 +204,40 @@ fn a_busy_application_does_not_keep_the_swap_from_happening() {
         assert_eq!(cluster.query(&used, "SELECT count(*) FROM device"), "100");
     }
 }
+
+#[test]
+fn a_value_that_is_kept_as_text_is_loaded_as_text_among_binary_rows() {
+    use strongroom_agent::source::RowWriter;
+
+    for cluster in clusters("a_value_that_is_kept_as_text_is_loaded_as_text_among_binary_rows") {
+        let database = cluster.database(
+            "origin",
+            "CREATE TABLE t (id int PRIMARY KEY, word text); INSERT INTO t VALUES (1, 'one'), (9, 'nine')",
+        );
+        let first = capture(&cluster.url(&database));
+        let schema = first.schema("public.t");
+        let mut odd = Vec::new();
+        let mut keep = |row: &strongroom_core::record::Encoded<'_>| {
+            odd.extend_from_slice(row.record);
+            Ok(())
+        };
+        let mut rows = RowWriter::new(crate::harness::ids(), schema, &mut keep);
+        rows.begin();
+        rows.text(0, b"007");
+        rows.text(1, b"a\\tb");
+        rows.end().unwrap();
+        let empty = cluster.database("empty", "");
+        let load = target(&cluster.url(&empty)).begin(&plan(&first, false, "v1")).unwrap();
+        let sent = load.load(0, schema, &mut |take| {
+            let known = &first.rows["public.t"];
+            take(&FeedRecord { record: &known[0].record, large: &[] })?;
+            take(&FeedRecord { record: &odd, large: &[] })?;
+            take(&FeedRecord { record: &known[1].record, large: &[] })?;
+            Ok(3)
+        });
+        assert_eq!(sent.unwrap(), 3);
+        load.after_data().unwrap();
+        load.publish().unwrap();
+        assert_eq!(cluster.query(&empty, "SELECT * FROM t ORDER BY id"), "1|one\n7|a\\tb\n9|nine");
+    }
+}

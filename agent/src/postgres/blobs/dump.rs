@@ -36,15 +36,17 @@ pub(crate) struct RunningDump {
 
 /// The `pg_dump` for a server of this version.
 pub(crate) fn find_pg_dump(given: Option<&Path>, server: i32) -> Result<DumpTool, SourceError> {
-    let found: Vec<DumpTool> = match given {
-        Some(path) => version_of(path).into_iter().map(|version| DumpTool { path: path.to_owned(), version }).collect(),
-        None => candidates()
-            .into_iter()
-            .filter_map(|path| version_of(&path).map(|version| DumpTool { path, version }))
-            .collect(),
-    };
-    let newest = found.iter().map(|tool| tool.version).max();
-    let suited = found.into_iter().filter(|tool| tool.version >= server).min_by_key(|tool| tool.version);
+    let (mut newest, mut suited) = (None, None::<DumpTool>);
+    for path in given.map_or_else(candidates, |path| vec![path.to_owned()]) {
+        let Some(version) = version_of(&path) else { continue };
+        newest = newest.max(Some(version));
+        if version >= server && suited.as_ref().is_none_or(|tool| version < tool.version) {
+            suited = Some(DumpTool { path, version });
+        }
+        if version == server {
+            break;
+        }
+    }
     suited.ok_or_else(|| {
         let seen = match (given, newest) {
             (Some(path), None) => format!("{} is none", path.display()),
@@ -106,6 +108,7 @@ pub(crate) fn start(
             .arg(format!("--lock-wait-timeout={}", lock_wait.as_millis()))
             .args((!leader.is_ascii()).then_some("--encoding=UTF8"))
             .envs(endpoint.tool_environment(leader.address()))
+            .env_remove("STRONGROOM_PASSPHRASE")
             .env_remove("PGOPTIONS")
             .env_remove("PGCLIENTENCODING")
             .env("LC_ALL", "C")
