@@ -58,7 +58,16 @@ pub struct Shipped {
 impl<'a> Shipment<'a> {
     /// A shipment without packs.
     pub const fn new(repository: &'a dyn Repository, sealing: Sealing<'a>, image: Option<ImageWriter<'a>>) -> Self {
-        Self { repository, sealing, image, image_failed: None, tree: None, chunks: [None, None], packs: Vec::new(), bytes: Vec::new() }
+        Self {
+            repository,
+            sealing,
+            image,
+            image_failed: None,
+            tree: None,
+            chunks: [None, None],
+            packs: Vec::new(),
+            bytes: Vec::new(),
+        }
     }
 
     /// Commits what is open.

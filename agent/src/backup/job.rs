@@ -189,7 +189,8 @@ fn commit(
     let followed = if update.is_void() {
         advance.forget().map_err(|error| format!("the agent's cache could not be cleared: {error}"))
     } else {
-        let failed = |error| format!("the agent's cache could not advance, so the next snapshot is stored whole: {error}");
+        let failed =
+            |error| format!("the agent's cache could not advance, so the next snapshot is stored whole: {error}");
         advance.follow(&ledger.root, image).map_err(failed)
     };
     let failed = |error| format!("the agent's image keeps forms that nothing needs any more: {error}");

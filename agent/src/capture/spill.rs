@@ -52,7 +52,14 @@ impl Spool {
         disk.create_dir_all(dir)?;
         let token: [u8; 8] = strongroom_core::entropy::random_array(entropy).map_err(ScratchKeyError::from)?;
         let token = format!("{:016x}", u64::from_be_bytes(token));
-        Ok(Self { disk, dir: dir.to_owned(), key: ScratchKey::generate(entropy)?, names: AtomicU64::new(0), token, kept: AtomicUsize::new(0) })
+        Ok(Self {
+            disk,
+            dir: dir.to_owned(),
+            key: ScratchKey::generate(entropy)?,
+            names: AtomicU64::new(0),
+            token,
+            kept: AtomicUsize::new(0),
+        })
     }
 
     /// Asks for memory for a run that need not be spilled.

@@ -169,7 +169,9 @@ where
     S::Error: std::error::Error + Send + Sync + 'static,
 {
     let mut classes: Vec<ClassView<'_, S>> = job.view.classes().collect();
-    classes.sort_by_key(|class| std::cmp::Reverse(class.entry().records));
+    // Rows times columns stands in for bytes, which the manifest does not tell by class.
+    let weight = |class: &ClassView<'_, S>| class.entry().records.saturating_mul(class.schema().columns.len() as u64);
+    classes.sort_by_key(|class| std::cmp::Reverse(weight(class)));
     let work = Mutex::new(classes.into_iter().collect::<VecDeque<_>>());
     let written = AtomicU64::new(0);
     let stop = AtomicBool::new(false);

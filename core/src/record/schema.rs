@@ -60,7 +60,8 @@ pub struct Reference {
 /// The schema of one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassSchema {
-    /// What the source calls the class, `schema.table` in SQL. Each part is plain, unquoted.
+    /// What the source calls the class, `schema.table` in SQL. A part is written plain, unless it is empty or holds a dot
+    /// or a quote: then as SQL quotes it.
     pub name: String,
     /// Columns by ascending id.
     pub columns: Vec<Column>,
