@@ -1,6 +1,5 @@
 //! PostgreSQL as a source and as a target, against real servers.
-#![allow(missing_docs, reason = "tests say what they show in their names")]
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
