@@ -153,7 +153,7 @@ fn schema() -> ClassSchema {
         columns: columns.collect(),
         key: KeySpec::Columns(vec![ColumnId(1)]),
         references: Vec::new(),
-        columns_given: 0,
+        dropped_id_max: 0,
     }
 }
 

@@ -113,7 +113,9 @@ mod tests {
     fn digest(n: u32) -> RecordDigest {
         let mut bytes = [0; 16];
         for (at, part) in bytes.chunks_mut(4).enumerate() {
-            part.copy_from_slice(&n.wrapping_mul(0x9e37_79b9).rotate_left(u32::try_from(at).unwrap() * 7).to_le_bytes());
+            part.copy_from_slice(
+                &n.wrapping_mul(0x9e37_79b9).rotate_left(u32::try_from(at).unwrap() * 7).to_le_bytes(),
+            );
         }
         RecordDigest(bytes)
     }

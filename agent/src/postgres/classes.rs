@@ -62,7 +62,7 @@ pub(crate) fn plan_large_objects(count: u64, options: &CaptureOptions) -> Planne
         columns: vec![column(1, "loid", "oid", Codec::Integer), column(2, "data", "bytea", Codec::HexBytes)],
         key: KeySpec::Columns(vec![ColumnId(1)]),
         references: Vec::new(),
-        columns_given: 0,
+        dropped_id_max: 0,
     };
     let class = CutClass {
         schema: with_earlier_ids(schema, options),
@@ -124,7 +124,7 @@ fn schema_of(table: &Table, facts: &TableFacts, name: &str) -> ClassSchema {
             })
         })
         .collect();
-    ClassSchema { name: name.to_owned(), columns, key, references, columns_given: 0 }
+    ClassSchema { name: name.to_owned(), columns, key, references, dropped_id_max: 0 }
 }
 
 /// The codec of a base type, by its fixed number in the catalogs.

@@ -63,7 +63,7 @@ pub(super) fn read(
         })
         .collect();
     let references = references(connection, catalog, table, &columns)?;
-    Ok((ClassSchema { name: table.name.clone(), columns: described, key, references, columns_given: 0 }, unusable))
+    Ok((ClassSchema { name: table.name.clone(), columns: described, key, references, dropped_id_max: 0 }, unusable))
 }
 
 /// The id of a column in a class that has no earlier snapshot.
@@ -170,7 +170,7 @@ mod tests {
             source_ordinal: at,
         };
         let columns = (1..).zip(names).map(column).collect();
-        ClassSchema { name: "t".into(), columns, key: KeySpec::Keyless, references: Vec::new(), columns_given: 0 }
+        ClassSchema { name: "t".into(), columns, key: KeySpec::Keyless, references: Vec::new(), dropped_id_max: 0 }
     }
 
     fn ids(schema: &ClassSchema) -> Vec<(&str, u32)> {

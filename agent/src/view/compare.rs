@@ -83,10 +83,10 @@ where
     }
     let old_top = old.map(ClassView::top).transpose()?.flatten();
     let new_top = new.map(ClassView::top).transpose()?.flatten();
-    let mut old_reader = old.unwrap_or(any).reader();
-    let mut new_reader = new.unwrap_or(any).reader();
+    // Key and id functions are the same on both sides, so one reader does for both; an empty side is never read.
+    let mut reader = old.filter(|_| old_top.is_some()).unwrap_or(any).reader();
     let failed = |error| ViewError::read::<S>(name, error);
-    let leaves = differing_leaves((&old_reader, old_top), (&new_reader, new_top)).map_err(failed)?;
+    let leaves = differing_leaves(&reader, old_top, new_top).map_err(failed)?;
     let mut difference = ClassDifference {
         class: name.to_owned(),
         added: 0,
@@ -108,6 +108,6 @@ where
             visit(name, RecordChange::Changed, Some(before), Some(after));
         }
     };
-    diff_leaves((&mut old_reader, &leaves.before), (&mut new_reader, &leaves.after), &mut count).map_err(failed)?;
+    diff_leaves(&mut reader, &leaves, &mut count).map_err(failed)?;
     Ok(difference)
 }

@@ -38,7 +38,13 @@ impl Table {
             source_ordinal: at as u32 + 1,
         });
         let key = if self.keyed { KeySpec::Columns(vec![ColumnId(1)]) } else { KeySpec::Keyless };
-        ClassSchema { name: name.to_owned(), columns: columns.collect(), key, references: Vec::new(), columns_given: 0 }
+        ClassSchema {
+            name: name.to_owned(),
+            columns: columns.collect(),
+            key,
+            references: Vec::new(),
+            dropped_id_max: 0,
+        }
     }
 }
 

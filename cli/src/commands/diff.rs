@@ -56,6 +56,7 @@ struct RecordDifference {
 
 /// Compares two snapshots.
 pub(super) fn run(options: &Diff, app: &App) -> Result<Exit, Failure> {
+    let began = app.clock.monotonic();
     let room = app.room()?;
     let manifests = room.manifests()?;
     let (before, after) = (manifests.select(&options.before)?, manifests.select(&options.after)?);
@@ -66,7 +67,6 @@ pub(super) fn run(options: &Diff, app: &App) -> Result<Exit, Failure> {
     }
     let custodian = Custodian::open(&room, app)?;
     let (old, new) = (custodian.snapshot(&manifests, before)?, custodian.snapshot(&manifests, after)?);
-    let began = app.clock.monotonic();
     let differences = differences(options, &old, &new, |since| text::fine_ms(since.since(began)), app)?;
     show(&app.output, &differences);
     app.output.document(Schema::Diff, &differences);

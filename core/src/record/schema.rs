@@ -70,9 +70,9 @@ pub struct ClassSchema {
     /// Declared references.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
-    /// The greatest column id ever given in this class line, be the column dropped since; 0 where none was dropped.
+    /// The greatest id of a column that was dropped from this class line; 0 where none was.
     #[serde(default)]
-    pub columns_given: u32,
+    pub dropped_id_max: u32,
 }
 
 /// A schema that can't describe records.
@@ -191,12 +191,13 @@ impl ClassSchema {
             ids.iter_mut().for_each(renumber);
         }
         self.references.iter_mut().flat_map(|reference| &mut reference.columns).for_each(renumber);
-        self.columns_given = next - 1;
+        let dropped = earlier.columns.iter().map(|column| column.id).filter(|id| !taken.contains(id)).max();
+        self.dropped_id_max = earlier.dropped_id_max.max(dropped.map_or(0, |id| id.0));
     }
 
     /// The id that the next new column gets.
     fn next_column_id(&self) -> u32 {
-        self.columns.last().map_or(0, |column| column.id.0).max(self.columns_given) + 1
+        self.columns.last().map_or(0, |column| column.id.0).max(self.dropped_id_max) + 1
     }
 }
 
@@ -218,7 +219,7 @@ mod tests {
             columns: columns.iter().enumerate().map(column).collect(),
             key: KeySpec::Columns(vec![ColumnId(1)]),
             references: Vec::new(),
-            columns_given: 0,
+            dropped_id_max: 0,
         }
     }
 

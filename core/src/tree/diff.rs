@@ -38,11 +38,12 @@ pub struct Differing {
 
 /// Finds the leaves that only one of two trees has. Both are trees of one line: same id key, same parameters.
 pub fn differing_leaves<S: PartSource>(
-    before: (&TreeReader<'_, S>, Option<Top>),
-    after: (&TreeReader<'_, S>, Option<Top>),
+    reader: &TreeReader<'_, S>,
+    before: Option<Top>,
+    after: Option<Top>,
 ) -> Result<Differing, ReadError<S::Error>> {
-    let (mut old, mut new) = (start(before.1), start(after.1));
-    let (mut old_level, mut new_level) = (level(before.1), level(after.1));
+    let (mut old, mut new) = (start(before), start(after));
+    let (mut old_level, mut new_level) = (level(before), level(after));
     loop {
         if old_level == new_level {
             set_common_aside(&mut old, &mut new);
@@ -53,16 +54,16 @@ pub fn differing_leaves<S: PartSource>(
                 return Ok(Differing { before: leaves(old), after: leaves(new) });
             }
             Ordering::Equal => {
-                old = expand(before.0, old_level, &old)?;
-                new = expand(after.0, new_level, &new)?;
+                old = expand(reader, old_level, &old)?;
+                new = expand(reader, new_level, &new)?;
                 (old_level, new_level) = (old_level - 1, new_level - 1);
             }
             Ordering::Greater => {
-                old = expand(before.0, old_level, &old)?;
+                old = expand(reader, old_level, &old)?;
                 old_level -= 1;
             }
             Ordering::Less => {
-                new = expand(after.0, new_level, &new)?;
+                new = expand(reader, new_level, &new)?;
                 new_level -= 1;
             }
         }
@@ -96,16 +97,17 @@ fn expand<S: PartSource>(
     Ok(children)
 }
 
-/// Compares the records of two runs of leaves and hands each difference on with its key.
+/// Compares the records of two runs of leaves and hands each difference on with its key. One reader serves both, since a
+/// leaf of the earlier tree is often the base of its successor.
 pub fn diff_leaves<S: PartSource>(
-    (before, old): (&mut TreeReader<'_, S>, &[LeafId]),
-    (after, new): (&mut TreeReader<'_, S>, &[LeafId]),
+    reader: &mut TreeReader<'_, S>,
+    leaves: &Differing,
     visit: &mut dyn FnMut(&[u8], Change<'_>),
 ) -> Result<(), ReadError<S::Error>> {
-    let (mut a, mut b) = (Run::new(old), Run::new(new));
+    let (mut a, mut b) = (Run::new(&leaves.before), Run::new(&leaves.after));
     loop {
-        a.settle(before)?;
-        b.settle(after)?;
+        a.settle(reader)?;
+        b.settle(reader)?;
         let order = match (a.key(), b.key()) {
             (None, None) => return Ok(()),
             (Some(_), None) => Ordering::Less,

@@ -36,7 +36,7 @@ fn schema(keyed: bool) -> ClassSchema {
         columns: vec![column(1, "id", Codec::Integer), column(2, "name", Codec::Text), column(5, "data", Codec::Text)],
         key: if keyed { KeySpec::Columns(vec![ColumnId(1)]) } else { KeySpec::Keyless },
         references: Vec::new(),
-        columns_given: 0,
+        dropped_id_max: 0,
     }
 }
 

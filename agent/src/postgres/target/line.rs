@@ -127,7 +127,7 @@ mod tests {
             columns: columns.collect(),
             key: KeySpec::Keyless,
             references: Vec::new(),
-            columns_given: 0,
+            dropped_id_max: 0,
         }
     }
 
