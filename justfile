@@ -8,6 +8,15 @@ default:
 check:
     scripts/check.sh
 
+# Shows the main job on a sample CMDB.
+demo *ARGS:
+    cargo run --release --locked -- demo {{ARGS}}
+
+# Measures both sides in one run; only a whole run writes docs/benchmarks.json.
+bench *ARGS:
+    cargo build --release --locked
+    python3 bench/run.py {{ARGS}}
+
 # Repairs what can be repaired without thought: formatting, and lints that have one remedy.
 fix:
     cargo clippy --workspace --all-targets --locked --fix --allow-dirty --allow-staged
