@@ -76,9 +76,19 @@ where
         Ok(top)
     }
 
+    /// Where its parts come from.
+    pub const fn store(&self) -> &'a S {
+        self.store
+    }
+
+    /// What makes keys and digests of its records.
+    pub fn context(&self) -> LeafContext {
+        LeafContext::new(self.ids.clone(), self.schema)
+    }
+
     /// A reader of the class's parts, for one thread.
     pub fn reader(&self) -> TreeReader<'a, S> {
-        TreeReader::new(self.store, LeafContext::new(self.ids.clone(), self.schema))
+        TreeReader::new(self.store, self.context())
     }
 
     /// Walks the leaves in key order.

@@ -1,6 +1,8 @@
 //! What differs between two snapshots of one source, class by class.
 
+use strongroom_core::id::Hint;
 use strongroom_core::tree::diff::{Change, diff_leaves, differing_leaves};
+use strongroom_core::tree::reader::{Form, PartSource, TreeReader};
 
 use super::{ClassView, ObjectStore, SnapshotView, ViewError};
 
@@ -62,6 +64,22 @@ where
     Ok(differences)
 }
 
+/// The forms of two snapshots: those of the first, or where it has none of a name, those of the second. What the later
+/// snapshot needs is nearly all that the earlier one does.
+struct Either<'a, S> {
+    first: &'a S,
+    second: &'a S,
+}
+
+impl<S: PartSource> PartSource for Either<'_, S> {
+    type Error = S::Error;
+
+    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, S::Error> {
+        let forms = self.first.forms(hint, inner)?;
+        if forms.is_empty() { self.second.forms(hint, inner) } else { Ok(forms) }
+    }
+}
+
 fn compare_class<S: ObjectStore>(
     name: &str,
     old: Option<&ClassView<'_, S>>,
@@ -84,7 +102,9 @@ where
     let old_top = old.map(ClassView::top).transpose()?.flatten();
     let new_top = new.map(ClassView::top).transpose()?.flatten();
     // Key and id functions are the same on both sides, so one reader does for both; an empty side is never read.
-    let mut reader = old.filter(|_| old_top.is_some()).unwrap_or(any).reader();
+    let keyed_as = old.filter(|_| old_top.is_some()).unwrap_or(any);
+    let both = Either { first: new.unwrap_or(any).store(), second: old.unwrap_or(any).store() };
+    let mut reader = TreeReader::new(&both, keyed_as.context());
     let failed = |error| ViewError::read::<S>(name, error);
     let leaves = differing_leaves(&reader, old_top, new_top).map_err(failed)?;
     let mut difference = ClassDifference {

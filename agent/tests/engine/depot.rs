@@ -88,9 +88,14 @@ pub(crate) struct NoBlob;
 
 impl Opened {
     pub(crate) fn new(depot: &MemoryDepot, keys: &EpochPrivateKey) -> Self {
+        Self::of(&depot.packs.lock().unwrap(), keys)
+    }
+
+    /// The objects of some packs only: what a snapshot names, and no more.
+    pub(crate) fn of(packs: &BTreeMap<PackId, Vec<u8>>, keys: &EpochPrivateKey) -> Self {
         let mut decompressor = Decompressor::new().unwrap();
         let mut objects: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for bytes in depot.packs.lock().unwrap().values() {
+        for bytes in packs.values() {
             let pack = OpenPack::open(bytes, keys, &mut decompressor).unwrap();
             for (number, info) in pack.directory().frames().iter().enumerate() {
                 let frame = Arc::new(pack.frame(number as u32, &mut decompressor).unwrap());
