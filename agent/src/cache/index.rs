@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use strongroom_core::codec::{Malformed, Reader, put_bytes, put_varint};
 use strongroom_core::id::{ClassId, SnapshotRoot};
@@ -18,6 +19,10 @@ use super::entry::{LeafEntry, NodeEntry};
 
 /// Memory that sled may use for its pages.
 const CACHE_BYTES: u64 = 24 << 20;
+
+/// How often, and how long each time, a lock is waited for that this process is giving back: ten seconds at most.
+const LOCK_TRIES: u32 = 1000;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// Bytes that one batch holds.
 const BATCH_BYTES: usize = 1 << 20;
@@ -57,12 +62,11 @@ pub struct Index {
 impl Index {
     /// Opens the index, making it where there is none. One that is damaged is removed and made anew.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let config = || sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let db = match config().open() {
+        let db = match open_db(path) {
             Ok(db) => db,
             Err(sled::Error::Corruption { .. } | sled::Error::Unsupported(_) | sled::Error::ReportableBug(_)) => {
                 std::fs::remove_dir_all(path).map_err(sled::Error::from)?;
-                config().open()?
+                open_db(path)?
             }
             Err(error) => return Err(error.into()),
         };
@@ -139,6 +143,20 @@ impl Index {
         self.db.apply_batch(batch)?;
         Ok(used)
     }
+}
+
+/// Opens the database. sled gives its file lock back on a thread of its own some time after it was dropped, so an index
+/// that this process used a moment ago is waited for. Another process can't have it: the caller holds the source's lock.
+fn open_db(path: &Path) -> Result<sled::Db, sled::Error> {
+    for _ in 0..LOCK_TRIES {
+        match sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                let _ = crossbeam_channel::never::<()>().recv_timeout(LOCK_WAIT);
+            }
+            opened => return opened,
+        }
+    }
+    sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()
 }
 
 /// The index of one class.
