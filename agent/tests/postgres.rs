@@ -14,6 +14,8 @@ mod cluster;
 mod corpora;
 #[path = "postgres/harness.rs"]
 mod harness;
+#[path = "support/not_run.rs"]
+mod not_run;
 #[path = "postgres/objects.rs"]
 mod objects;
 #[path = "postgres/refusals.rs"]

@@ -10,6 +10,8 @@
 mod corpora;
 #[path = "sqlite/harness.rs"]
 mod harness;
+#[path = "support/not_run.rs"]
+mod not_run;
 #[path = "sqlite/restore.rs"]
 mod restore;
 #[path = "sqlite/sample.rs"]

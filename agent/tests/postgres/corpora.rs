@@ -1,22 +1,10 @@
 //! Data that nobody here wrote, of two well-known CMDBs, from `$STRONGROOM_CORPORA`.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cluster::{clusters, not_run};
+use crate::cluster::clusters;
 use crate::harness::{capture, round_trip};
-
-/// The file of a corpus, or a note that the test could not run.
-fn corpus(name: &str, test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("STRONGROOM_CORPORA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"), PathBuf::from);
-    let path = folder.join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    not_run(test, &format!("the corpus {name}"));
-    None
-}
+use crate::not_run::corpus;
 
 #[test]
 fn netbox_comes_back_record_by_record() {

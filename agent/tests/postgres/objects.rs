@@ -1,7 +1,8 @@
 //! Everything that a database can hold beside plain rows: captured, restored, and equal.
 
-use crate::cluster::{Cluster, clusters, not_run};
+use crate::cluster::{Cluster, clusters};
 use crate::harness::{capture, round_trip};
+use crate::not_run::not_run;
 
 const SAMPLE: &str = include_str!("sql/sample.sql");
 

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tempfile::TempDir;
 
+use crate::not_run::not_run;
+
 /// The port is part of the socket's name only.
 const PORT: u16 = 5432;
 
@@ -35,15 +37,6 @@ pub(crate) fn clusters(test: &str) -> Vec<Arc<Cluster>> {
         not_run(test, "a PostgreSQL server: install the package postgresql");
     }
     binaries.iter().map(|binaries| Cluster::shared(binaries)).collect()
-}
-
-/// Notes that a test could not run, for the person who reads the output and for the check that lists such tests.
-pub(crate) fn not_run(test: &str, needs: &str) {
-    println!("not run: {test}: needs {needs}");
-    if let Some(list) = std::env::var_os("STRONGROOM_NOT_RUN") {
-        let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-        writeln!(list, "agent postgres {test}: needs {needs}").unwrap();
-    }
 }
 
 fn binaries() -> Vec<PathBuf> {
