@@ -7,6 +7,7 @@ use strongroom_core::blob::BlobError;
 use strongroom_core::codec::Malformed;
 use strongroom_core::frame::ObjectKind;
 use strongroom_core::id::ObjectId;
+use strongroom_core::record::KeyError;
 use strongroom_core::tree::cutter::Cutter;
 use strongroom_core::tree::leaf::LeafContext;
 use strongroom_core::tree::params::{Top, TreeParams};
@@ -46,6 +47,9 @@ pub enum BuildError {
     /// A record or part can't be encoded.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// The records of an old part have no keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The frames are not taken any more: the reason is reported elsewhere.
     #[error("storing was stopped")]
     Stopped,

@@ -180,6 +180,11 @@ impl<'a> Column<'a> {
     }
 }
 
+/// The number of records in the block that comes next, left unread.
+pub fn block_records(reader: &Reader<'_>) -> Result<usize, Malformed> {
+    reader.clone().bounded(LEAF_RECORDS_MAX as u64)
+}
+
 /// Reads a block and hands each record on.
 pub fn read_block(
     reader: &mut Reader<'_>,

@@ -13,7 +13,10 @@ use crate::digest::IdFunctions;
 use crate::id::{LeafId, RecordDigest};
 use crate::record::{ClassSchema, KeyError, KeyPlan, keyless_key};
 
-use super::block::{BlockWriter, read_block};
+use super::block::{BlockWriter, block_records, read_block};
+
+/// Bytes of a key that is one number or uuid.
+const KEY_BYTES_USUAL: usize = 20;
 
 /// What a reader must know of a class to make keys and digests from records.
 #[derive(Clone)]
@@ -39,6 +42,11 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// An arena with room for so many items of so many bytes together.
+    pub fn with_capacity(items: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(items) }
+    }
+
     /// Appends an item.
     #[inline]
     pub fn push(&mut self, item: &[u8]) {
@@ -90,6 +98,15 @@ pub struct Leaf {
 }
 
 impl Leaf {
+    /// A leaf with room for so many records, their keys and bytes.
+    pub fn with_capacity(records: usize, key_bytes: usize, record_bytes: usize) -> Self {
+        Self {
+            keys: Packed::with_capacity(records, key_bytes),
+            digests: Vec::with_capacity(records),
+            records: Packed::with_capacity(records, record_bytes),
+        }
+    }
+
     /// Appends a record whose key and digest the caller has computed. Keys must ascend.
     #[inline]
     pub fn push(&mut self, key: &[u8], digest: RecordDigest, record: &[u8]) {
@@ -131,6 +148,12 @@ impl Leaf {
     #[inline]
     pub fn record(&self, at: usize) -> &[u8] {
         self.records.get(at)
+    }
+
+    /// An empty leaf with room for as much as this one holds, and a little more.
+    pub(super) fn room_alike(&self) -> Self {
+        let more = |bytes: usize| bytes + bytes / 16 + 64;
+        Self::with_capacity(more(self.len()), more(self.keys.total_bytes()), more(self.record_bytes()))
     }
 
     /// The bytes of all records.
@@ -180,7 +203,10 @@ impl Leaf {
             return Err(reader.malformed().into());
         }
         let first_ordinal = reader.varint()?;
-        let mut assembly = Assembly::new(context, first_ordinal);
+        let records = block_records(&reader)?;
+        // Rows have a head a cell, which columns share.
+        let room = Leaf::with_capacity(records, records * KEY_BYTES_USUAL, body.len() + body.len() / 4);
+        let mut assembly = Assembly::new(context, first_ordinal, room);
         let mut failed = None;
         read_block(&mut reader, |record| {
             assembly.push_new(record).map_err(|error| {
@@ -221,8 +247,9 @@ pub(super) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    pub(super) fn new(context: &'a LeafContext, first_ordinal: u64) -> Self {
-        Self { context, leaf: Leaf::default(), key: Vec::new(), next_ordinal: first_ordinal }
+    /// `room` is an empty leaf.
+    pub(super) fn new(context: &'a LeafContext, first_ordinal: u64, room: Leaf) -> Self {
+        Self { context, leaf: room, key: Vec::new(), next_ordinal: first_ordinal }
     }
 
     /// Appends a record of which nothing is known yet.

@@ -109,6 +109,25 @@ proptest! {
     }
 
     #[test]
+    fn what_happens_to_all_records_is_said_once(before in rows(), value in prop::option::of("\\PC{0,40}"),
+        odd in prop::collection::btree_map(-200_i64..200, (Just(None), Just(Some("odd".to_owned()))), 0..3)) {
+        let context = LeafContext::new(ids(), &schema(true));
+        let mut after = before.clone();
+        for (_, data) in after.values_mut() {
+            data.clone_from(&value);
+        }
+        after.extend(odd.clone());
+        let (base, new) = (leaf(&context, true, &before), leaf(&context, true, &after));
+        let delta = delta_bytes(&context, &base, &new, 1, base.id(&context.ids));
+        prop_assert_eq!(apply_delta(&context, &base, &delta).unwrap(), new);
+        let changed = after.iter().filter(|(id, row)| before.get(id).is_some_and(|old| old != *row)).count();
+        if changed > 20 && changed * 10 > before.len() * 9 {
+            let said_once = 40 + value.map_or(0, |value| value.len()) + odd.len() * 32;
+            prop_assert!(delta.len() < said_once, "{} bytes", delta.len());
+        }
+    }
+
+    #[test]
     fn forms_that_were_tampered_with_are_refused_or_yield_another_id(keyed: bool, before in rows(), after in rows(),
         at: prop::sample::Index, flip in 1_u8..) {
         let context = LeafContext::new(ids(), &schema(keyed));
