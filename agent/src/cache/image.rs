@@ -19,7 +19,7 @@ use strongroom_core::tree::reader::{Body, Form, PartSource};
 use strongroom_platform::disk::{Disk, DiskError, DiskFile, DiskRead};
 
 /// Decompressed frames kept at hand. A chain draws on few packs, and neighbouring parts on the same frames.
-const FRAMES_CACHED: usize = 64;
+const FRAMES_CACHED: usize = 48;
 
 const TABLE: &[u8] = b"image";
 const PACKS: &[u8] = b"image packs";

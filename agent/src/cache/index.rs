@@ -18,7 +18,7 @@ use strongroom_platform::disk::{DiskError, DiskFile, DiskRead};
 use super::entry::{LeafEntry, NodeEntry};
 
 /// Memory that sled may use for its pages.
-const CACHE_BYTES: u64 = 24 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// How often, and how long each time, a lock is waited for that this process is giving back: ten seconds at most.
 const LOCK_TRIES: u32 = 1000;

@@ -1,10 +1,15 @@
 //! What differs between two snapshots of one source, class by class.
 
 use strongroom_core::id::Hint;
-use strongroom_core::tree::diff::{Change, diff_leaves, differing_leaves};
-use strongroom_core::tree::reader::{Form, PartSource, TreeReader};
+use strongroom_core::tree::diff::{Change, Differing, Stretch, diff_stretch, differing_leaves};
+use strongroom_core::tree::leaf::LeafContext;
+use strongroom_core::tree::reader::{Form, PartSource, ReadError, TreeReader};
 
+use super::side_by_side::in_order;
 use super::{ClassView, ObjectStore, SnapshotView, ViewError};
+
+/// Leaves that are compared in one go. What differs in them waits in memory for its turn.
+const STRETCH_LEAVES: usize = 64;
 
 /// How one record differs, by the text of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +40,12 @@ pub struct ClassDifference {
 /// Gets each differing record: class name, kind, record before and after.
 pub type RecordVisit<'v> = dyn FnMut(&str, RecordChange, Option<&[u8]>, Option<&[u8]>) + 'v;
 
-/// Compares two snapshots.
+/// Compares two snapshots, and shows each differing record to `visit` if there is one, by class and key.
 pub fn compare<S: ObjectStore>(
     before: &SnapshotView<'_, S>,
     after: &SnapshotView<'_, S>,
     only: Option<&str>,
-    visit: &mut RecordVisit<'_>,
+    mut visit: Option<&mut RecordVisit<'_>>,
 ) -> Result<Vec<ClassDifference>, ViewError>
 where
     S::Error: std::error::Error + Send + Sync + 'static,
@@ -59,7 +64,7 @@ where
         if same {
             continue;
         }
-        differences.push(compare_class(name, old.as_ref(), new.as_ref(), visit)?);
+        differences.push(compare_class(name, old.as_ref(), new.as_ref(), visit.as_deref_mut())?);
     }
     Ok(differences)
 }
@@ -84,7 +89,7 @@ fn compare_class<S: ObjectStore>(
     name: &str,
     old: Option<&ClassView<'_, S>>,
     new: Option<&ClassView<'_, S>>,
-    visit: &mut RecordVisit<'_>,
+    visit: Option<&mut RecordVisit<'_>>,
 ) -> Result<ClassDifference, ViewError>
 where
     S::Error: std::error::Error + Send + Sync + 'static,
@@ -104,30 +109,78 @@ where
     // Key and id functions are the same on both sides, so one reader does for both; an empty side is never read.
     let keyed_as = old.filter(|_| old_top.is_some()).unwrap_or(any);
     let both = Either { first: new.unwrap_or(any).store(), second: old.unwrap_or(any).store() };
-    let mut reader = TreeReader::new(&both, keyed_as.context());
-    let failed = |error| ViewError::read::<S>(name, error);
-    let leaves = differing_leaves(&reader, old_top, new_top).map_err(failed)?;
-    let mut difference = ClassDifference {
-        class: name.to_owned(),
-        added: 0,
-        removed: 0,
-        changed: 0,
-        schema_changed: old.map(|class| class.entry().schema_digest) != new.map(|class| class.entry().schema_digest),
+    let context = keyed_as.context();
+    let leaves = differing_leaves(&TreeReader::new(&both, context.clone()), old_top, new_top);
+    let counts = leaves.and_then(|leaves| changes(&both, &context, &leaves, name, visit));
+    let (added, removed, changed) = counts.map_err(|error| ViewError::read::<S>(name, error))?;
+    let schema_changed = old.map(|class| class.entry().schema_digest) != new.map(|class| class.entry().schema_digest);
+    Ok(ClassDifference { class: name.to_owned(), added, removed, changed, schema_changed })
+}
+
+/// Compares what differs, stretch by stretch and side by side. Gives how many were added, removed and changed.
+fn changes<S: PartSource + Sync>(
+    source: &S,
+    context: &LeafContext,
+    leaves: &Differing,
+    class: &str,
+    mut visit: Option<&mut RecordVisit<'_>>,
+) -> Result<(u64, u64, u64), ReadError<S::Error>>
+where
+    S::Error: Send,
+{
+    let is_shown = visit.is_some();
+    let compare = || {
+        let mut reader = TreeReader::new(source, context.clone());
+        move |stretch: &Stretch<'_>| Changes::of(&mut reader, stretch, is_shown)
     };
-    let mut count = |_: &[u8], change: Change<'_>| match change {
-        Change::Added(record) => {
-            difference.added += 1;
-            visit(name, RecordChange::Added, None, Some(record));
+    let mut sum = (0, 0, 0);
+    in_order(&leaves.stretches(STRETCH_LEAVES), compare, |changes| {
+        let Changes { added, removed, changed, records } = changes?;
+        sum = (sum.0 + added, sum.1 + removed, sum.2 + changed);
+        for (change, before, after) in &records {
+            if let Some(visit) = &mut visit {
+                visit(class, *change, before.as_deref(), after.as_deref());
+            }
         }
-        Change::Removed(record) => {
-            difference.removed += 1;
-            visit(name, RecordChange::Removed, Some(record), None);
-        }
-        Change::Changed(before, after) => {
-            difference.changed += 1;
-            visit(name, RecordChange::Changed, Some(before), Some(after));
-        }
-    };
-    diff_leaves(&mut reader, &leaves, &mut count).map_err(failed)?;
-    Ok(difference)
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+/// A record as it waits to be shown: kind, before and after.
+type Shown = (RecordChange, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// What differs in one stretch.
+#[derive(Default)]
+struct Changes {
+    added: u64,
+    removed: u64,
+    changed: u64,
+    records: Vec<Shown>,
+}
+
+impl Changes {
+    fn of<S: PartSource>(
+        reader: &mut TreeReader<'_, S>,
+        stretch: &Stretch<'_>,
+        keep: bool,
+    ) -> Result<Self, ReadError<S::Error>> {
+        let mut all = Self::default();
+        diff_stretch(reader, stretch, &mut |change| {
+            let (kind, before, after) = match change {
+                Change::Added(after) => (RecordChange::Added, None, Some(after)),
+                Change::Removed(before) => (RecordChange::Removed, Some(before), None),
+                Change::Changed(before, after) => (RecordChange::Changed, Some(before), Some(after)),
+            };
+            *match kind {
+                RecordChange::Added => &mut all.added,
+                RecordChange::Removed => &mut all.removed,
+                RecordChange::Changed => &mut all.changed,
+            } += 1;
+            if keep {
+                all.records.push((kind, before.map(<[u8]>::to_vec), after.map(<[u8]>::to_vec)));
+            }
+        })?;
+        Ok(all)
+    }
 }

@@ -125,12 +125,13 @@ fn difference(host: &Host, packs_before: &Opened, after: u64) -> (u64, u64, u64)
     let old = SnapshotView::new(packs_before, &host.ids, &old).unwrap();
     let new = SnapshotView::new(&opened, &host.ids, &new).unwrap();
     let mut seen = (0, 0, 0);
-    let found = compare(&old, &new, None, &mut |_, change, _, _| match change {
+    let mut count = |_: &str, change: RecordChange, _: Option<&[u8]>, _: Option<&[u8]>| match change {
         RecordChange::Added => seen.0 += 1,
         RecordChange::Removed => seen.1 += 1,
         RecordChange::Changed => seen.2 += 1,
-    })
-    .unwrap();
+    };
+    let found = compare(&old, &new, None, Some(&mut count)).unwrap();
+    assert_eq!(compare(&old, &new, None, None).unwrap(), found);
     let total = found.iter().fold((0, 0, 0), |sum, d| (sum.0 + d.added, sum.1 + d.removed, sum.2 + d.changed));
     assert_eq!(total, seen);
     total
@@ -274,4 +275,33 @@ fn added_renamed_and_dropped_columns_keep_the_records_readable() {
     source.edit("public.device", |table| table.columns[1].0 = "label".into());
     let renamed = host.backup_and_check(&source);
     assert_eq!(renamed.classes[0].1.tally.changed, 0);
+}
+
+#[test]
+fn a_change_of_the_same_columns_in_all_rows_is_stored_once_a_leaf() {
+    use strongroom_core::record::Codec;
+    let host = Host::new();
+    let source = Tables::with("public.device", table(true, 20_000));
+    let first = host.backup_and_check(&source);
+    let changed_everywhere = |what: &str, edit: fn(&mut Table)| {
+        source.edit("public.device", edit);
+        let outcome = host.backup_and_check(&source);
+        let tally = outcome.classes[0].1.tally;
+        assert!(outcome.classes[0].1.incremental && tally.changed > 12_000, "{what}: {tally:?}");
+        assert!(outcome.bytes_stored * 8 < first.bytes_stored, "{what}: {} bytes", outcome.bytes_stored);
+    };
+    changed_everywhere("a constant default", |table| {
+        table.columns.push(("tenant".into(), Codec::Text));
+        table.rows.iter_mut().for_each(|row| row.push(Some("none assigned so far".into())));
+    });
+    changed_everywhere("a value that nearly all rows get", |table| {
+        for (at, row) in table.rows.iter_mut().enumerate().filter(|(at, _)| at % 50 != 0) {
+            row[4] = Some("acme".into());
+            row[1] = row[1].take().filter(|_| at % 300 != 1);
+        }
+    });
+    changed_everywhere("a dropped column", |table| {
+        table.columns.remove(2);
+        table.rows.iter_mut().for_each(|row| drop(row.remove(2)));
+    });
 }

@@ -1,7 +1,7 @@
 //! `diff`: what differs between two snapshots of one source. Reads what differs, and not the rest.
 
 use serde::Serialize;
-use strongroom_agent::view::{ClassDifference, RecordChange, SnapshotView, ViewError, compare};
+use strongroom_agent::view::{ClassDifference, RecordChange, RecordVisit, SnapshotView, ViewError, compare};
 use strongroom_core::error::Code;
 use strongroom_core::id::SnapshotId;
 use strongroom_core::manifest::BlobEntry;
@@ -98,14 +98,15 @@ fn differences(
         let mut failed = None;
         let mut records = Vec::new();
         let mut visit = |class: &str, change: RecordChange, old: Option<&[u8]>, new: Option<&[u8]>| {
-            if options.records && failed.is_none() {
+            if failed.is_none() {
                 match record_difference(&before, &after, class, change, (old, new)) {
                     Ok(record) => records.push(record),
                     Err(error) => failed = Some(error),
                 }
             }
         };
-        let classes = compare(&before, &after, only.as_deref(), &mut visit).attempt(what)?;
+        let visit: Option<&mut RecordVisit<'_>> = if options.records { Some(&mut visit) } else { None };
+        let classes = compare(&before, &after, only.as_deref(), visit).attempt(what)?;
         failed.map_or(Ok(()), Err).attempt(what)?;
         done.classes = classes.into_iter().map(ClassCounts::from).collect();
         done.records = options.records.then_some(records);

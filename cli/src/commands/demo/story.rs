@@ -114,7 +114,7 @@ impl<'a> Teller<'a> {
                 found = key.map(|key| format!("{}:{key}", class.name()));
             }
         };
-        compare(&before, &after, None, &mut visit).attempt(|| "can't compare the snapshots")?;
+        compare(&before, &after, None, Some(&mut visit)).attempt(|| "can't compare the snapshots")?;
         found.ok_or_else(|| Failure::new(Code::Internal, "the day changed nothing"))
     }
 
