@@ -1,7 +1,7 @@
 //! Delta forms of leaves: what changed against an earlier generation.
 //!
-//! What happens to the same columns of nearly every record is said once ([`sweep`]). Any other changed record stands as
-//! [`operations`] on its columns. Strings that differ only in the middle are spliced, so that one changed member of a JSON
+//! What happens to the same columns of nearly every record is said once. Any other changed record stands as operations
+//! on its columns. Strings that differ only in the middle are spliced, so that one changed member of a JSON
 //! document costs that member.
 //!
 //! ```text
