@@ -70,6 +70,7 @@ require_system_packages() {
     has cc || missing+=(build-essential)
     has sqlite3 || missing+=(sqlite3)
     has zstd || missing+=(zstd)
+    has strace || missing+=(strace)
     has_postgresql_server || missing+=(postgresql)
     ((${#missing[@]})) || return 0
     install_packages "${missing[@]}"

@@ -1,5 +1,6 @@
 //! The command from outside: the built program, run as operators and scripts run it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "the helpers of tests are tests too")]
+#![expect(clippy::print_stdout, reason = "sweeps print what they covered")]
 
 #[path = "cli/crashes.rs"]
 mod crashes;
@@ -11,9 +12,14 @@ mod errors;
 mod harness;
 #[path = "cli/keys.rs"]
 mod keys;
+#[path = "../../agent/tests/support/not_run.rs"]
+#[expect(dead_code, reason = "these tests need no corpus")]
+mod not_run;
 #[path = "cli/schema.rs"]
 mod schema;
 #[path = "cli/side_by_side.rs"]
 mod side_by_side;
+#[path = "cli/system_calls.rs"]
+mod system_calls;
 #[path = "cli/walk.rs"]
 mod walk;

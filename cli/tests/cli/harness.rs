@@ -66,9 +66,23 @@ impl Place {
         apply_day(&Connection::open(self.path("cmdb.db")).unwrap(), seed, 10).unwrap()
     }
 
+    /// The folder again, with all that lies in it. Sources stay where they are.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::empty();
+        copy_dir(self.folder.path(), copy.folder.path());
+        copy
+    }
+
     /// The program, in this folder's room, with nothing of the environment that concerns it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+        self.command_under(&[], arguments)
+    }
+
+    /// The program, run by another one.
+    pub(crate) fn command_under(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
+        let words = [wrapper, &[env!("CARGO_BIN_EXE_strongroom")]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STRONGROOM_") {
                 command.env_remove(name);
@@ -106,6 +120,19 @@ impl Place {
     /// A text without what differs from run to run.
     pub(crate) fn normal(&self, text: &str) -> String {
         text.replace(&self.folder.path().display().to_string(), "PLACE")
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

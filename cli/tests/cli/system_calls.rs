@@ -1,0 +1,164 @@
+//! Real processes, killed or failed at each of their system calls in turn.
+//!
+//! What simulated disks can't reach is reached here: the libraries that write files of their own (SQLite, redb, sled).
+//! `strace` counts the calls of each thread and strikes the N-th of any thread; a run without a fault tells how many
+//! there are.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use rusqlite::Connection;
+
+use crate::harness::Place;
+use crate::not_run::not_run;
+
+const CHANGES: &str = "write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,\
+    ftruncate,mkdir,mkdirat,link,linkat,sync_file_range";
+
+/// What strikes: the calls that it can strike, and how.
+const FAULTS: [(&str, &str, &str); 3] = [
+    ("killed", CHANGES, "signal=SIGKILL"),
+    ("failed sync", "fsync,fdatasync", "error=EIO"),
+    ("disk full", "pwrite64,pwritev,ftruncate,mkdir,mkdirat", "error=ENOSPC"),
+];
+
+/// One fault in one run: which, and at which call of a kind.
+struct Point {
+    fault: usize,
+    call: String,
+    at: usize,
+}
+
+fn can_trace() -> bool {
+    let tried = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
+
+/// Runs the program under `strace`, which is told about the calls to trace and what to do to them.
+fn traced(place: &Place, log: &Path, calls: &str, inject: Option<&str>, arguments: &[&str]) -> Option<i32> {
+    let log = log.display().to_string();
+    let trace = format!("trace={calls}");
+    let mut wrapper = vec!["strace", "-f", "-qq", "-o", &log, "-e", &trace];
+    if let Some(inject) = inject {
+        wrapper.extend(["-e", inject]);
+    }
+    place.command_under(&wrapper, arguments).output().unwrap().status.code()
+}
+
+/// For each fault and each kind of call the numbers up to the most that one thread makes in a run without a fault.
+fn points(place: &Place, arguments: &[&str]) -> Vec<Point> {
+    let log = place.path("calls");
+    let mut points = Vec::new();
+    for (fault, (_, calls, _)) in FAULTS.iter().enumerate() {
+        let place = place.copy();
+        assert_eq!(traced(&place, &log, calls, None, arguments), Some(0));
+        let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for line in std::fs::read_to_string(&log).unwrap().lines().filter(|line| !line.contains(" resumed>")) {
+            let (thread, rest) = line.split_once(' ').unwrap();
+            let (call, _) = rest.trim_start().split_once('(').unwrap();
+            *counts.entry((call.to_owned(), thread.to_owned())).or_default() += 1;
+        }
+        let mut most: BTreeMap<String, usize> = BTreeMap::new();
+        for ((call, _), count) in counts {
+            let known = most.entry(call).or_default();
+            *known = count.max(*known);
+        }
+        let of_call = |(call, most): (String, usize)| (1..=most).map(move |at| Point { fault, call: call.clone(), at });
+        points.extend(most.into_iter().flat_map(of_call));
+    }
+    points
+}
+
+/// Runs with a fault at each point, in a copy of the place, and has the copy judged. Prints what became of the runs.
+fn sweep(name: &str, place: &Place, arguments: &[&str], judge: impl Fn(&Place, &str) + Sync) {
+    let points = points(place, arguments);
+    let outcomes: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    std::thread::scope(|scope| {
+        for first in 0..threads {
+            let (points, outcomes, judge) = (&points, &outcomes, &judge);
+            scope.spawn(move || {
+                for Point { fault, call, at } in points.iter().skip(first).step_by(threads) {
+                    let (kind, _, how) = FAULTS[*fault];
+                    let copy = place.copy();
+                    let inject = format!("inject={call}:{how}:when={at}");
+                    let log = copy.path("calls");
+                    let code = traced(&copy, &log, call, Some(&inject), arguments);
+                    let has_struck = std::fs::read_to_string(&log).unwrap().contains("(INJECTED)");
+                    judge(&copy, &format!("{name}, {kind} at {call} {at}"));
+                    // A thread may make fewer calls than it did without a fault.
+                    let outcome = match (code, has_struck) {
+                        (Some(0), true) => format!("{kind} and borne"),
+                        (Some(0), false) => "not reached".to_owned(),
+                        _ => kind.to_owned(),
+                    };
+                    *outcomes.lock().unwrap().entry(outcome).or_default() += 1;
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap();
+    let kinds: Vec<String> = outcomes.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    println!("sweep {name}: {} points: {}", points.len(), kinds.join(", "));
+    assert!(outcomes.get("killed").is_some_and(|killed| *killed > 10), "{outcomes:?}");
+}
+
+#[test]
+fn a_backup_that_dies_at_any_system_call_loses_nothing() {
+    if !can_trace() {
+        return not_run("a_backup_that_dies_at_any_system_call_loses_nothing", "strace, and the right to use it");
+    }
+    let place = Place::with_sample();
+    place.run(&["backup", "cmdb"]).done();
+    let first = place.json(&["show", &place.snapshots()[0]])["root"].clone();
+    place.day(1);
+    let reference = place.copy().json(&["backup", "cmdb"])["root"].clone();
+    sweep("backup process", &place, &["backup", "cmdb"], |place, point| {
+        let next = place.run(&["backup", "cmdb", "--json"]);
+        assert_eq!(next.code, Some(0), "{point}: {next:#?}");
+        assert_eq!(next.documents().pop().unwrap()["root"], reference, "{point}");
+        let verified = place.run(&["verify", "--read-data"]);
+        assert_eq!(verified.code, Some(0), "{point}: {verified:#?}");
+        let roots: Vec<_> = place.snapshots().iter().map(|id| place.json(&["show", id])["root"].clone()).collect();
+        assert_eq!(roots[0], first, "{point}");
+        assert!(roots.iter().skip(1).all(|root| *root == reference), "{point}");
+    });
+}
+
+/// Whether the target is as it was before the restore, or as the snapshot.
+fn state(place: &Place, items: i64) -> &'static str {
+    let database = Connection::open(place.path("target.db")).unwrap();
+    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).ok();
+    match (count("SELECT count(*) FROM before_restore"), count("SELECT count(*) FROM device")) {
+        (Some(1), None) => "old",
+        (None, Some(found)) if found == items => "new",
+        other => panic!("the target is neither old nor new: {other:?}"),
+    }
+}
+
+#[test]
+fn a_restore_that_dies_at_any_system_call_leaves_the_target_old_or_new() {
+    if !can_trace() {
+        let test = "a_restore_that_dies_at_any_system_call_leaves_the_target_old_or_new";
+        return not_run(test, "strace, and the right to use it");
+    }
+    let place = Place::empty();
+    place.run(&["init"]).done();
+    place.source(
+        "cmdb",
+        "CREATE TABLE device (id INTEGER PRIMARY KEY, name TEXT); CREATE INDEX by_name ON device (name);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+         INSERT INTO device SELECT i, 'device ' || i FROM n;",
+    );
+    place.run(&["backup", "cmdb"]).done();
+    place.change("target.db", "CREATE TABLE before_restore (x); INSERT INTO before_restore VALUES (1)");
+    let restore = ["restore", "latest", "--to", "sqlite:target.db", "--over", "--yes"];
+    sweep("restore process", &place, &restore, |place, point| {
+        let _ = (state(place, 300), point);
+        let again = place.run(&restore);
+        assert_eq!(again.code, Some(0), "{point}: {again:#?}");
+        assert_eq!(state(place, 300), "new", "{point}");
+    });
+}
