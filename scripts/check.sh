@@ -7,6 +7,7 @@
 # Nothing in the source tree is written; `just fix` does that. What could not be checked is named at the end.
 #
 #   STRONGROOM_CORPORA                 folder of the public corpora; tests that need it say so if it is not there
+#   STRONGROOM_FUZZ_SECONDS            how long each decoder is fuzzed, 60 unless given
 #   STRONGROOM_REQUIRE_ADVISORIES=1    fail, instead of saying so, when the advisory database can't be reached
 
 set -uo pipefail
@@ -31,6 +32,10 @@ trap 'rm -rf "$scratch"' EXIT
 export STRONGROOM_NOT_RUN_FILE="$scratch/not-run"
 : >"$STRONGROOM_NOT_RUN_FILE"
 
+# Sweeps append to this file what they covered.
+export STRONGROOM_SWEEPS_FILE="$scratch/sweeps"
+: >"$STRONGROOM_SWEEPS_FILE"
+
 may_install=yes
 summary=()
 failures=0
@@ -47,10 +52,12 @@ main() {
     require_cargo_tool deny "$DENY_VERSION" "$DENY_WHEELS"
 
     check "formatting" cargo fmt --all --check
+    check "formatting of fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check
     check "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
     check "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     check "doc tests" cargo test --workspace --doc --locked
     check "tests" cargo nextest run --workspace --locked
+    check "fuzzing" scripts/fuzz.sh "${STRONGROOM_FUZZ_SECONDS:-60}"
     check "licences, bans and sources" cargo deny --locked check --hide-inclusion-graph licenses bans sources
     check_advisories
     conclude
@@ -159,6 +166,10 @@ conclude_line() {
 conclude() {
     printf '\n==== summary, after %d s\n' "$SECONDS"
     printf '%s\n' "${summary[@]}"
+    if [[ -s $STRONGROOM_SWEEPS_FILE ]]; then
+        printf '\nsweeps:\n'
+        sort -u "$STRONGROOM_SWEEPS_FILE" | sed 's/^/  /'
+    fi
     if [[ -s $STRONGROOM_NOT_RUN_FILE ]]; then
         printf '\ntests that could not run:\n'
         sort -u "$STRONGROOM_NOT_RUN_FILE" | sed 's/^/  /'

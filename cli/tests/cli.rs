@@ -15,6 +15,9 @@ mod keys;
 #[path = "../../agent/tests/support/not_run.rs"]
 #[expect(dead_code, reason = "these tests need no corpus")]
 mod not_run;
+#[path = "../../chaos-tests/tests/sweeps/outcome.rs"]
+#[expect(dead_code, reason = "sweeps of processes count for themselves")]
+mod outcome;
 #[path = "cli/schema.rs"]
 mod schema;
 #[path = "cli/side_by_side.rs"]

@@ -61,7 +61,7 @@ fn no_damaged_byte_yields_a_wrong_record() {
             outcomes.add(judge(&installation, &truth, point, damage));
         }
     });
-    outcomes.print("bytes");
+    outcomes.report("bytes");
     assert_eq!((outcomes.of("wrong"), outcomes.of("lost in silence")), (0, 0));
     assert!(outcomes.of("detected") > outcomes.of("harmless"));
 }

@@ -155,7 +155,7 @@ fn a_backup_that_fails_anywhere_loses_nothing_and_the_next_one_succeeds() {
         scenario.check(&world, &acknowledged, 2);
         outcomes.add(kind);
     });
-    outcomes.print("backup");
+    outcomes.report("backup");
     assert!(outcomes.of("failed cleanly") > outcomes.of("borne"));
 }
 
@@ -181,5 +181,5 @@ fn a_recovery_that_fails_as_well_loses_nothing() {
         scenario.check(&world, &acknowledged, 2);
         outcomes.add(kind);
     });
-    outcomes.print("recovery");
+    outcomes.report("recovery");
 }

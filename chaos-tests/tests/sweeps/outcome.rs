@@ -1,6 +1,7 @@
 //! What became of the points of a sweep.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Mutex;
 
 /// Outcomes by kind, counted from several threads.
@@ -18,12 +19,20 @@ impl Outcomes {
         self.counts.lock().unwrap().get(kind).copied().unwrap_or(0)
     }
 
-    /// Prints the line that a reader of the log looks for.
-    pub(crate) fn print(&self, sweep: &str) {
-        let counts = self.counts.lock().unwrap();
-        let points: u64 = counts.values().sum();
-        let kinds: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        println!("sweep {sweep}: {points} points: {}", kinds.join(", "));
+    pub(crate) fn report(&self, sweep: &str) {
+        report(sweep, &self.counts.lock().unwrap());
+    }
+}
+
+/// Prints what a sweep covered, and notes it for the check that lists all sweeps.
+pub(crate) fn report<K: std::fmt::Display>(sweep: &str, counts: &BTreeMap<K, u64>) {
+    let points: u64 = counts.values().sum();
+    let kinds: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let line = format!("{sweep}: {points} points: {}", kinds.join(", "));
+    println!("sweep {line}");
+    if let Some(list) = std::env::var_os("STRONGROOM_SWEEPS_FILE") {
+        let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
+        writeln!(list, "{line}").unwrap();
     }
 }
 

@@ -102,6 +102,6 @@ fn a_restore_that_fails_anywhere_leaves_the_target_old_or_new() {
             (false, true) => "failed cleanly",
         });
     });
-    outcomes.print("restore");
+    outcomes.report("restore");
     assert!(outcomes.of("failed cleanly") > 0);
 }

@@ -81,9 +81,10 @@ fn is_expectation_without_reason(file: &SourceFile, number: usize) -> bool {
     !attribute.contains("reason")
 }
 
-/// Packages that do not take the workspace's lints.
+/// Packages of the workspace that do not take its lints.
 pub(crate) fn packages_without_workspace_lints(manifests: &[SourceFile]) -> Vec<Finding> {
-    let packages = manifests.iter().filter(|file| file.text.contains("[package]"));
+    let packages =
+        manifests.iter().filter(|file| file.text.contains("[package]") && !file.text.contains("\n[workspace]\n"));
     let bare = packages.filter(|file| !file.text.contains("[lints]\nworkspace = true"));
     bare.map(|file| file.finding(0, "add `[lints]` with `workspace = true`")).collect()
 }
@@ -162,6 +163,7 @@ mod tests {
     fn a_package_without_lints_is_found() {
         let files = [
             sample("a/Cargo.toml", "[package]\n[lints]\nworkspace = true\n"),
+            sample("fuzz/Cargo.toml", "[package]\n\n[workspace]\n"),
             sample("b/Cargo.toml", "[package]\n"),
             sample("Cargo.toml", "[workspace]\n"),
         ];

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use crate::harness::Place;
 use crate::not_run::not_run;
+use crate::outcome::report;
 
 const CHANGES: &str = "write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,\
     ftruncate,mkdir,mkdirat,link,linkat,sync_file_range";
@@ -74,7 +75,7 @@ fn points(place: &Place, arguments: &[&str]) -> Vec<Point> {
 /// Runs with a fault at each point, in a copy of the place, and has the copy judged. Prints what became of the runs.
 fn sweep(name: &str, place: &Place, arguments: &[&str], judge: impl Fn(&Place, &str) + Sync) {
     let points = points(place, arguments);
-    let outcomes: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    let outcomes: Mutex<BTreeMap<String, u64>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     std::thread::scope(|scope| {
         for first in 0..threads {
@@ -100,8 +101,7 @@ fn sweep(name: &str, place: &Place, arguments: &[&str], judge: impl Fn(&Place, &
         }
     });
     let outcomes = outcomes.into_inner().unwrap();
-    let kinds: Vec<String> = outcomes.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    println!("sweep {name}: {} points: {}", points.len(), kinds.join(", "));
+    report(name, &outcomes);
     assert!(outcomes.get("killed").is_some_and(|killed| *killed > 10), "{outcomes:?}");
 }
 

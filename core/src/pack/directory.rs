@@ -118,7 +118,7 @@ impl Directory {
     }
 
     /// Reads the plaintext of a footer; frames begin at `start`.
-    pub(super) fn decode(plain: &[u8], start: u64) -> Result<Self, PackError> {
+    pub fn decode(plain: &[u8], start: u64) -> Result<Self, PackError> {
         let mut reader = Reader::new(plain, "footer");
         let frames = reader.bounded(PACK_FRAMES_MAX as u64)?;
         if frames > reader.remaining() {

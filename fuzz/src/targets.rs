@@ -1,0 +1,179 @@
+//! The targets by name.
+
+use strongroom_core::blob::{BlobForm, ChunkList};
+use strongroom_core::codec::Reader;
+use strongroom_core::digest::{IdFunctions, IdKey, Profile};
+use strongroom_core::frame::{Decompressor, Object, ObjectKind};
+use strongroom_core::id::BlobId;
+use strongroom_core::manifest::{ManifestBody, UnverifiedManifest};
+use strongroom_core::pack::{Directory, PackHeader, check_root};
+use strongroom_core::record::{Cells, ClassSchema, Codec, Column, ColumnId, DynamicValue, KeySpec};
+use strongroom_core::seal::{Keyring, MasterKey};
+use strongroom_core::tree::block::{BlockWriter, read_block};
+use strongroom_core::tree::delta::{DeltaHead, apply_delta, put_delta};
+use strongroom_core::tree::leaf::{Leaf, LeafContext};
+use strongroom_core::tree::node::Node;
+
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets.
+pub const ALL: [(&str, Target); 14] = [
+    ("manifest", |data| drop(UnverifiedManifest::parse(data))),
+    ("manifest-body", |data| drop(serde_json::from_slice::<ManifestBody>(data))),
+    ("keyring", |data| drop(Keyring::from_json(data))),
+    ("key-file", |data| drop(MasterKey::from_json(data, None))),
+    ("schema", schema_json),
+    ("pack", pack),
+    ("footer", |data| drop(Directory::decode(data, 300))),
+    ("frame", frame),
+    ("block", block),
+    ("leaf", leaf),
+    ("delta", delta),
+    ("node", node),
+    ("blob", blob),
+    ("record", record),
+];
+
+fn ids() -> IdFunctions {
+    IdFunctions::new(Profile::Blake3, &IdKey::from_bytes([7; 32]))
+}
+
+fn schema(keyed: bool) -> ClassSchema {
+    let codecs = [Codec::Integer, Codec::Text, Codec::Dynamic, Codec::Uuid, Codec::HexBytes];
+    let columns = codecs.iter().zip(1..).map(|(codec, id)| Column {
+        id: ColumnId(id),
+        name: format!("c{id}"),
+        source_type: "t".to_owned(),
+        codec: *codec,
+        nullable: true,
+        source_ordinal: id,
+    });
+    ClassSchema {
+        name: "public.t".to_owned(),
+        columns: columns.collect(),
+        key: if keyed { KeySpec::Columns(vec![ColumnId(1), ColumnId(2)]) } else { KeySpec::Keyless },
+        references: Vec::new(),
+        dropped_id_max: 0,
+    }
+}
+
+/// The first byte says whether the class has keys.
+fn context(data: &[u8]) -> Option<(LeafContext, &[u8])> {
+    let (first, rest) = data.split_first()?;
+    Some((LeafContext::new(ids(), &schema(first & 1 == 1)), rest))
+}
+
+fn schema_json(data: &[u8]) {
+    if let Ok(schema) = serde_json::from_slice::<ClassSchema>(data)
+        && schema.validate().is_ok()
+    {
+        let _ = LeafContext::new(ids(), &schema);
+    }
+}
+
+fn pack(data: &[u8]) {
+    if let Ok(header) = PackHeader::parse(data) {
+        assert!(data.starts_with(&header.to_bytes()));
+    }
+    let _ = check_root(Profile::Blake3, data);
+    let _ = check_root(Profile::Fips, data);
+}
+
+fn frame(data: &[u8]) {
+    let Ok(mut decompressor) = Decompressor::new() else { return };
+    if let Ok(frame) = decompressor.frame(data) {
+        assert!(frame.objects().all(|object| object.body.len() <= data.len().max(64 << 20)));
+    }
+}
+
+fn block(data: &[u8]) {
+    let mut reader = Reader::new(data, "block");
+    let mut writer = BlockWriter::new();
+    let mut records = Vec::new();
+    let read = read_block(&mut reader, |record| {
+        records.push(record.to_vec());
+        writer.push(record)
+    });
+    if read.is_err() {
+        return;
+    }
+    let mut again = Vec::new();
+    writer.finish(&mut again);
+    let mut back = Vec::new();
+    let read = read_block(&mut Reader::new(&again, "block"), |record| {
+        back.push(record.to_vec());
+        Ok(())
+    });
+    assert!(read.is_ok() && back == records, "a block gives back its records");
+}
+
+fn leaf(data: &[u8]) {
+    let Some((context, data)) = context(data) else { return };
+    let Ok(leaf) = Leaf::read_full(&context, data) else { return };
+    let mut full = Vec::new();
+    if leaf.put_full(&context, &mut BlockWriter::new(), &mut full).is_ok() {
+        let again = Leaf::read_full(&context, &full).expect("what was written is read");
+        assert_eq!(again.id(&context.ids), leaf.id(&context.ids));
+    }
+}
+
+/// Two bytes of length, the base in full, and the delta.
+fn delta(data: &[u8]) {
+    let Some((context, data)) = context(data) else { return };
+    let Some((len, data)) = data.split_first_chunk::<2>() else { return };
+    let Some((base, delta)) = data.split_at_checked(usize::from(u16::from_le_bytes(*len))) else { return };
+    let Ok(base) = Leaf::read_full(&context, base) else { return };
+    let Ok(leaf) = apply_delta(&context, &base, delta) else { return };
+    assert!((1..leaf.len()).all(|at| leaf.key(at - 1) < leaf.key(at)), "keys ascend");
+    let mut again = Vec::new();
+    let head = DeltaHead { generation: 1, base: strongroom_core::id::Hint([0; 6]) };
+    if put_delta(&context, head, &base, &leaf, &mut BlockWriter::new(), &mut again).is_ok() {
+        let applied = apply_delta(&context, &base, &again).expect("a delta that was written is applied");
+        assert_eq!(applied.id(&context.ids), leaf.id(&context.ids));
+    }
+}
+
+fn node(data: &[u8]) {
+    let Some((len, data)) = data.split_first_chunk::<2>() else { return };
+    let Some((base, delta)) = data.split_at_checked(usize::from(u16::from_le_bytes(*len))) else { return };
+    let Ok(base) = Node::read_full(base) else { return };
+    let mut full = Vec::new();
+    base.put_full(&mut full);
+    assert!(Node::read_full(&full).is_ok_and(|again| again == base), "a node gives back its children");
+    let _ = Node::apply_delta(&base, delta);
+}
+
+fn blob(data: &[u8]) {
+    if let Ok(list) = ChunkList::decode(data) {
+        let bytes: u64 = list.chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
+        assert!(bytes > 0 || list.chunks.is_empty() || list.chunks.iter().all(|chunk| chunk.len == 0));
+    }
+    for kind in [ObjectKind::WholeBlob, ObjectKind::ChunkList] {
+        let _ = BlobForm::decode(&ids(), BlobId([0; 32]), Object { kind, body: data });
+    }
+}
+
+fn record(data: &[u8]) {
+    let mut cells = Cells::new(data);
+    while let Ok(Some(cell)) = cells.next_cell() {
+        let _ = cell.blob();
+        let _ = DynamicValue::decode(cell.bytes);
+        for column in schema(true).columns {
+            round_trip(column.codec, cell.bytes);
+        }
+    }
+    if let Some(plan) = LeafContext::new(ids(), &schema(true)).key_plan {
+        let _ = plan.key_of(data, &mut Vec::new());
+    }
+}
+
+/// What a codec makes of a text is that text again.
+fn round_trip(codec: Codec, text: &[u8]) {
+    let (mut canonical, mut back) = (Vec::new(), Vec::new());
+    if codec != Codec::Dynamic && codec.encode(text, &mut canonical) {
+        codec.decode(&canonical, &mut back).expect("what was encoded is decoded");
+        assert_eq!(back, text, "{codec:?}");
+    }
+    let _ = codec.decode(text, &mut Vec::new());
+}
