@@ -18,6 +18,8 @@ mod not_run;
 #[path = "../../chaos-tests/tests/sweeps/outcome.rs"]
 #[expect(dead_code, reason = "sweeps of processes count for themselves")]
 mod outcome;
+#[path = "cli/rescue.rs"]
+mod rescue;
 #[path = "cli/schema.rs"]
 mod schema;
 #[path = "cli/side_by_side.rs"]
