@@ -8,6 +8,8 @@ mod crashes;
 mod demo;
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/golden.rs"]
+mod golden;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/keys.rs"]
