@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::failure::{Attempt as _, Failure};
 use crate::room::custodian::{Custodian, open_key_file};
 use crate::room::manifests::{Manifests, Signers};
+use crate::room::paths;
 
 /// Where keyrings lie in a depot, and how their names end.
 const KEYS: &str = "keys";
@@ -93,8 +94,12 @@ fn parent(path: &Path) -> &Path {
 }
 
 fn no_depot(folder: &Path) -> Failure {
-    Failure::new(Code::NoRoom, format!("there is no depot in {}", folder.display()))
-        .advise("Give --depot the folder that holds `packs`, `manifests` and `keys`.")
+    let failure = Failure::new(Code::NoRoom, format!("there is no depot in {}", folder.display()));
+    let within = folder.join(paths::DEPOT);
+    if within.join(KEYS).is_dir() {
+        return failure.advise(format!("This is a room; give --depot {}.", within.display()));
+    }
+    failure.advise("Give --depot the folder that holds `packs`, `manifests` and `keys`.")
 }
 
 fn open_depot_folder(depot: &Path) -> Result<(Arc<dyn Disk>, PathBuf), Failure> {

@@ -6,6 +6,8 @@
 mod crashes;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/error_pages.rs"]
+mod error_pages;
 #[path = "cli/errors.rs"]
 mod errors;
 #[path = "cli/golden.rs"]
@@ -30,3 +32,5 @@ mod side_by_side;
 mod system_calls;
 #[path = "cli/walk.rs"]
 mod walk;
+#[path = "cli/wrong_uses.rs"]
+mod wrong_uses;

@@ -19,7 +19,7 @@ pub enum KeyTextError {
         class: String,
     },
     /// Too few or too many values.
-    #[error("the key of class {class} has {expected} columns ({names}), {found} were given")]
+    #[error("{found} values were given for the key of class {class}, which is {names}")]
     Count {
         /// The class.
         class: String,
