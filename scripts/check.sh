@@ -50,6 +50,7 @@ main() {
     require_system_packages
     require_cargo_tool nextest "$NEXTEST_VERSION" "$NEXTEST_WHEELS"
     require_cargo_tool deny "$DENY_VERSION" "$DENY_WHEELS"
+    find_reader_python
 
     check "formatting" cargo fmt --all --check
     check "formatting of fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check
@@ -112,6 +113,21 @@ require_cargo_tool() {
     say "no prebuilt cargo-$name fits; building it"
     CARGO_TARGET_DIR="$scratch/build" cargo install --quiet --locked "cargo-$name" --version "$version" ||
         stop "Could not install cargo-$name. Run: cargo install --locked cargo-$name --version $version"
+}
+
+# The reader in docs/reader needs packages of the Python index, which not every machine reaches: its test then says so.
+find_reader_python() {
+    local python="$PWD/target/reader/bin/python" needs=docs/reader/requirements.txt
+    if [[ $may_install == yes ]] && ! cmp -s "$needs" target/reader/installed; then
+        say "installing the packages of $needs below target/reader"
+        if python3 -m venv target/reader && "$python" -m pip install --quiet --disable-pip-version-check \
+            --only-binary :all: --requirement "$needs"; then
+            cp "$needs" target/reader/installed
+        else
+            say "the reader in docs/reader will not be tested: python3 -m venv, or pip install -r $needs, failed"
+        fi
+    fi
+    [[ ! -x $python ]] || export STRONGROOM_READER_PYTHON=$python
 }
 
 install_wheel() {

@@ -70,6 +70,8 @@ pub(crate) enum Verb {
     Drift(Drift),
     /// Restore a snapshot into a database, and prove it
     Restore(Restore),
+    /// Restore with nothing else alive: from a depot's folder and a key file
+    Rescue(Rescue),
     /// Write a snapshot in a form that other tools read
     Export(Export),
     /// Check snapshots: signatures, packs, and every part recomputed
@@ -218,7 +220,7 @@ pub(crate) struct Drift {
 }
 
 /// `restore`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Restore {
     /// An id or its beginning, `latest`, NAME@latest or NAME@TIME
     pub(crate) snapshot: String,
@@ -240,6 +242,63 @@ pub(crate) struct Restore {
     /// Connections that load side by side
     #[arg(long, value_name = "N", env = "STRONGROOM_LOADERS")]
     pub(crate) loaders: Option<usize>,
+}
+
+/// `rescue`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of one command line, each independent")]
+pub(crate) struct Rescue {
+    /// The depot's folder, which is only read
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DEPOT")]
+    pub(crate) depot: PathBuf,
+    /// The key file that opens the depot's keyring
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_KEY")]
+    pub(crate) key: PathBuf,
+    /// List the snapshots, and which of them can still be restored
+    #[arg(long, env = "STRONGROOM_LS")]
+    pub(crate) ls: bool,
+    /// The database that a snapshot goes into
+    #[arg(long, value_name = "URL", env = "STRONGROOM_TO")]
+    pub(crate) to: Option<String>,
+    /// Write a snapshot in this form instead
+    #[arg(long, value_enum, env = "STRONGROOM_FORMAT")]
+    pub(crate) format: Option<ExportFormat>,
+    /// An id or its beginning, NAME@latest or NAME@TIME [default: the newest of the one source]
+    #[arg(long, value_name = "SNAPSHOT", env = "STRONGROOM_SNAPSHOT")]
+    pub(crate) snapshot: Option<String>,
+    /// A source by its name or id, where the depot has several
+    #[arg(long, value_name = "NAME", env = "STRONGROOM_SOURCE")]
+    pub(crate) source: Option<String>,
+    /// The snapshot with this root and no other; one that was written down when it was taken
+    #[arg(long, value_name = "HEX", env = "STRONGROOM_EXPECT_ROOT")]
+    pub(crate) expect_root: Option<String>,
+    /// With --ls: read every part of every snapshot, too
+    #[arg(long, env = "STRONGROOM_READ_DATA")]
+    pub(crate) read_data: bool,
+    /// With --to: show what would be done, and do nothing
+    #[arg(long, visible_alias = "dry-run", env = "STRONGROOM_PLAN")]
+    pub(crate) plan: bool,
+    /// With --to: replace a database that holds data; it is kept under another name
+    #[arg(long, env = "STRONGROOM_OVER")]
+    pub(crate) over: bool,
+    /// Ask nothing
+    #[arg(long, short, env = "STRONGROOM_YES")]
+    pub(crate) yes: bool,
+    /// A file whose first line is the target's password
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// With --to: connections that load side by side
+    #[arg(long, value_name = "N", env = "STRONGROOM_LOADERS")]
+    pub(crate) loaders: Option<usize>,
+    /// With --format: one class only
+    #[arg(long, env = "STRONGROOM_CLASS")]
+    pub(crate) class: Option<String>,
+    /// With --format: the file to write, which must be new [default: standard output]
+    #[arg(long, short, value_name = "FILE", env = "STRONGROOM_OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Where to put what is needed meanwhile: an index, and what is sorted [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_SCRATCH")]
+    pub(crate) scratch: Option<PathBuf>,
 }
 
 /// The forms of an export.

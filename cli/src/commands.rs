@@ -11,6 +11,7 @@ mod find;
 mod init;
 mod ls;
 mod registered;
+mod rescue;
 mod restore;
 mod shapes;
 mod show;
@@ -38,6 +39,7 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Diff(options) => diff::run(options, app),
         Verb::Drift(options) => drift::run(options, app),
         Verb::Restore(options) => restore::run(options, app),
+        Verb::Rescue(options) => rescue::run(options, app),
         Verb::Export(options) => export::run(options, app),
         Verb::Verify(options) => verify::run(options, app),
         Verb::Doctor => Ok(doctor::run(app)),

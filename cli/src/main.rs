@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod failure;
 mod passphrase;
+mod remains;
 mod render;
 mod room;
 mod sources;

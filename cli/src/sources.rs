@@ -2,6 +2,7 @@
 //!
 //! A URL may hold a password. It is shown through [`shown`] only.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use strongroom_agent::postgres::{PostgresOptions, PostgresSource, PostgresTarget};
@@ -49,6 +50,15 @@ pub(crate) fn absolute(url: &str) -> Result<String, Failure> {
     let location = SqliteLocation::parse(url).attempt(|| "the source's URL can't be used")?;
     let path = std::path::absolute(location.path()).attempt(|| format!("{url} leads nowhere"))?;
     Ok(format!("sqlite:{}", path.display()))
+}
+
+/// The file of a source that is one, if it is not there.
+pub(crate) fn missing_file(url: &str) -> Option<PathBuf> {
+    if Engine::of(url).ok()? != Engine::Sqlite {
+        return None;
+    }
+    let location = SqliteLocation::parse(url).ok()?;
+    (!location.path().exists()).then(|| location.path().to_owned())
 }
 
 /// The source behind a URL. Nothing is opened yet.

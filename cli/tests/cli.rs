@@ -6,8 +6,12 @@
 mod crashes;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/error_pages.rs"]
+mod error_pages;
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/golden.rs"]
+mod golden;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/keys.rs"]
@@ -18,6 +22,8 @@ mod not_run;
 #[path = "../../chaos-tests/tests/sweeps/outcome.rs"]
 #[expect(dead_code, reason = "sweeps of processes count for themselves")]
 mod outcome;
+#[path = "cli/rescue.rs"]
+mod rescue;
 #[path = "cli/schema.rs"]
 mod schema;
 #[path = "cli/side_by_side.rs"]
@@ -26,3 +32,5 @@ mod side_by_side;
 mod system_calls;
 #[path = "cli/walk.rs"]
 mod walk;
+#[path = "cli/wrong_uses.rs"]
+mod wrong_uses;

@@ -6,11 +6,11 @@
 use std::fmt;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, exit $exit:literal, $remedy:literal;)*) => {
+    ($(#[doc = $title:literal] $name:ident = $number:literal, exit $exit:literal, $remedy:literal;)*) => {
         /// A stable error code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
-            $($(#[$doc])* $name,)*
+            $(#[doc = $title] $name,)*
         }
 
         impl Code {
@@ -25,6 +25,11 @@ macro_rules! codes {
             /// The process's exit code.
             pub const fn exit(self) -> u8 {
                 match self { $(Self::$name => $exit,)* }
+            }
+
+            /// What has happened, in one sentence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title.trim_ascii_start(),)* }
             }
 
             /// What to do next, in one sentence.

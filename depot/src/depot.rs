@@ -82,6 +82,11 @@ impl Depot {
         Ok(Self { backend, format })
     }
 
+    /// Opens what is left of a depot whose file `format` is lost, as what something else in it says that it is.
+    pub const fn open_as(backend: Arc<dyn Backend>, format: DepotFormat) -> Self {
+        Self { backend, format }
+    }
+
     /// Where the files lie.
     pub const fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend

@@ -7,7 +7,7 @@ use strongroom_core::record::{
     Cell, CellKind, ClassSchema, Codec, ColumnId, DynamicValue, KeyError, KeyPlan, KeySpec, put_cell,
 };
 
-use super::value_text::{FieldValue, field_values};
+use super::value_text::{FieldValue, inline_value};
 
 /// A text that is not a key of the class.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum KeyTextError {
         class: String,
     },
     /// Too few or too many values.
-    #[error("the key of class {class} has {expected} columns ({names}), {found} were given")]
+    #[error("{found} values were given for the key of class {class}, which is {names}")]
     Count {
         /// The class.
         class: String,
@@ -119,24 +119,12 @@ fn decode_percent(text: &str) -> Result<Vec<u8>, KeyTextError> {
 /// The text of a record's key; for a keyless class, nothing.
 pub fn key_text(schema: &ClassSchema, record: &[u8]) -> Result<Option<String>, Malformed> {
     let KeySpec::Columns(columns) = &schema.key else { return Ok(None) };
-    let blobs = record_blobs(record)?;
-    let fields = field_values(schema, record, &vec![Vec::new(); blobs])?;
     let mut parts = Vec::with_capacity(columns.len());
     for id in columns {
-        let name = schema.column(*id).map(|column| column.name.as_str());
-        let value = fields.iter().find(|(field, _)| Some(*field) == name).map(|(_, value)| value);
-        parts.push(value.map_or_else(String::new, encode_percent));
+        let value = schema.column(*id).map(|column| inline_value(column, record)).transpose()?;
+        parts.push(value.as_ref().map_or_else(String::new, encode_percent));
     }
     Ok(Some(parts.join(",")))
-}
-
-fn record_blobs(record: &[u8]) -> Result<usize, Malformed> {
-    let mut cells = strongroom_core::record::Cells::new(record);
-    let mut count = 0;
-    while let Some(cell) = cells.next_cell()? {
-        count += usize::from(cell.blob()?.is_some());
-    }
-    Ok(count)
 }
 
 fn encode_percent(value: &FieldValue) -> String {

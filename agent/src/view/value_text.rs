@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use strongroom_core::codec::Malformed;
-use strongroom_core::record::{CellKind, Cells, ClassSchema, Codec, DynamicValue};
+use strongroom_core::record::{CellKind, Cells, ClassSchema, Codec, Column, DynamicValue};
 
 /// One field of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +73,17 @@ pub fn field_values<'s>(
         fields.push((column.name.as_str(), value(column.codec, cell.kind.out_of_blob(), bytes)?));
     }
     Ok(fields)
+}
+
+/// The value of a column that never stands in a blob, as those of keys.
+pub(super) fn inline_value(column: &Column, record: &[u8]) -> Result<FieldValue, Malformed> {
+    let mut cells = Cells::new(record);
+    while let Some(cell) = cells.next_cell()? {
+        if cell.column == column.id {
+            return value(column.codec, cell.kind, cell.bytes);
+        }
+    }
+    Ok(FieldValue::Null)
 }
 
 fn value(codec: Codec, kind: CellKind, bytes: &[u8]) -> Result<FieldValue, Malformed> {

@@ -95,17 +95,23 @@ pub(super) struct Written {
 
 /// Writes a snapshot.
 pub(super) fn run(options: &Export, app: &App) -> Result<Exit, Failure> {
-    let began = app.clock.monotonic();
     let room = app.room()?;
     let manifests = room.manifests()?;
     let manifest = manifests.select(&options.snapshot)?;
     let snapshot = Custodian::open(&room, app)?.snapshot(&manifests, manifest)?;
+    out_of(options, app, &snapshot)
+}
+
+/// Writes an opened snapshot, whatever opened it.
+pub(super) fn out_of(options: &Export, app: &App, snapshot: &OpenSnapshot) -> Result<Exit, Failure> {
+    let began = app.clock.monotonic();
+    let manifest = &snapshot.manifest;
     if !manifest.head().complete {
         app.output.warn("the snapshot is incomplete: the export lacks what it lacks");
     }
     let Some(path) = &options.output else {
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, stdout_sink());
-        return match write(options, &snapshot, &mut out).and_then(|_| Ok(out.flush().map_err(ExportError::from)?)) {
+        return match write(options, snapshot, &mut out).and_then(|_| Ok(out.flush().map_err(ExportError::from)?)) {
             // Whoever read the export has seen enough.
             Err(Problem::Export(ExportError::Write(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
                 Ok(Exit::Done)
@@ -114,7 +120,7 @@ pub(super) fn run(options: &Export, app: &App) -> Result<Exit, Failure> {
             Ok(()) => Ok(Exit::Done),
         };
     };
-    let (written, bytes) = write_file(options, &snapshot, path)?;
+    let (written, bytes) = write_file(options, snapshot, path)?;
     let took = app.clock.monotonic().since(began);
     let records = text::plural(written.records, "record", "records");
     app.output.result(format!(

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use strongroom_agent::view::{ClassView, FoundRecord, SnapshotView, ViewError, parse_key};
+use strongroom_agent::view::{ClassView, FoundRecord, KeyTextError, SnapshotView, ViewError, parse_key};
 use strongroom_core::error::Code;
 use strongroom_core::id::{RecordDigest, SnapshotId};
 use strongroom_core::manifest::VerifiedManifest;
@@ -157,7 +157,7 @@ fn search_warm(
         });
         let what = || format!("can't look up {wanted}");
         let Some((_, reader)) = readers.get_mut(at) else { continue };
-        let record = lookup(&class, reader, key).attempt(what)?;
+        let record = lookup(&class, reader, key).map_err(|error| lookup_failure(what(), error))?;
         let fields = record.as_ref().map(|record| fields(&class, record)).transpose().attempt(what)?;
         let stats = meter.stop();
         let record = Record {
@@ -293,6 +293,20 @@ fn show(output: &Output, answer: &Answer) {
             before = version.fields.as_ref();
         }
     }
+}
+
+/// Says how a key is written, where that was the fault.
+fn lookup_failure(what: String, error: ViewError) -> Failure {
+    let next = match &error {
+        ViewError::Key(KeyTextError::Keyless { class }) => {
+            format!("List its records with `strongroom ls latest {class}`.")
+        }
+        ViewError::Key(_) => {
+            "Give one value for each column of the key, percent-encoded, joined by commas: CLASS:A,B%2CC.".to_owned()
+        }
+        _ => return Failure::because(error.code(), what, error),
+    };
+    Failure::because(error.code(), what, error).advise(next)
 }
 
 fn show_fields(output: &Output, fields: &Fields) {

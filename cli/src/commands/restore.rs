@@ -13,6 +13,7 @@ use strongroom_agent::source::Finding;
 use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
 use strongroom_core::id::{RestoreId, SnapshotId};
+use strongroom_platform::disk::Disk;
 
 use super::shapes;
 use crate::app::App;
@@ -24,6 +25,7 @@ use crate::render::progress::{Watch, Watched};
 use crate::render::table::Table;
 use crate::render::{Output, text};
 use crate::room::custodian::{Custodian, OpenSnapshot};
+use crate::room::locks::Held;
 use crate::room::{Room, paths};
 use crate::sources;
 
@@ -70,6 +72,25 @@ impl<'a> From<&'a ClassVerdict> for ClassResult<'a> {
     }
 }
 
+/// Where a restore puts what it sorts, for as long as it lasts.
+pub(super) struct SpoolPlace {
+    disk: Arc<dyn Disk>,
+    folder: &'static str,
+    _held: Option<Held>,
+}
+
+impl SpoolPlace {
+    /// The spool of a room.
+    pub(super) fn of_room(room: &Room) -> Result<Self, Failure> {
+        Ok(Self { disk: Arc::clone(room.disk()), folder: paths::SPOOL, _held: Some(room.lock_spool()?) })
+    }
+
+    /// A folder that nobody else uses.
+    pub(super) fn alone(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, folder: paths::SPOOL, _held: None }
+    }
+}
+
 /// A restore that came to its end.
 struct Restored {
     /// Its id.
@@ -88,16 +109,27 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
     let custodian = Custodian::open(&room, app)?;
     let snapshot = custodian.snapshot(&manifests, manifest)?;
     let name = manifests.name(manifest.head().source);
+    into_target(options, app, &SpoolPlace::of_room(&room)?, &name, snapshot)
+}
+
+/// Restores an opened snapshot, whatever opened it.
+pub(super) fn into_target(
+    options: &Restore,
+    app: &App,
+    place: &SpoolPlace,
+    name: &str,
+    snapshot: OpenSnapshot,
+) -> Result<Exit, Failure> {
     let id = RestoreId(random_array(app.entropy.as_ref()).attempt(|| "can't make an id for the restore")?);
-    let planned = planned(options, app, &room, &snapshot, id)?;
-    show_plan(&app.output, &name, &snapshot, options, &planned);
+    let planned = planned(options, app, place, &snapshot, id)?;
+    show_plan(&app.output, name, &snapshot, options, &planned);
     if options.plan {
-        let head = manifest.head();
+        let head = snapshot.manifest.head();
         app.output.document(
             Schema::RestorePlan,
             &PlanDocument {
                 snapshot: head.snapshot,
-                source: name,
+                source: name.to_owned(),
                 target: sources::shown(&options.to),
                 complete: head.complete,
                 classes: head.classes.len() as u64,
@@ -110,11 +142,12 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
     if options.over && !options.yes {
         confirm(&sources::shown(&options.to))?;
     }
-    let mut restored = carry_out(options, app, &room, snapshot, id)?;
+    let restored_snapshot = snapshot.manifest.head().snapshot;
+    let mut restored = carry_out(options, app, place, snapshot, id)?;
     // What the plan said is told already.
     restored.outcome.findings.retain(|finding| !planned.contains(finding));
     let broken = broken_references(options, &restored.outcome)?;
-    report(&app.output, options, manifest.head().snapshot, &restored, broken);
+    report(&app.output, options, restored_snapshot, &restored, broken);
     if restored.outcome.published {
         return Ok(Exit::Done);
     }
@@ -127,11 +160,11 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
 fn planned(
     options: &Restore,
     app: &App,
-    room: &Room,
+    place: &SpoolPlace,
     snapshot: &OpenSnapshot,
     id: RestoreId,
 ) -> Result<Vec<Finding>, Failure> {
-    with_job(options, app, room, snapshot, &Progress::default(), &text::short(id), plan)?
+    with_job(options, app, place, snapshot, &Progress::default(), &text::short(id), plan)?
         .attempt(|| format!("can't restore into {}", sources::shown(&options.to)))
 }
 
@@ -139,7 +172,7 @@ fn planned(
 fn carry_out(
     options: &Restore,
     app: &App,
-    room: &Room,
+    place: &SpoolPlace,
     mut snapshot: OpenSnapshot,
     id: RestoreId,
 ) -> Result<Restored, Failure> {
@@ -154,7 +187,7 @@ fn carry_out(
         records: Some(snapshot.manifest.head().totals.records.saturating_mul(2)),
     };
     let watch = Watch::start(&app.output, &app.clock, watched);
-    let outcome = with_job(options, app, room, &snapshot, &progress, &text::short(id), restore);
+    let outcome = with_job(options, app, place, &snapshot, &progress, &text::short(id), restore);
     drop(watch);
     let outcome = outcome?.attempt(|| format!("the restore into {} failed", sources::shown(&options.to)))?;
     Ok(Restored { id, outcome, took: app.clock.monotonic().since(began) })
@@ -163,18 +196,16 @@ fn carry_out(
 fn with_job<T>(
     options: &Restore,
     app: &App,
-    room: &Room,
+    place: &SpoolPlace,
     snapshot: &OpenSnapshot,
     progress: &Progress,
     token: &str,
     run: impl FnOnce(&RestoreJob<'_, crate::room::store::DepotStore>) -> T,
 ) -> Result<T, Failure> {
-    let _held = room.lock_spool()?;
     let password = options.password_file.as_deref().map(first_line_of_file).transpose()?;
     let target = sources::target(&options.to, password.as_ref().map(|text| text.as_str()), &app.clock)?;
-    let spool = Spool::new(Arc::clone(room.disk()), paths::SPOOL, app.entropy.as_ref());
-    let spool =
-        Arc::new(spool.map_err(|error| Failure::because(Code::VolumeFailed, "can't use the room's spool", error))?);
+    let spool = Spool::new(Arc::clone(&place.disk), place.folder, app.entropy.as_ref());
+    let spool = Arc::new(spool.map_err(|error| Failure::because(Code::VolumeFailed, "can't use the spool", error))?);
     let view = snapshot.view()?;
     Ok(run(&RestoreJob {
         view: &view,

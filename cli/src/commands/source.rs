@@ -48,6 +48,9 @@ pub(super) fn add(options: &SourceAdd, app: &App) -> Result<Exit, Failure> {
         NewSource { name: Some(&options.name), url: &options.url, password_file: options.password_file.as_deref() };
     let source = registered::register(&room, app, &new)?;
     app.output.say(format!("Registered {} as {}.", source.facts.url, source.name));
+    if let Some(file) = sources::missing_file(&source.facts.url) {
+        app.output.warn(format!("{} is not there; backups fail until it is", file.display()));
+    }
     app.output.say(format!("Next: strongroom backup {}", source.name));
     app.output.document(Schema::Source, &SourceDocument::new(&source.name, &source.facts));
     Ok(Exit::Done)

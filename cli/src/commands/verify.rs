@@ -30,7 +30,7 @@ use crate::render::{Output, text};
 use crate::room::Room;
 use crate::room::custodian::Custodian;
 use crate::room::manifests::Manifests;
-use walk::Walk;
+pub(super) use walk::Walk;
 
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -19,6 +19,7 @@ pub(crate) struct ErrorMessage {
     message: String,
     causes: Vec<String>,
     next: String,
+    page: String,
 }
 
 impl From<&Failure> for ErrorMessage {
@@ -30,6 +31,7 @@ impl From<&Failure> for ErrorMessage {
             message: chain.next().unwrap_or_default(),
             causes: chain.collect(),
             next: failure.next().to_owned(),
+            page: format!("docs/errors/{}.md", failure.code()),
         }
     }
 }

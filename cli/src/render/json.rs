@@ -32,6 +32,8 @@ pub(crate) enum Schema {
     RestorePlan,
     /// A line of a restore.
     Restore,
+    /// A line of a survey of what can be rescued.
+    Rescue,
     /// A line of an export.
     Export,
     /// A line of a verification.
@@ -62,6 +64,7 @@ impl Schema {
             Self::Drift => "strongroom.drift",
             Self::RestorePlan => "strongroom.restore-plan",
             Self::Restore => "strongroom.restore",
+            Self::Rescue => "strongroom.rescue",
             Self::Export => "strongroom.export",
             Self::Verify => "strongroom.verify",
             Self::Doctor => "strongroom.doctor",

@@ -1,25 +1,27 @@
-//! The custodian of a one-process room: opens the keyring with the room's key file, and reads what was sealed.
+//! The custodian: opens a keyring with a key file, and reads what was sealed in a depot.
 //!
-//! Only verbs that read need it. It never hands a key to a source or a target.
+//! It needs a depot's files, a key and a place for the derived index: in a one-process room those of the room, in a
+//! rescue what is left. Only verbs that read need it. It never hands a key to a source or a target.
 
 use std::sync::Arc;
 
 use strongroom_agent::view::SnapshotView;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
-use strongroom_core::id::SourceId;
-use strongroom_core::manifest::{ManifestBody, VerifiedManifest};
+use strongroom_core::id::{PackId, SnapshotRoot, SourceId};
+use strongroom_core::manifest::{ClassHead, ManifestBody, VerifiedManifest, snapshot_root};
 use strongroom_core::seal::{KeyFileError, Keyring, OpenKeyring};
 use strongroom_depot::backend::{Backend, Reads};
 use strongroom_depot::index::{Index, IndexError};
-use strongroom_depot::reader::{Reader, SharedKeys};
+use strongroom_depot::reader::{PackFileError, Reader, SharedKeys};
+use strongroom_platform::disk::Disk;
 use strongroom_platform::keys::{KeyFile, OpenKeyFileError};
 
 use super::manifests::Manifests;
 use super::store::DepotStore;
 use super::{Room, paths};
 use crate::app::App;
-use crate::failure::{Attempt as _, Coded as _, Failure};
+use crate::failure::{Attempt as _, Failure};
 
 /// Memory for opened frames.
 const FRAME_CACHE_BYTES: usize = 48 << 20;
@@ -31,6 +33,7 @@ pub(crate) struct Custodian {
     backend: Arc<dyn Backend>,
     index: Arc<Index>,
     reader: Arc<Reader>,
+    unreadable: Vec<(PackId, PackFileError)>,
 }
 
 /// A snapshot whose manifest is open.
@@ -51,26 +54,57 @@ impl OpenSnapshot {
         let what = || format!("can't read snapshot {}", self.manifest.head().snapshot);
         SnapshotView::new(&self.store, &self.ids, &self.body).attempt(what)
     }
+
+    /// The root that the classes and blobs of the body have; nothing if the head lists other classes.
+    pub(crate) fn root_of_body(&self) -> Option<SnapshotRoot> {
+        let head = self.manifest.head();
+        let captured: Vec<ClassHead> = self
+            .body
+            .classes
+            .iter()
+            .filter(|entry| entry.captured)
+            .filter_map(|entry| {
+                let listed = head.classes.iter().find(|listed| listed.class == entry.id)?;
+                Some(ClassHead { class: entry.id, tags: listed.tags, root: entry.root })
+            })
+            .collect();
+        (captured.len() == head.classes.len()).then(|| snapshot_root(&self.ids, &captured, &self.body.blobs))
+    }
 }
 
 impl Custodian {
     /// Opens the room's keyring, asking for the passphrase if the key file has one.
     pub(crate) fn open(room: &Room, app: &App) -> Result<Self, Failure> {
-        let key = open_key_file(room, app)?;
+        let what = format!("can't open the room's key {}", room.root().join(paths::KEY_FILE).display());
+        let key = open_key_file(room.disk().as_ref(), paths::KEY_FILE, &what, app)?;
         let keyring = room.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
         let keyring = keyring.ok_or_else(|| Failure::new(Code::WrongKey, "the depot has no keyring of this room"))?;
-        let opened = keyring.open(&key).attempt(|| "the room's key does not open its keyring")?;
-        let keys = Arc::new(opened);
-        let backend: Arc<dyn Backend> = Arc::clone(room.backend()) as _;
-        let index = Arc::new(open_index(room)?);
-        let caught_up = index.catch_up(backend.as_ref(), keys.as_ref()).attempt(|| "can't read the depot's packs")?;
-        tracing::info!(added = caught_up.added, removed = caught_up.removed, "index of the depot caught up");
-        for (pack, error) in &caught_up.unreadable {
+        let keys = keyring.open(&key).attempt(|| "the room's key does not open its keyring")?;
+        let custodian = Self::over(Arc::clone(room.backend()) as _, keyring, keys, open_index(room)?)?;
+        for (pack, error) in &custodian.unreadable {
             app.output.warn(format!("pack {pack} can't be opened and is left out: {error}"));
         }
+        Ok(custodian)
+    }
+
+    /// Reads a depot's files with the keys of its keyring, by an index that may know nothing yet.
+    pub(crate) fn over(
+        backend: Arc<dyn Backend>,
+        keyring: Keyring,
+        keys: OpenKeyring,
+        index: Index,
+    ) -> Result<Self, Failure> {
+        let (keys, index) = (Arc::new(keys), Arc::new(index));
+        let caught_up = index.catch_up(backend.as_ref(), keys.as_ref()).attempt(|| "can't read the depot's packs")?;
+        tracing::info!(added = caught_up.added, removed = caught_up.removed, "index of the depot caught up");
         let shared: SharedKeys = Arc::clone(&keys) as _;
         let reader = Reader::new(Arc::clone(&backend), Arc::clone(&index), shared, FRAME_CACHE_BYTES);
-        Ok(Self { keyring, keys, backend, index, reader: Arc::new(reader) })
+        Ok(Self { keyring, keys, backend, index, reader: Arc::new(reader), unreadable: caught_up.unreadable })
+    }
+
+    /// Packs that are there and can't be opened.
+    pub(crate) fn unreadable(&self) -> &[(PackId, PackFileError)] {
+        &self.unreadable
     }
 
     /// A reader that remembers nothing of what was read so far.
@@ -126,10 +160,9 @@ fn open_index(room: &Room) -> Result<Index, Failure> {
     .attempt(|| "can't open the index of the depot")
 }
 
-fn open_key_file(room: &Room, app: &App) -> Result<KeyFile, Failure> {
-    let open = |passphrase: Option<&[u8]>| {
-        KeyFile::open(room.disk().as_ref(), paths::KEY_FILE, passphrase, Arc::clone(&app.entropy))
-    };
+/// Opens a key file, asking for the passphrase if it has one; `what` is what can't be done without it.
+pub(crate) fn open_key_file(disk: &dyn Disk, path: &str, what: &str, app: &App) -> Result<KeyFile, Failure> {
+    let open = |passphrase: Option<&[u8]>| KeyFile::open(disk, path, passphrase, Arc::clone(&app.entropy));
     let opened = match open(None) {
         Err(OpenKeyFileError::Document(KeyFileError::PassphraseNeeded)) => {
             let passphrase = app.passphrase.required()?;
@@ -137,8 +170,5 @@ fn open_key_file(room: &Room, app: &App) -> Result<KeyFile, Failure> {
         }
         opened => opened,
     };
-    opened.map_err(|error| {
-        let path = room.root().join(paths::KEY_FILE);
-        Failure::because(error.stable_code(), format!("can't open the room's key {}", path.display()), error)
-    })
+    opened.attempt(|| what)
 }

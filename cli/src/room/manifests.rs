@@ -1,20 +1,21 @@
-//! The snapshots of a room, from the heads in its depot. Needs no secret.
+//! The snapshots of a depot, from the heads in it. Needs no secret.
 //!
 //! A head counts only if its source signed it. Which key that is, the room's own catalog says, and for sources that it
-//! does not know the keyring.
+//! does not know, or without a room, the keyring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_core::id::{SnapshotId, SourceId};
 use strongroom_core::manifest::{ManifestHead, NeededPacks, VerifiedManifest};
-use strongroom_core::seal::VerifyingKey;
+use strongroom_core::seal::{Keyring, VerifyingKey};
+use strongroom_depot::Depot;
 use strongroom_depot::verify::{Finding, read_heads};
 
 use super::Room;
 use super::catalog::RunFacts;
 use crate::failure::{Attempt as _, Failure};
 
-/// The snapshots of a room.
+/// The snapshots of a depot.
 pub(crate) struct Manifests {
     verified: Vec<VerifiedManifest>,
     findings: Vec<Finding>,
@@ -28,6 +29,11 @@ pub(crate) struct Signers {
 }
 
 impl Signers {
+    /// The keyring's word alone.
+    pub(crate) fn of_keyring(keyring: &Keyring) -> Self {
+        Self { known: keyring.sources().map(|source| (source, keyring.signers(source).to_vec())).collect() }
+    }
+
     /// The keys that may have signed a source's heads.
     pub(crate) fn of(&self, source: SourceId) -> Vec<VerifyingKey> {
         self.known.get(&source).cloned().unwrap_or_default()
@@ -38,10 +44,7 @@ impl Room {
     /// Who signs: the keyring's word for sources that the catalog does not know.
     pub(crate) fn signers(&self) -> Result<Signers, Failure> {
         let keyring = self.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
-        let mut known: BTreeMap<SourceId, Vec<VerifyingKey>> = BTreeMap::new();
-        if let Some(keyring) = &keyring {
-            known.extend(keyring.sources().map(|source| (source, keyring.signers(source).to_vec())));
-        }
+        let mut known = keyring.as_ref().map(|keyring| Signers::of_keyring(keyring).known).unwrap_or_default();
         let catalog = self.catalog()?;
         for name in catalog.sources()?.keys() {
             if let Some(source) = catalog.source(name)? {
@@ -54,17 +57,33 @@ impl Room {
 
     /// Reads and checks all heads.
     pub(crate) fn manifests(&self) -> Result<Manifests, Failure> {
-        let signers = self.signers()?;
-        let heads = read_heads(self.depot(), &|source| signers.of(source));
-        let heads = heads.attempt(|| "can't read the depot's manifests")?;
+        let mut manifests = Manifests::read(self.depot(), &self.signers()?)?;
         let catalog = self.catalog()?;
-        let names = catalog.sources()?.into_iter().map(|(name, facts)| (facts.id, name)).collect();
-        tracing::info!(manifests = heads.verified.len(), findings = heads.findings.len(), "manifests read");
-        Ok(Manifests { verified: heads.verified, findings: heads.findings, names, runs: catalog.runs()? })
+        manifests.names = catalog.sources()?.into_iter().map(|(name, facts)| (facts.id, name)).collect();
+        manifests.runs = catalog.runs()?;
+        Ok(manifests)
     }
 }
 
 impl Manifests {
+    /// Reads and checks all heads of a depot. Sources have no names yet.
+    pub(crate) fn read(depot: &Depot, signers: &Signers) -> Result<Self, Failure> {
+        let heads = read_heads(depot, &|source| signers.of(source)).attempt(|| "can't read the depot's manifests")?;
+        tracing::info!(manifests = heads.verified.len(), findings = heads.findings.len(), "manifests read");
+        let (names, runs) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { verified: heads.verified, findings: heads.findings, names, runs })
+    }
+
+    /// Gives the sources their names.
+    pub(crate) fn call(&mut self, names: BTreeMap<SourceId, String>) {
+        self.names = names;
+    }
+
+    /// The sources that have snapshots, ascending by id.
+    pub(crate) fn sources(&self) -> BTreeSet<SourceId> {
+        self.verified.iter().map(|manifest| manifest.head().source).collect()
+    }
+
     /// All snapshots, the oldest first.
     pub(crate) fn by_time(&self) -> Vec<&VerifiedManifest> {
         let mut all: Vec<_> = self.verified.iter().collect();
@@ -101,13 +120,29 @@ impl Manifests {
 
     /// The packs that a snapshot needs, as far as the chain of heads tells.
     pub(crate) fn needed_packs(&self, head: &ManifestHead) -> Option<NeededPacks> {
+        let mut needed = None;
+        self.follow_packs(head.source, |manifest, packs| {
+            if manifest.head().sequence == head.sequence {
+                needed = packs.cloned();
+            }
+        });
+        needed
+    }
+
+    /// Follows a source's chain: each snapshot with the packs that it needs, as far as the heads up to it tell.
+    pub(crate) fn follow_packs<'a>(
+        &'a self,
+        source: SourceId,
+        mut visit: impl FnMut(&'a VerifiedManifest, Option<&NeededPacks>),
+    ) {
         let mut packs = NeededPacks::new();
-        let (mut next, mut from_start) = (1, true);
-        for manifest in self.of_source(head.source).filter(|other| other.head().sequence <= head.sequence) {
-            from_start = manifest.head().restarts_packs || (from_start && manifest.head().sequence == next);
-            packs.apply(manifest.head()).ok()?;
-            next = manifest.head().sequence + 1;
+        let (mut next, mut is_known) = (1, true);
+        for manifest in self.of_source(source) {
+            let head = manifest.head();
+            let follows = head.restarts_packs || (is_known && head.sequence == next);
+            is_known = packs.apply(head).is_ok() && follows;
+            next = head.sequence + 1;
+            visit(manifest, is_known.then_some(&packs));
         }
-        from_start.then_some(packs)
     }
 }

@@ -19,7 +19,7 @@ impl Manifests {
     /// The snapshot that a selector names.
     pub(crate) fn select(&self, selector: &str) -> Result<&VerifiedManifest, Failure> {
         if selector == "latest" {
-            return self.by_time().pop().ok_or_else(|| self.none("there are no snapshots yet".to_owned()));
+            return self.by_time().pop().ok_or_else(|| self.none_yet("there are no snapshots yet".to_owned()));
         }
         if let Some((name, at)) = selector.rsplit_once('@') {
             return self.select_of_source(name, at);
@@ -38,12 +38,19 @@ impl Manifests {
                 Err(Failure::new(Code::NotFound, format!("{selector} is a source, not a snapshot"))
                     .advise(format!("Name one of its snapshots, for example {selector}@latest.")))
             }
-            (None, _) => Err(self.none(format!("there is no snapshot {selector}"))),
+            (None, _) => Err(self.or_unreadable(
+                Failure::new(Code::NotFound, format!("there is no snapshot {selector}"))
+                    .advise("List them with `strongroom snapshots`; the newest is `latest`."),
+            )),
         }
     }
 
     fn select_of_source(&self, name: &str, at: &str) -> Result<&VerifiedManifest, Failure> {
-        let unknown = || Failure::new(Code::NotFound, format!("there is no source {name}"));
+        let unknown = || {
+            let known: Vec<String> = self.sources().into_iter().map(|source| self.name(source)).collect();
+            let failure = Failure::new(Code::NotFound, format!("there is no source {name} with snapshots"));
+            if known.is_empty() { failure } else { failure.advise(format!("There are some of: {}.", known.join(", "))) }
+        };
         let source = self.source_named(name).ok_or_else(unknown)?;
         let newest = |by: WallTime| {
             let earlier = self.of_source(source).filter(|manifest| manifest.head().started <= by);
@@ -51,7 +58,7 @@ impl Manifests {
         };
         if at == "latest" {
             return newest(WallTime(i64::MAX))
-                .ok_or_else(|| self.none(format!("the source {name} has no snapshots yet")));
+                .ok_or_else(|| self.none_yet(format!("the source {name} has no snapshots yet")));
         }
         let time = parse_time(at).ok_or_else(|| {
             Failure::new(Code::Usage, format!("{at} is no time"))
@@ -60,8 +67,15 @@ impl Manifests {
         newest(time).ok_or_else(|| self.none(format!("the source {name} has no snapshot from before {at}")))
     }
 
+    fn none_yet(&self, what: String) -> Failure {
+        self.or_unreadable(Failure::new(Code::NotFound, what).advise("Take one with `strongroom backup NAME`."))
+    }
+
     fn none(&self, what: String) -> Failure {
-        let failure = Failure::new(Code::NotFound, what);
+        self.or_unreadable(Failure::new(Code::NotFound, what))
+    }
+
+    fn or_unreadable(&self, failure: Failure) -> Failure {
         if self.findings().iter().any(strongroom_depot::verify::Finding::is_fault) {
             failure.advise("Some manifests could not be read: run `strongroom verify`.")
         } else {

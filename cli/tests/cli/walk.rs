@@ -238,3 +238,20 @@ fn everything_works_in_the_fips_profile() {
     assert_eq!(place.json(&["verify", "--read-data"])["ok"], true);
     assert_eq!(place.json(&["restore", "latest", "--to", &place.url("back.db")])["root_equal"], true);
 }
+
+#[test]
+fn records_with_large_values_are_listed_found_and_exported_by_their_keys() {
+    let place = Place::empty();
+    place.run(&["init"]).done();
+    place.source(
+        "docs",
+        "CREATE TABLE doc (path TEXT PRIMARY KEY, body TEXT, raw BLOB) WITHOUT ROWID;
+         INSERT INTO doc VALUES ('a', hex(zeroblob(3000)), zeroblob(90000)), ('b', 'short', NULL);",
+    );
+    place.run(&["backup", "docs"]).done();
+    let exported = place.run(&["export", "latest", "--format", "jsonl"]).done().out;
+    let first: Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["key"], first["fields"]["body"].as_str().unwrap().len()), (&"a".into(), 6000));
+    assert_eq!(place.json(&["ls", "latest", "doc"])["records"][0]["key"], "a");
+    assert_eq!(place.json(&["find", "latest", "doc:a"])["records"][0]["found"], true);
+}

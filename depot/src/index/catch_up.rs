@@ -18,8 +18,8 @@ pub struct CaughtUp {
     pub added: usize,
     /// Packs that were taken out, since the depot no longer has them.
     pub removed: usize,
-    /// Packs that are there and can't be opened. Objects that lie in them alone can't be found.
-    pub unreadable: Vec<(PackId, PackError)>,
+    /// Packs that are there and can't be opened, whatever the reason. Objects that lie in them alone can't be found.
+    pub unreadable: Vec<(PackId, PackFileError)>,
 }
 
 impl Index {
@@ -54,8 +54,7 @@ impl Index {
                     self.add_directory(file.header(), file.bytes(), &directory)?;
                     caught_up.added += 1;
                 }
-                Err(PackFileError::Pack(error)) => caught_up.unreadable.push((pack.pack, error)),
-                Err(PackFileError::Backend(error)) => return Err(error.into()),
+                Err(error) => caught_up.unreadable.push((pack.pack, error)),
             }
         }
         Ok(caught_up)

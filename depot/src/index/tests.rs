@@ -8,6 +8,7 @@ use strongroom_platform::disk::SimDisk;
 
 use super::*;
 use crate::depot::Depot;
+use crate::reader::PackFileError;
 use crate::testing::{Domain, bodies, chunk_id};
 
 fn setting() -> (Domain, Depot) {
@@ -87,7 +88,7 @@ fn a_pack_under_another_key_keeps_none_from_being_entered() {
     let index = Index::in_memory().unwrap();
     let stranger = HostKey::new(Profile::Blake3, [1; 32]);
     let caught_up = index.catch_up(depot.backend().as_ref(), &stranger).unwrap();
-    assert!(matches!(caught_up.unreadable[..], [(_, PackError::WrongKey { .. })]));
+    assert!(matches!(caught_up.unreadable[..], [(_, PackFileError::Pack(PackError::WrongKey { .. }))]));
 }
 
 #[test]

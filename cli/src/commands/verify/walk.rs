@@ -11,7 +11,7 @@ use strongroom_agent::capture::Progress;
 use strongroom_agent::view::{ClassView, SnapshotView, ViewError};
 use strongroom_core::codec::Malformed;
 use strongroom_core::id::{BlobId, LeafId, PackId, SourceId};
-use strongroom_core::manifest::{ClassHead, VerifiedManifest, snapshot_root};
+use strongroom_core::manifest::VerifiedManifest;
 use strongroom_core::record::Cells;
 use strongroom_core::tree::params::PartId;
 use strongroom_core::tree::reader::{ReadError, TreeReader};
@@ -22,7 +22,7 @@ use crate::room::manifests::Manifests;
 use crate::room::store::{DepotStore, StoreError};
 
 /// A walk under way.
-pub(super) struct Walk<'a> {
+pub(in crate::commands) struct Walk<'a> {
     custodian: &'a Custodian,
     manifests: &'a Manifests,
     progress: Arc<Progress>,
@@ -38,7 +38,11 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// A walk that has seen nothing.
-    pub(super) fn new(custodian: &'a Custodian, manifests: &'a Manifests, progress: Arc<Progress>) -> Self {
+    pub(in crate::commands) fn new(
+        custodian: &'a Custodian,
+        manifests: &'a Manifests,
+        progress: Arc<Progress>,
+    ) -> Self {
         Self {
             custodian,
             manifests,
@@ -55,17 +59,22 @@ impl<'a> Walk<'a> {
     }
 
     /// Parts, blobs and records that were read and are whole.
-    pub(super) const fn counts(&self) -> (u64, u64, u64) {
+    pub(in crate::commands) const fn counts(&self) -> (u64, u64, u64) {
         (self.parts, self.blobs, self.records)
     }
 
+    /// What is wrong so far.
+    pub(in crate::commands) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// What is wrong.
-    pub(super) fn into_findings(self) -> Vec<Finding> {
+    pub(in crate::commands) fn into_findings(self) -> Vec<Finding> {
         self.findings
     }
 
     /// Walks through one snapshot. Whatever is wrong with it is a finding.
-    pub(super) fn snapshot(&mut self, manifest: &VerifiedManifest) {
+    pub(in crate::commands) fn snapshot(&mut self, manifest: &VerifiedManifest) {
         let head = manifest.head();
         let name = format!("snapshot {}", head.snapshot);
         let mut snapshot = match self.custodian.snapshot(self.manifests, manifest) {
@@ -121,18 +130,7 @@ impl<'a> Walk<'a> {
 
     fn compare_head_and_body(&mut self, name: &str, snapshot: &OpenSnapshot) {
         let head = snapshot.manifest.head();
-        let captured: Vec<ClassHead> = snapshot
-            .body
-            .classes
-            .iter()
-            .filter(|entry| entry.captured)
-            .filter_map(|entry| {
-                let listed = head.classes.iter().find(|listed| listed.class == entry.id)?;
-                Some(ClassHead { class: entry.id, tags: listed.tags, root: entry.root })
-            })
-            .collect();
-        let root = snapshot_root(&snapshot.ids, &captured, &snapshot.body.blobs);
-        if captured.len() != head.classes.len() || root != head.root {
+        if snapshot.root_of_body() != Some(head.root) {
             self.fault("wrong_root", name, "the classes and blobs of its body do not have the root of its head".into());
         }
         let records: u64 = snapshot.body.classes.iter().map(|entry| entry.records).sum();
