@@ -24,8 +24,12 @@
 //! [[references.embedded]]
 //! class = "*"                                       # wherever there is such a column
 //! column = "custom_field_data"
-//! holds = { fields = { class = "extras_customfield", name = "name", kind = "type",
-//!                      kinds = ["object", "multiobject"], type = "related_object_type_id" } }
+//! [references.embedded.holds.fields]
+//! class = "extras_customfield"
+//! name = "name"
+//! kind = "type"
+//! kinds = ["object", "multiobject"]
+//! type = "related_object_type_id"
 //!
 //! [[references.conventional]]
 //! class = "glpi_*"
@@ -212,4 +216,33 @@ pub struct EndsRule {
     pub end: String,
     /// How many different ends there must be.
     pub least: u32,
+}
+
+/// A rule that can't be followed, whatever the source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// A path has a step that means nothing.
+    #[error("the path {path} can't be followed")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// The name of a class has braces that don't close, or lacks them.
+    #[error("{template} makes no name of a class: it needs a column, or nothing, in braces")]
+    Template {
+        /// The template.
+        template: String,
+    },
+    /// A pattern has more than one star where one is allowed, or the target has one and the column has none.
+    #[error("{pattern} can't be followed: column and target of a conventional reference may have one star each")]
+    Stars {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A rule needs the registry of types, and there is none.
+    #[error("the rule for {class} needs [references.types]")]
+    NoRegistry {
+        /// The rule's class.
+        class: String,
+    },
 }
