@@ -27,9 +27,27 @@
 //!
 //! `large` holds the contents of the record's cells that refer to blobs, in order, as `field_values` takes them.
 
-mod neighbour;
-mod resolved;
 pub mod rules;
+mod names;
+mod said;
+mod document;
+mod types;
+mod resolved;
+mod plan;
+mod registry;
+mod builder;
+mod extract;
+mod resolve;
+mod incoming;
+mod neighbour;
+mod closure;
+mod order;
 
+pub use builder::GraphBuilder;
+pub use closure::neighbourhood;
+pub use extract::{Large, Lead, LeadVisit, Scratch};
+pub use incoming::Incoming;
 pub use neighbour::{Bounds, Member, Neighbourhood, NeighbourhoodError, Reason, Records};
+pub use plan::{ClassPlan, NeededEnds, PlannedReference, ReferenceGraph, SetId, Slots, TargetSet};
 pub use resolved::{Kind, RecordName, Resolved, Target, Tuple};
+pub use said::{TupleKey, tuple_text};

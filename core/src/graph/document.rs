@@ -51,11 +51,7 @@ impl Way {
     }
 
     /// Visits what stands at the end of the way, as often as there is something.
-    pub(super) fn visit<E>(
-        &self,
-        document: &Value,
-        visit: &mut dyn FnMut(&Value) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(super) fn visit<E>(&self, document: &Value, visit: &mut dyn FnMut(&Value) -> Result<(), E>) -> Result<(), E> {
         walk(&self.0, document, visit)
     }
 }

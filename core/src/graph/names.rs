@@ -72,6 +72,9 @@ mod tests {
     fn a_short_name_means_a_class_only_where_it_is_unique() {
         let classes = ["a.x", "b.x", "b.y", "z"];
         let found = |name| resolve(name, classes.into_iter());
-        assert_eq!([found("a.x"), found("x"), found("y"), found("z"), found("q")], [Some(0), None, Some(2), Some(3), None]);
+        assert_eq!(
+            [found("a.x"), found("x"), found("y"), found("z"), found("q")],
+            [Some(0), None, Some(2), Some(3), None]
+        );
     }
 }

@@ -66,6 +66,8 @@ pub struct Resolved {
     pub columns: Vec<ColumnId>,
     /// Whether it leads to the record's owner.
     pub owner: bool,
+    /// Whether the referring columns may be empty: where references go round in a circle, it is broken here.
+    pub optional: bool,
     /// Where it leads.
     pub target: Target,
 }

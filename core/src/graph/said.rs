@@ -73,6 +73,17 @@ impl Reading {
         Ok(true)
     }
 
+    /// The text of a document that a cell holds in itself.
+    pub(super) fn document<'c>(self, cell: &Cell<'c>) -> Result<&'c [u8], Malformed> {
+        if self.codec != Codec::Dynamic || cell.kind == CellKind::Text {
+            return Ok(cell.bytes);
+        }
+        Ok(match DynamicValue::decode(cell.bytes)? {
+            DynamicValue::Text(bytes) | DynamicValue::Blob(bytes) => bytes,
+            DynamicValue::Integer(_) | DynamicValue::Real(_) => &[],
+        })
+    }
+
     fn put_text(self, out: &mut Vec<u8>, text: &[u8]) {
         match self.habit {
             Habit::Exact => put_text(out, text),
