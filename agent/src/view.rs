@@ -6,7 +6,7 @@
 mod class;
 mod compare;
 mod key_text;
-mod side_by_side;
+pub(crate) mod side_by_side;
 mod value_text;
 
 use std::collections::BTreeMap;

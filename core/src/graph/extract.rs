@@ -8,7 +8,7 @@ use crate::codec::Malformed;
 use crate::record::Cell;
 
 use super::document;
-use super::plan::{ClassPlan, Course, PlannedEdge, PlannedReference, SetId, Slots};
+use super::plan::{ClassPlan, Course, NeededEnds, PlannedEdge, PlannedReference, SetId, Slots};
 use super::said::{put_integer, put_text, tuple_text};
 use super::types::{TypeLead, TypeMap};
 
@@ -196,6 +196,11 @@ impl ClassPlan {
             let tells = self.put_tuple(&[planned.end], slots, &mut scratch.of)?;
             if leads && tells { visit(planned.rule, &scratch.values, &scratch.of) } else { Ok(()) }
         })
+    }
+
+    /// How many ends a record of the class needs, by rule.
+    pub fn needs(&self) -> &[NeededEnds] {
+        &self.needs
     }
 
     /// Visits the whole numbers in the columns that are tracked, by their position among them.

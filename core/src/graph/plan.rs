@@ -168,9 +168,14 @@ impl ClassPlan {
         self.slots.is_empty()
     }
 
-    /// Whether records of the class refer to others, or are edges or ends.
-    pub fn is_referring(&self) -> bool {
-        !self.references.is_empty() || self.edge.is_some() || !self.needs.is_empty()
+    /// Whether records of the class are edges, or need ends.
+    pub fn has_shape(&self) -> bool {
+        self.edge.is_some() || !self.needs.is_empty()
+    }
+
+    /// How many columns are tracked.
+    pub fn tracked(&self) -> usize {
+        self.tracked.len()
     }
 
     /// Takes the cells that matter out of a record.
@@ -204,6 +209,12 @@ impl ClassPlan {
             }
         }
         Ok(true)
+    }
+
+    /// Appends what others may refer to the record by, in a set of this class. Says false if it is empty.
+    pub fn put_set(&self, set: SetId, slots: &Slots<'_>, out: &mut Vec<u8>) -> Result<bool, Malformed> {
+        let of = self.sets.iter().find(|(known, _)| *known == set);
+        of.map_or(Ok(false), |(_, of)| self.put_tuple(of, slots, out))
     }
 
     /// The slot of a column, made if there is none; nothing if the class lacks the column.
@@ -243,6 +254,14 @@ impl ReferenceGraph {
     /// The plan of a class.
     pub fn plan(&self, class: &str) -> Option<&ClassPlan> {
         self.plans.get(*self.by_name.get(class)?)
+    }
+
+    /// The position of a class, and that of a column among those that are tracked there.
+    pub fn tracked(&self, class: &str, column: &str) -> Option<(usize, usize)> {
+        let at = *self.by_name.get(class)?;
+        let plan = self.plans.get(at)?;
+        let id = plan.schema.column_named(column)?.id;
+        Some((at, plan.tracked.iter().position(|(tracked, _)| *tracked == id)?))
     }
 
     /// A set of targets.

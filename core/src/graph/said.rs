@@ -221,19 +221,24 @@ pub fn tuple_text(tuple: &[u8]) -> String {
 pub struct TupleKey(pub [u8; 16]);
 
 impl TupleKey {
-    /// A digest over a tuple, within a domain of its own: equal tuples have equal digests.
-    pub fn digest(&self, domain: u64, tuple: &[u8]) -> u64 {
+    /// A digest over bytes that are no tuple.
+    pub fn digest_bytes(&self, domain: u64, bytes: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         hasher.write(&domain.to_be_bytes());
+        hasher.write(bytes);
+        hasher.finish()
+    }
+
+    /// A digest over a tuple, within a domain of its own: equal tuples have equal digests.
+    pub fn digest(&self, domain: u64, tuple: &[u8]) -> u64 {
         if Values::new(tuple).any(|said| matches!(said, Said::Text(_, true))) {
             let mut folded = Vec::new();
             for said in Values::new(tuple) {
                 put_text(&mut folded, String::from_utf8_lossy(&said.text()).to_lowercase().as_bytes());
             }
-            hasher.write(&folded);
+            self.digest_bytes(domain, &folded)
         } else {
-            hasher.write(tuple);
+            self.digest_bytes(domain, tuple)
         }
-        hasher.finish()
     }
 }
