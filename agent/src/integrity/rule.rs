@@ -65,6 +65,18 @@ impl Rule {
         matches!(self, Self::Declared | Self::Conventional | Self::Generic | Self::Owner | Self::Hidden)
     }
 
+    /// The kind of finding, for programs.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Declared | Self::Conventional | Self::Generic | Self::Hidden => "broken_references",
+            Self::Type => "unknown_types",
+            Self::Duplicate => "duplicate_edges",
+            Self::Empty => "empty_ends",
+            Self::Owner => "missing_owners",
+            Self::Sequence => "sequences_behind",
+        }
+    }
+
     /// What is wrong, for a number of records or references.
     pub const fn says(self) -> &'static str {
         match self {
