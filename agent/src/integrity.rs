@@ -43,7 +43,7 @@ use confirm::{Confirm, Suspects, Twins, count_twins};
 use counters::{Counter, counters};
 use gather::Gather;
 use live::CutRows;
-use marks::{Groups, Marks};
+use marks::{Groups, MarkLimits, Marks};
 use report::{Counting, Place, Tally};
 use rows::{Row, Rows, Worker};
 use show::Shown;
@@ -147,7 +147,7 @@ fn gather(
     job: &CheckJob<'_>,
     found: &mut Found,
 ) -> Result<Groups, IntegrityError> {
-    let marks = Marks::new(Arc::clone(job.spool));
+    let marks = Marks::new(Arc::clone(job.spool), MarkLimits::USUAL);
     let matters = |class: &usize| graph.plans().get(*class).is_some_and(|plan| !plan.is_idle());
     let classes: Vec<usize> = (0..graph.plans().len()).filter(matters).collect();
     let plans = graph.plans();

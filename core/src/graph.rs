@@ -51,3 +51,6 @@ pub use neighbour::{Bounds, Member, Neighbourhood, NeighbourhoodError, Reason, R
 pub use plan::{ClassPlan, NeededEnds, PlannedReference, ReferenceGraph, SetId, Slots, TargetSet};
 pub use resolved::{Kind, RecordName, Resolved, Target, Tuple};
 pub use said::{TupleKey, tuple_text};
+
+#[cfg(test)]
+mod tests;

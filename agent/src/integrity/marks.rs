@@ -18,11 +18,19 @@ use strongroom_platform::disk::DiskRead;
 
 use crate::capture::{Spill, SpillError, SpillWriter, Spool};
 
-/// Marks that are held before they become a run: 16 MiB.
-const BUFFER_MARKS: usize = 1 << 20;
+/// How many marks may be in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MarkLimits {
+    /// Marks that are held before they become a run.
+    buffer: usize,
+    /// Marks in runs that are not spilled.
+    kept: usize,
+}
 
-/// Marks in runs that stay in memory: 48 MiB.
-const KEPT_MARKS_MAX: usize = 3 << 20;
+impl MarkLimits {
+    /// 16 MiB in the buffer, half as much again while it is sorted, and 48 MiB in runs.
+    pub(super) const USUAL: Self = Self { buffer: 1 << 20, kept: 3 << 20 };
+}
 
 /// Spilled runs that are merged at a time, each with one block in memory.
 const RUNS_MERGED_MAX: usize = 32;
@@ -108,6 +116,7 @@ impl Mark {
 /// Takes in marks from several threads.
 pub(super) struct Marks {
     spool: Arc<Spool>,
+    limits: MarkLimits,
     held: Mutex<Held>,
 }
 
@@ -119,21 +128,21 @@ struct Held {
 }
 
 impl Marks {
-    pub(super) fn new(spool: Arc<Spool>) -> Self {
-        Self { spool, held: Mutex::default() }
+    pub(super) fn new(spool: Arc<Spool>, limits: MarkLimits) -> Self {
+        Self { spool, limits, held: Mutex::default() }
     }
 
     /// Takes in marks, and empties `from`. They need not be in order; sorted ones are cheaper.
     pub(super) fn take(&self, from: &mut Vec<Mark>) -> Result<(), SpillError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.buffer.append(from);
-        if held.buffer.len() >= BUFFER_MARKS { held.close_run(&self.spool) } else { Ok(()) }
+        if held.buffer.len() >= self.limits.buffer { held.close_run(&self.spool, self.limits) } else { Ok(()) }
     }
 
     /// Ends the taking, and gives the groups of marks with one digest, in order of digests.
     pub(super) fn groups(self) -> Result<Groups, SpillError> {
         let mut held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        held.close_run(&self.spool)?;
+        held.close_run(&self.spool, self.limits)?;
         let Held { kept, spilled, .. } = held;
         let mut runs: Vec<RunReader> = kept.into_iter().map(RunReader::kept).collect();
         for spill in spilled {
@@ -144,7 +153,7 @@ impl Marks {
 }
 
 impl Held {
-    fn close_run(&mut self, spool: &Arc<Spool>) -> Result<(), SpillError> {
+    fn close_run(&mut self, spool: &Arc<Spool>, limits: MarkLimits) -> Result<(), SpillError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -152,7 +161,7 @@ impl Held {
         self.buffer.sort();
         self.buffer.dedup();
         let kept: usize = self.kept.iter().map(Vec::len).sum();
-        if kept + self.buffer.len() <= KEPT_MARKS_MAX {
+        if kept + self.buffer.len() <= limits.kept {
             self.kept.push(self.buffer.clone());
             self.buffer.clear();
             return Ok(());
@@ -373,22 +382,77 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use strongroom_platform::disk::SimulatedDisk;
+    use std::collections::{BTreeMap, BTreeSet};
 
-    fn suspects(marks: Vec<Mark>, at_once: usize) -> Vec<(u64, Suspicion, Vec<usize>)> {
-        let disk: Arc<dyn strongroom_platform::disk::Disk> = Arc::new(SimulatedDisk::new());
-        let spool = Spool::new(disk, "spool", &strongroom_platform::rng::SeededEntropy::new(1)).unwrap();
-        let taken = Marks::new(Arc::new(spool));
-        for some in marks.chunks(at_once) {
+    use proptest::prelude::*;
+    use strongroom_platform::disk::SimDisk;
+    use strongroom_platform::rng::SeededEntropy;
+
+    use super::*;
+
+    fn suspects(marks: &[Mark], limits: MarkLimits) -> Vec<(u64, Suspicion, BTreeSet<usize>)> {
+        let spool = Spool::new(Arc::new(SimDisk::new(1)), "spool", &SeededEntropy::new(1)).unwrap();
+        let taken = Marks::new(Arc::new(spool), limits);
+        for some in marks.chunks(7) {
             taken.take(&mut some.to_vec()).unwrap();
         }
         let mut groups = taken.groups().unwrap();
         let mut found = Vec::new();
         while let Some(suspect) = groups.next_suspect().unwrap() {
-            found.push((suspect.digest, suspect.suspicion, suspect.classes));
+            found.push((suspect.digest, suspect.suspicion, suspect.classes.into_iter().collect()));
         }
         found
+    }
+
+    /// The same without sorting or spilling.
+    fn plainly(marks: &[Mark]) -> Vec<(u64, Suspicion, BTreeSet<usize>)> {
+        let mut by_digest: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for mark in marks {
+            by_digest.entry(mark.digest).or_default().insert(mark.say);
+        }
+        let mut found = Vec::new();
+        for (digest, says) in by_digest {
+            let says: Vec<Say> = says.into_iter().map(Say::unpack).collect();
+            let count = |fits: fn(&Say) -> bool| says.iter().filter(|say| fits(say)).count();
+            let least = says.iter().map(|say| if let Say::Needs { least, .. } = say { *least } else { 0 }).max();
+            let suspicion = if count(|say| matches!(say, Say::Wanted { .. })) > 0 && !says.contains(&Say::Here) {
+                Suspicion::Missing
+            } else if count(|say| matches!(say, Say::Edge { .. })) > 1 {
+                Suspicion::Twice
+            } else if (count(|say| matches!(say, Say::End { .. })) as u32) < least.unwrap_or(0) {
+                Suspicion::FewEnds
+            } else {
+                continue;
+            };
+            let class = |say: &Say| match say {
+                Say::Wanted { class } | Say::Edge { class, .. } | Say::Needs { class, .. } => Some(*class),
+                Say::Here | Say::End { .. } => None,
+            };
+            found.push((digest, suspicion, says.iter().filter_map(class).collect()));
+        }
+        found
+    }
+
+    fn say() -> impl Strategy<Value = Say> {
+        prop_oneof![
+            Just(Say::Here),
+            (0_usize..4).prop_map(|class| Say::Wanted { class }),
+            (0_usize..4, 0_u64..3).prop_map(|(class, record)| Say::Edge { class, record }),
+            (0_usize..4, 0_u32..3).prop_map(|(class, least)| Say::Needs { class, least }),
+            (0_u64..4).prop_map(|end| Say::End { end }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn suspects_are_the_same_whatever_is_spilled(
+            marks in prop::collection::vec((0_u64..40, say()), 0..600),
+            buffer in 1_usize..60,
+            kept in 0_usize..80,
+        ) {
+            let marks: Vec<Mark> = marks.into_iter().map(|(digest, say)| Mark::new(digest, say)).collect();
+            prop_assert_eq!(suspects(&marks, MarkLimits { buffer, kept }), plainly(&marks));
+        }
     }
 
     #[test]

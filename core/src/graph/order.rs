@@ -3,11 +3,11 @@
 //! ```text
 //!  strongly connected components (Tarjan), found parents first
 //!       one member      ──► as it is
-//!       several members ──► a circle: ordered by the references that can't be empty; what then leads to a member that
-//!                           comes later is late
+//!       several members ──► a circle, broken where columns may be empty; what leads to a member that comes later is
+//!                           late
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::closure::Uniques;
 use super::neighbour::Member;
@@ -23,9 +23,9 @@ pub(super) fn order(members: &mut Vec<Member>, known: &HashMap<RecordName, usize
     let edges: Vec<Vec<usize>> =
         members.iter().map(|member| member.references.iter().filter_map(leads).collect()).collect();
     let is_firm = |reference: &&Resolved| reference.owner || !reference.optional;
-    let firm = |at: &usize| -> Vec<usize> {
+    let firm = |at: usize| -> Vec<usize> {
         members
-            .get(*at)
+            .get(at)
             .map(|member| member.references.iter().filter(is_firm).filter_map(leads).collect())
             .unwrap_or_default()
     };
@@ -35,7 +35,7 @@ pub(super) fn order(members: &mut Vec<Member>, known: &HashMap<RecordName, usize
     for component in components(&edges) {
         let number = (component.len() > 1).then_some(circle);
         circle += u32::from(number.is_some());
-        for at in within(component, firm) {
+        for at in within(component, &edges, firm) {
             if let (Some(place), Some(of)) = (places.get_mut(at), circles.get_mut(at)) {
                 (*place, *of) = (next, number);
                 next += 1;
@@ -54,12 +54,41 @@ pub(super) fn order(members: &mut Vec<Member>, known: &HashMap<RecordName, usize
     members.extend(placed.into_iter().map(|(_, member)| member));
 }
 
-/// The members of a circle, ordered by the references that can't be empty.
-fn within(mut circle: Vec<usize>, firm: impl Fn(&usize) -> Vec<usize>) -> Vec<usize> {
+/// The members of a circle: next is always one whose references lead to few that are not placed yet, those that can't
+/// be empty counting first. So a circle is broken where columns may be empty, and in as few places as that takes.
+fn within(mut circle: Vec<usize>, edges: &[Vec<usize>], firm: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
     circle.sort_unstable();
     let own = |to: usize| circle.binary_search(&to).ok();
-    let edges: Vec<Vec<usize>> = circle.iter().map(|at| firm(at).into_iter().filter_map(own).collect()).collect();
-    components(&edges).into_iter().flatten().filter_map(|at| circle.get(at).copied()).collect()
+    let mut waits: Vec<(usize, usize)> = vec![(0, 0); circle.len()];
+    let mut waited_by: Vec<Vec<(usize, bool)>> = vec![Vec::new(); circle.len()];
+    for (at, member) in circle.iter().enumerate() {
+        let firm: Vec<usize> = firm(*member).into_iter().filter_map(own).collect();
+        let all = edges.get(*member).into_iter().flatten().copied().filter_map(own);
+        for to in all.filter(|to| *to != at) {
+            let is_firm = firm.contains(&to);
+            if let (Some(waits), Some(of)) = (waits.get_mut(at), waited_by.get_mut(to)) {
+                waits.0 += usize::from(is_firm);
+                waits.1 += usize::from(!is_firm);
+                of.push((at, is_firm));
+            }
+        }
+    }
+    let mut ready: BTreeSet<((usize, usize), usize)> =
+        waits.iter().enumerate().map(|(at, waits)| (*waits, at)).collect();
+    let mut order = Vec::with_capacity(circle.len());
+    while let Some((_, at)) = ready.pop_first() {
+        order.extend(circle.get(at));
+        for (by, is_firm) in waited_by.get(at).into_iter().flatten() {
+            let Some(waits) = waits.get_mut(*by) else { continue };
+            // One that is placed already is not ready any more, and stays so.
+            if ready.remove(&(*waits, *by)) {
+                waits.0 -= usize::from(*is_firm);
+                waits.1 -= usize::from(!is_firm);
+                ready.insert((*waits, *by));
+            }
+        }
+    }
+    order
 }
 
 /// What is known of a vertex that was come to.
