@@ -105,7 +105,7 @@ impl<'c> Gather<'c> {
                     held.push(Mark::new(of_set(&key, set, values), Say::Wanted { class }));
                     return Ok(());
                 }
-                Lead::Nowhere if reference.owner => (Rule::Owner, None),
+                Lead::Nowhere if reference.required => (Rule::Owner, None),
                 Lead::Nowhere => return Ok(()),
                 Lead::Half => (Rule::Empty, None),
                 Lead::NoClass(named) => (Rule::Type, Some(named)),

@@ -3,20 +3,19 @@
 //! Rules are written for many versions of a product: one whose class or column is not there applies to nothing, which
 //! is told and is no error. Only a rule that could never be followed is refused.
 
+mod references;
+mod shapes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::codec::Malformed;
 use crate::record::{ClassSchema, ColumnId, KeySpec};
 
-use super::document::Way;
-use super::names::{class_fits, fits, resolve, star};
-use super::plan::{
-    ClassPlan, Course, NeededEnds, PlannedEdge, PlannedEnd, PlannedReference, ReferenceGraph, SetId, TargetSet,
-};
+use super::names::{class_fits, resolve};
+use super::plan::{ClassPlan, ReferenceGraph, SetId, TargetSet};
 use super::registry::{Described, Registry};
-use super::resolved::Kind;
-use super::rules::{ConventionalRule, EmbeddedRule, GenericRule, Holds, ReferenceRules, RuleError};
+use super::rules::{Holds, ReferenceRules, RuleError};
 use super::said::put_text;
 use super::types::{Template, TypeLead, TypeMap};
 
@@ -224,188 +223,5 @@ impl<'r> GraphBuilder<'r> {
             put(value, lead);
         }
         map
-    }
-
-    fn add(
-        &mut self,
-        class: usize,
-        kind: Kind,
-        name: String,
-        columns: Vec<ColumnId>,
-        course: Course,
-        none: Option<&str>,
-    ) {
-        if matches!(course, Course::Elsewhere) {
-            let of = self.graph.plans.get(class).map_or_else(String::new, |plan| plan.schema.name.clone());
-            self.graph.unjudged.push((of, name));
-            return;
-        }
-        let Some(slots) = self.slots(class, &columns) else { return };
-        let none = none.map(|text| {
-            let mut said = Vec::new();
-            put_text(&mut said, text.as_bytes());
-            said
-        });
-        if let Some(plan) = self.graph.plans.get_mut(class) {
-            plan.references.push(PlannedReference { name, kind, columns, owner: false, slots, course, none });
-        }
-    }
-
-    fn declared(&mut self, class: usize) {
-        let references = self.graph.plans.get(class).map(|plan| plan.schema.references.clone()).unwrap_or_default();
-        for reference in references {
-            let target = self.graph.by_name.get(&reference.class).copied();
-            let set = target.and_then(|target| {
-                let columns = reference.target_columns.iter().map(|name| self.column(target, name));
-                let columns: Vec<ColumnId> = columns.collect::<Option<_>>()?;
-                self.set(target, &columns)
-            });
-            let course = set.map_or(Course::Elsewhere, Course::Set);
-            self.add(class, Kind::Declared, reference.name, reference.columns, course, None);
-        }
-    }
-
-    fn generic(&mut self, rule: &GenericRule, types: &Arc<TypeMap>) {
-        let mut applied = false;
-        for class in self.classes_that_fit(&rule.class) {
-            let (Some(of), Some(id)) = (self.column(class, &rule.r#type), self.column(class, &rule.id)) else {
-                continue;
-            };
-            let name = rule.name.clone().unwrap_or_else(|| format!("{}, {}", rule.r#type, rule.id));
-            let course = Course::Generic(Arc::clone(types));
-            self.add(class, Kind::Generic, name, vec![of, id], course, rule.none.as_deref());
-            applied = true;
-        }
-        if !applied {
-            self.idle(format!("generic: {}, {}, {}", rule.class, rule.r#type, rule.id));
-        }
-    }
-
-    fn embedded(&mut self, at: usize, rule: &EmbeddedRule, types: &Arc<TypeMap>) -> Result<(), RuleError> {
-        let way = Way::parse(&rule.path)?;
-        let course = match &rule.holds {
-            Holds::Typed => Course::Typed(way, Arc::clone(types)),
-            Holds::Key(class) => match self.lead(class) {
-                TypeLead::Set(set) => Course::Keys(way, set),
-                _ => Course::Elsewhere,
-            },
-            Holds::Fields(_) => {
-                let described = self.described.get(at).and_then(Option::as_ref);
-                let fields = described.map(|described| described.fields.clone()).unwrap_or_default();
-                let unknown = |said: &[u8]| TypeLead::NoClass(format!("type {}", super::said::tuple_text(said)));
-                let lead = |said: &[u8]| types.get(said).cloned().unwrap_or_else(|| unknown(said));
-                Course::Fields(way, fields.into_iter().map(|(name, said)| (name, lead(&said))).collect())
-            }
-        };
-        let mut applied = false;
-        for class in self.classes_that_fit(&rule.class) {
-            let Some(column) = self.column(class, &rule.column) else { continue };
-            applied = true;
-            if matches!(&course, Course::Fields(_, fields) if fields.is_empty()) {
-                continue;
-            }
-            let name = rule.name.clone().unwrap_or_else(|| format!("{}{}", rule.column, rule.path));
-            self.add(class, Kind::Embedded, name, vec![column], course.clone(), None);
-        }
-        if !applied {
-            self.idle(format!("embedded: {}, {}", rule.class, rule.column));
-        }
-        Ok(())
-    }
-
-    fn conventional(&mut self, rule: &ConventionalRule) -> Result<(), RuleError> {
-        let stars = |text: &str| text.matches('*').count();
-        if stars(&rule.column) > 1 || stars(&rule.target) > stars(&rule.column) {
-            return Err(RuleError::Stars { pattern: format!("{} -> {}", rule.column, rule.target) });
-        }
-        let mut applied = false;
-        for class in self.classes_that_fit(&rule.class) {
-            for (id, name) in self.undeclared_columns(class, &rule.column) {
-                let target = rule.target.replacen('*', star(&rule.column, &name).unwrap_or_default(), 1);
-                let Some(target) = self.class(&target) else { continue };
-                let set = match &rule.target_column {
-                    Some(column) => self.column(target, column).and_then(|id| self.set(target, &[id])),
-                    None => self.key_set(target),
-                };
-                let Some(set) = set else { continue };
-                self.add(class, Kind::Conventional, name, vec![id], Course::Set(set), rule.none.as_deref());
-                applied = true;
-            }
-        }
-        if !applied {
-            self.idle(format!("conventional: {}, {} -> {}", rule.class, rule.column, rule.target));
-        }
-        Ok(())
-    }
-
-    /// Columns that fit a pattern and are not a declared reference by themselves.
-    fn undeclared_columns(&self, class: usize, pattern: &str) -> Vec<(ColumnId, String)> {
-        let Some(plan) = self.graph.plans.get(class) else { return Vec::new() };
-        let is_declared = |id: ColumnId| plan.references.iter().any(|reference| reference.columns == [id]);
-        let columns =
-            plan.schema.columns.iter().filter(|column| fits(pattern, &column.name) && !is_declared(column.id));
-        columns.map(|column| (column.id, column.name.clone())).collect()
-    }
-
-    fn owners(&mut self) {
-        let rules = self.rules;
-        for rule in &rules.owners {
-            let mut applied = false;
-            for class in self.classes_that_fit(&rule.class) {
-                let Some(by) = self.column(class, &rule.by) else { continue };
-                let plan = self.graph.plans.get_mut(class);
-                let references = plan.into_iter().flat_map(|plan| &mut plan.references);
-                for reference in references.filter(|reference| reference.columns.contains(&by)) {
-                    reference.owner = true;
-                    applied = true;
-                }
-            }
-            if !applied {
-                self.idle(format!("owners: {}, {}", rule.class, rule.by));
-            }
-        }
-    }
-
-    fn edges(&mut self) {
-        let rules = self.rules;
-        for rule in &rules.edges {
-            let mut applied = false;
-            for class in self.classes_that_fit(&rule.class) {
-                let found = |builder: &Self, names: &[String]| -> Option<Vec<ColumnId>> {
-                    names.iter().map(|name| builder.column(class, name)).collect()
-                };
-                let (Some(same), Some(filled)) = (found(self, &rule.same), found(self, &rule.filled)) else { continue };
-                let (Some(same), Some(filled)) = (self.slots(class, &same), self.slots(class, &filled)) else {
-                    continue;
-                };
-                if let Some(plan) = self.graph.plans.get_mut(class) {
-                    plan.edge = Some(PlannedEdge { same, filled });
-                    applied = true;
-                }
-            }
-            if !applied {
-                self.idle(format!("edges: {}", rule.class));
-            }
-        }
-    }
-
-    fn ends(&mut self) {
-        let rules = self.rules;
-        for (number, rule) in rules.ends.iter().enumerate() {
-            if self.ends_of(number, rule).is_none() {
-                self.idle(format!("ends: {}, {}", rule.class, rule.of));
-            }
-        }
-    }
-
-    fn ends_of(&mut self, number: usize, rule: &super::rules::EndsRule) -> Option<()> {
-        let (class, of) = (self.class(&rule.class)?, self.class(&rule.of)?);
-        let columns = [self.column(of, &rule.by)?, self.column(of, &rule.end)?];
-        let set = self.key_set(class)?;
-        let slots = self.slots(of, &columns)?;
-        let [by, end] = slots.try_into().ok()?;
-        self.graph.plans.get_mut(of)?.ends.push(PlannedEnd { rule: number, by, end });
-        self.graph.plans.get_mut(class)?.needs.push(NeededEnds { rule: number, least: rule.least, set });
-        Some(())
     }
 }

@@ -82,6 +82,8 @@ pub struct PlannedReference {
     pub columns: Vec<ColumnId>,
     /// Whether it leads to the record's owner.
     pub owner: bool,
+    /// Whether a record without it is an orphan.
+    pub required: bool,
     pub(super) slots: Vec<usize>,
     pub(super) course: Course,
     pub(super) none: Option<Vec<u8>>,

@@ -186,6 +186,9 @@ pub struct OwnerRule {
     pub class: String,
     /// A column of the reference that leads to the owner.
     pub by: String,
+    /// Whether every record has one: then a record whose column is empty is an orphan, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
 }
 
 /// A class whose records are edges between others.

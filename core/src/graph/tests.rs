@@ -282,7 +282,7 @@ fn types_may_be_names_themselves() {
 #[test]
 fn rules_that_apply_to_nothing_are_told_and_impossible_ones_refused() {
     let (schemas, mut rules) = django();
-    rules.owners.push(OwnerRule { class: "dcim_device".into(), by: "site_id".into() });
+    rules.owners.push(OwnerRule { class: "dcim_device".into(), by: "site_id".into(), required: true });
     let built = graph(&schemas[..3], &rules, &TYPES);
     assert_eq!(built.idle_rules().len(), 4, "{:?}", built.idle_rules());
     rules.types = None;
@@ -383,7 +383,7 @@ fn circle() -> (Table, ReferenceGraph, Vec<RecordName>) {
     let address = refers(class("address", &["*id bigint", "port bigint?"]), &["port"], "port", &["id"]);
     let log = refers(class("log", &["*id bigint", "device bigint?"]), &["device"], "device", &["id"]);
     let schemas = vec![site.clone(), device.clone(), port.clone(), address.clone(), log.clone()];
-    let owners = vec![OwnerRule { class: "port".into(), by: "device".into() }];
+    let owners = vec![OwnerRule { class: "port".into(), by: "device".into(), ..OwnerRule::default() }];
     let rules = ReferenceRules { owners, ..ReferenceRules::default() };
     let graph = graph(&schemas, &rules, &[]);
     let mut table = Table { schemas, ..Table::default() };
