@@ -24,6 +24,7 @@ mod counters;
 mod show;
 mod gather;
 mod confirm;
+mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use strongroom_core::digest::IdFunctions;
 use strongroom_core::graph::rules::ReferenceRules;
 use strongroom_core::graph::{GraphBuilder, ReferenceGraph, TupleKey};
 
+pub use records::SnapshotRecords;
 pub use report::{Baseline, Broken, Example, Naming, Report};
 pub use rows::IntegrityError;
 pub use rule::Rule;
@@ -83,9 +85,20 @@ pub fn check_cut(cut: &dyn Cut, ids: &IdFunctions, lanes: usize, job: &CheckJob<
     check(&CutRows::new(cut, ids, lanes, job.progress), job)
 }
 
+/// The reference graph of a snapshot's classes.
+pub fn snapshot_graph<S: ObjectStore>(
+    view: &SnapshotView<'_, S>,
+    rules: &ReferenceRules,
+) -> Result<ReferenceGraph, IntegrityError>
+where
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    plan(&SnapshotRows::new(view, &Progress::default()), rules, &[])
+}
+
 fn check(rows: &impl Rows, job: &CheckJob<'_>) -> Result<Report, IntegrityError> {
     let counters = counters(&rows.blobs()?)?;
-    let graph = plan(rows, job, &counters)?;
+    let graph = plan(rows, job.rules, &counters)?;
     let counting = Counting { key: job.key, baseline: job.baseline, examples_max: job.examples_max };
     let shown = Shown { naming: job.naming };
     let mut found = Found::default();
@@ -118,9 +131,9 @@ impl Worker for Kept {
     }
 }
 
-fn plan(rows: &impl Rows, job: &CheckJob<'_>, counters: &[Counter]) -> Result<ReferenceGraph, IntegrityError> {
+fn plan(rows: &impl Rows, rules: &ReferenceRules, counters: &[Counter]) -> Result<ReferenceGraph, IntegrityError> {
     let schemas = rows.schemas();
-    let mut builder = GraphBuilder::new(&schemas, job.rules)?;
+    let mut builder = GraphBuilder::new(&schemas, rules)?;
     builder.elsewhere(rows.elsewhere());
     for counter in counters {
         builder.track(&counter.class, &counter.column);

@@ -45,9 +45,9 @@ mod order;
 
 pub use builder::GraphBuilder;
 pub use closure::neighbourhood;
-pub use extract::{Large, Lead, LeadVisit, Scratch};
+pub use extract::{EndVisit, Large, Lead, LeadVisit, Scratch, SetVisit};
 pub use incoming::Incoming;
-pub use neighbour::{Bounds, Member, Neighbourhood, NeighbourhoodError, Reason, Records};
+pub use neighbour::{Bounds, Member, Neighbourhood, NeighbourhoodError, Reason, RecordContent, Records};
 pub use plan::{ClassPlan, NeededEnds, PlannedReference, ReferenceGraph, SetId, Slots, TargetSet};
 pub use resolved::{Kind, RecordName, Resolved, Target, Tuple};
 pub use said::{TupleKey, tuple_text};

@@ -115,7 +115,7 @@ pub(super) struct Place {
 
 #[derive(Clone, Debug, Default)]
 struct Count {
-    count: u64,
+    all: u64,
     new: u64,
     /// By whether they are old, and by key.
     examples: BTreeMap<(bool, Vec<u8>), Example>,
@@ -160,7 +160,7 @@ impl Tally {
     ) -> Result<(), IntegrityError> {
         let new = self.note(counting, class, &place, key);
         let count = self.places.entry(place).or_default();
-        count.count += 1;
+        count.all += 1;
         count.new += u64::from(new == Some(true));
         let at = (new == Some(false), key.to_vec());
         let is_full = count.examples.len() >= counting.examples_max;
@@ -189,7 +189,7 @@ impl Tally {
         self.seen.merge(other.seen);
         for (place, found) in other.places {
             let count = self.places.entry(place).or_default();
-            count.count += found.count;
+            count.all += found.all;
             count.new += found.new;
             for (at, example) in found.examples {
                 count.keep(at, example, examples_max);
@@ -206,7 +206,7 @@ impl Tally {
             class: graph.plans().get(place.class).map_or_else(String::new, |plan| plan.schema().name.clone()),
             reference: place.reference,
             target: place.target,
-            count: count.count,
+            count: count.all,
             new: is_compared.then_some(count.new),
             examples: count.examples.into_values().collect(),
         };

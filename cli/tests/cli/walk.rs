@@ -274,9 +274,11 @@ names = \"{}\"
 
 #[test]
 fn references_are_checked_by_rules_in_snapshots_and_live_against_a_baseline() {
+    fn with_rules<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [arguments, &["--rules", "rules.toml"]].concat()
+    }
     let place = Place::with_sample();
     std::fs::write(place.path("rules.toml"), SAMPLE_RULES).unwrap();
-    let with_rules = |arguments: &[&str]| [arguments, &["--rules", "rules.toml"]].concat();
     place.run(&["backup", "cmdb"]).done();
     let whole = place.json(&with_rules(&["verify", "latest"]));
     let followed = whole["references"][0]["references"].as_u64().unwrap();

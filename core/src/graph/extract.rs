@@ -31,6 +31,12 @@ pub type Large<'l, E> = dyn FnMut(&Cell<'_>) -> Result<Vec<u8>, E> + 'l;
 /// Takes in where a reference leads.
 pub type LeadVisit<'v, E> = dyn FnMut(&PlannedReference, Lead<'_>) -> Result<(), E> + 'v;
 
+/// Takes in what others may refer to a record by: a set, and the values of its columns.
+pub type SetVisit<'v, E> = dyn FnMut(SetId, &[u8]) -> Result<(), E> + 'v;
+
+/// Takes in an end: the number of its rule, what it leads to, and which end it is.
+pub type EndVisit<'v, E> = dyn FnMut(usize, &[u8], &[u8]) -> Result<(), E> + 'v;
+
 /// Memory that is reused from record to record.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
@@ -63,7 +69,7 @@ impl ClassPlan {
         &self,
         slots: &Slots<'_>,
         scratch: &mut Scratch,
-        visit: &mut dyn FnMut(SetId, &[u8]) -> Result<(), E>,
+        visit: &mut SetVisit<'_, E>,
     ) -> Result<(), E> {
         self.sets.iter().try_for_each(|(set, of)| {
             scratch.values.clear();
@@ -187,7 +193,7 @@ impl ClassPlan {
         &self,
         slots: &Slots<'_>,
         scratch: &mut Scratch,
-        visit: &mut dyn FnMut(usize, &[u8], &[u8]) -> Result<(), E>,
+        visit: &mut EndVisit<'_, E>,
     ) -> Result<(), E> {
         self.ends.iter().try_for_each(|planned| {
             scratch.values.clear();

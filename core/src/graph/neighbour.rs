@@ -6,13 +6,16 @@
 
 use super::resolved::{RecordName, Resolved, Tuple};
 
+/// The canonical bytes of a record, and the contents of its large values in the order of its cells.
+pub type RecordContent = (Vec<u8>, Vec<Vec<u8>>);
+
 /// Where the records of a neighbourhood come from.
 pub trait Records {
     /// Why records can't be had.
     type Error;
 
-    /// The canonical bytes of a record and the contents of its large values, or nothing if it is not there.
-    fn record(&mut self, name: &RecordName) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, Self::Error>;
+    /// A record, or nothing if it is not there.
+    fn record(&mut self, name: &RecordName) -> Result<Option<RecordContent>, Self::Error>;
 
     /// The key of the record that has these values, which are unique in its class, or nothing if there is none.
     fn unique(&mut self, class: &str, values: &Tuple) -> Result<Option<Vec<u8>>, Self::Error>;

@@ -49,9 +49,9 @@ pub(super) fn order(members: &mut Vec<Member>, known: &HashMap<RecordName, usize
         member.late = member.references.iter().enumerate().filter(late).map(|(number, _)| number).collect();
         member.circle = circles.get(at).copied().flatten();
     }
-    let mut placed: Vec<(usize, Member)> = places.into_iter().zip(std::mem::take(members)).collect();
-    placed.sort_by_key(|(place, _)| *place);
-    members.extend(placed.into_iter().map(|(_, member)| member));
+    let mut ordered: Vec<(usize, Member)> = places.into_iter().zip(std::mem::take(members)).collect();
+    ordered.sort_by_key(|(place, _)| *place);
+    members.extend(ordered.into_iter().map(|(_, member)| member));
 }
 
 /// The members of a circle: next is always one whose references lead to few that are not placed yet, those that can't

@@ -23,7 +23,7 @@ impl Wanted {
     }
 
     /// What the column of a record says; nothing at all for NULL.
-    fn said(&self, record: &[u8]) -> Result<Vec<u8>, Malformed> {
+    fn said(self, record: &[u8]) -> Result<Vec<u8>, Malformed> {
         let mut said = Vec::new();
         let mut cells = Cells::new(record);
         while let Some(cell) = cells.next_cell()? {

@@ -133,7 +133,7 @@ fn values_with_types_of_their_own_lead_as_their_engine_converts_them() {
     assert_eq!(&name.key[..1], &[0x30], "a number is text in a column of texts");
 }
 
-/// NetBox in small: types by number, tags by type and id, cable paths, custom fields.
+/// A CMDB like `NetBox` in small: types by number, tags by type and id, cable paths, custom fields.
 fn django() -> (Vec<ClassSchema>, ReferenceRules) {
     let types = class("public.django_content_type", &["*id integer", "app_label text", "model text"]);
     let fields = class("public.extras_customfield", &["*id bigint", "name text", "type text", "related integer?"]);
@@ -331,7 +331,6 @@ fn equal_values_have_equal_digests_whatever_holds_them() {
 /// Records in memory.
 #[derive(Default)]
 struct Table {
-    schemas: Vec<ClassSchema>,
     records: BTreeMap<RecordName, Vec<u8>>,
 }
 
@@ -356,7 +355,7 @@ impl Table {
 impl Records for Table {
     type Error = std::convert::Infallible;
 
-    fn record(&mut self, name: &RecordName) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, Self::Error> {
+    fn record(&mut self, name: &RecordName) -> Result<Option<RecordContent>, Self::Error> {
         Ok(self.records.get(name).map(|record| (record.clone(), Vec::new())))
     }
 
@@ -373,7 +372,7 @@ impl Records for Table {
 
 const WIDE: Bounds = Bounds { records_max: 1000, depth_max: 50, with_owned: false, with_referring: false };
 
-/// NetBox's circle: a device has interfaces, these have addresses, and one of these is the device's own.
+/// The circle of `NetBox`: a device has interfaces, these have addresses, and one of these is the device's own.
 fn circle() -> (Table, ReferenceGraph, Vec<RecordName>) {
     let site = class("site", &["*id bigint", "code text"]);
     let device = class("device", &["*id bigint", "site bigint", "primary bigint?", "code text?"]);
@@ -382,11 +381,11 @@ fn circle() -> (Table, ReferenceGraph, Vec<RecordName>) {
     let port = refers(class("port", &["*id bigint", "device bigint"]), &["device"], "device", &["id"]);
     let address = refers(class("address", &["*id bigint", "port bigint?"]), &["port"], "port", &["id"]);
     let log = refers(class("log", &["*id bigint", "device bigint?"]), &["device"], "device", &["id"]);
-    let schemas = vec![site.clone(), device.clone(), port.clone(), address.clone(), log.clone()];
+    let schemas = [&site, &device, &port, &address, &log].map(Clone::clone);
     let owners = vec![OwnerRule { class: "port".into(), by: "device".into(), ..OwnerRule::default() }];
     let rules = ReferenceRules { owners, ..ReferenceRules::default() };
     let graph = graph(&schemas, &rules, &[]);
-    let mut table = Table { schemas, ..Table::default() };
+    let mut table = Table::default();
     let names = vec![
         table.add(&site, &["1", "A"]),
         table.add(&device, &["2", "1", "4", "B"]),
@@ -484,7 +483,7 @@ proptest! {
         let node = class("node", &["*id bigint", "a bigint?", "b bigint?"]);
         let node = refers(refers(node, &["a"], "node", &["id"]), &["b"], "node", &["id"]);
         let graph = graph(std::slice::from_ref(&node), &ReferenceRules::default(), &[]);
-        let mut table = Table { schemas: vec![node.clone()], ..Table::default() };
+        let mut table = Table::default();
         let text = |to: &Option<usize>| to.map_or("-".to_owned(), |to| to.to_string());
         let names: Vec<RecordName> = edges.iter().enumerate()
             .map(|(id, (a, b))| table.add(&node, &[&id.to_string(), &text(a), &text(b)]))

@@ -1,11 +1,15 @@
 //! Stories of corruption that real installations told, each made anew: what must be found, by which rule and name.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use rusqlite::Connection;
-use strongroom_agent::integrity::{Report, Rule};
+use strongroom_agent::integrity::{Baseline, Naming, Report, Rule};
 
-use crate::harness::{check_sqlite, lines, naming, rules};
+use crate::harness::source;
+use crate::references::{check, lines, rules};
 
-/// A CMDB in the manner of NetBox and Nautobot, whole in itself.
+/// A CMDB in the manner of `NetBox` and Nautobot, whole in itself.
 const SCHEMA: &str = "
 CREATE TABLE django_content_type(id INTEGER PRIMARY KEY, app_label TEXT, model TEXT);
 INSERT INTO django_content_type VALUES (1, 'dcim', 'site'), (2, 'dcim', 'device'), (3, 'dcim', 'interface'), (4, 'plugin', 'thing');
@@ -55,19 +59,29 @@ const RULES: &str = r#"{
   "may_dangle": ["*_objectchange"]
 }"#;
 
+/// What the product calls its records.
+fn naming() -> BTreeMap<String, Naming> {
+    let named = |(class, label, column): (&str, &str, &str)| {
+        (class.to_owned(), Naming { label: label.into(), display: vec![column.into()] })
+    };
+    [("dcim_device", "Device", "name"), ("dcim_cable", "Cable", "label")].map(named).into()
+}
+
+fn check_file(path: &Path, baseline: Option<&Baseline>) -> Report {
+    check(&source(path), &rules(RULES), &naming(), baseline)
+}
+
 /// Checks the CMDB as it is, and after a script; the second check knows what was there before.
 fn story(script: &str) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cmdb.db");
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch(SCHEMA).unwrap();
-    let (rules, naming) =
-        (rules(RULES), naming(&[("dcim_device", "Device", &["name"]), ("dcim_cable", "Cable", &["label"])]));
-    let before = check_sqlite(&path, &rules, &naming, None);
+    let before = check_file(&path, None);
     assert_eq!(lines(&before), [""; 0], "history may dangle, and the rest is whole");
     assert_eq!((before.references, before.unjudged.len(), before.idle_rules.len()), (22, 0, 0));
     connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; {script}")).unwrap();
-    check_sqlite(&path, &rules, &naming, Some(&before.baseline))
+    check_file(&path, Some(&before.baseline))
 }
 
 #[test]
@@ -163,15 +177,14 @@ fn only_what_was_not_there_before_is_new() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cmdb.db");
     let connection = Connection::open(&path).unwrap();
-    let (rules, names) = (rules(RULES), naming(&[]));
     connection.execute_batch(SCHEMA).unwrap();
     connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM dcim_site WHERE id = 2").unwrap();
-    let old = check_sqlite(&path, &rules, &names, None);
+    let old = check_file(&path, None);
     assert_eq!((old.broken[0].new, old.broken[0].examples[0].new), (None, None));
-    let same = check_sqlite(&path, &rules, &names, Some(&old.baseline));
+    let same = check_file(&path, Some(&old.baseline));
     assert_eq!((lines(&same), same.new_errors()), (lines(&old), 0));
     connection.execute_batch("UPDATE dcim_device SET site_id = 3 WHERE id = 2").unwrap();
-    let later = check_sqlite(&path, &rules, &names, Some(&old.baseline));
+    let later = check_file(&path, Some(&old.baseline));
     let declared = &later.broken[0];
     assert_eq!((declared.count, declared.new, later.new_errors()), (2, Some(1), 1));
     let examples: Vec<_> =

@@ -1,9 +1,12 @@
 //! The generated CMDB, whose relations no database checks, with the database itself as the judge of what is missing.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 use strongroom_agent::sample::{SampleSize, create_sqlite, damage};
 
-use crate::harness::{check_sqlite, lines, naming, rules};
+use crate::harness::source;
+use crate::references::{check, lines, rules};
 
 const RULES: &str = r#"{
   "generic": [
@@ -20,14 +23,14 @@ fn what_is_missing_is_what_the_database_says_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cmdb.db");
     let counts = create_sqlite(&path, SampleSize::SMALL, 7).unwrap();
-    let (rules, names) = (rules(RULES), naming(&[]));
-    let whole = check_sqlite(&path, &rules, &names, None);
+    let (rules, names) = (rules(RULES), BTreeMap::new());
+    let whole = check(&source(&path), &rules, &names, None);
     assert_eq!(lines(&whole), [""; 0]);
     assert!(whole.references > 2 * counts.relations, "{} {counts:?}", whole.references);
 
     let connection = Connection::open(&path).unwrap();
     damage(&connection, 7).unwrap();
-    let tidy = check_sqlite(&path, &rules, &names, Some(&whole.baseline));
+    let tidy = check(&source(&path), &rules, &names, Some(&whole.baseline));
     assert_eq!(lines(&tidy), [""; 0], "the accident takes the relations of what it deletes with it");
 
     connection
@@ -35,13 +38,14 @@ fn what_is_missing_is_what_the_database_says_is_missing() {
             "PRAGMA foreign_keys = OFF; DELETE FROM device WHERE id % 4 = 0; DELETE FROM owner WHERE id % 2 = 0",
         )
         .unwrap();
-    let count = |sql: &str| -> u64 { connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as u64 };
+    let count =
+        |sql: &str| -> u64 { connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned() };
     let side = |side: &str, class: &str| {
         count(&format!(
             "SELECT count(*) FROM relation WHERE {side}_class = '{class}' AND {side}_id NOT IN (SELECT id FROM {class})"
         ))
     };
-    let broken = check_sqlite(&path, &rules, &names, Some(&whole.baseline));
+    let broken = check(&source(&path), &rules, &names, Some(&whole.baseline));
     let found = |class: &str, reference: &str, target: &str| {
         let fits = |broken: &&strongroom_agent::integrity::Broken| {
             broken.class == class && broken.reference.starts_with(reference) && broken.target.as_deref() == Some(target)

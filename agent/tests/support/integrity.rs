@@ -1,18 +1,14 @@
-//! What the tests share: a check of a live source, and violations in a line each.
+//! Checks of references for tests: of a live source, and violations in a line each.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_agent::capture::{Progress, Spool};
 use strongroom_agent::integrity::{Baseline, CheckJob, Naming, Report, check_cut};
-use strongroom_agent::postgres::{PostgresOptions, PostgresSource};
 use strongroom_agent::source::{CaptureOptions, Source};
-use strongroom_agent::sqlite::{SqliteLocation, SqliteSource};
 use strongroom_core::digest::{IdFunctions, IdKey, Profile};
 use strongroom_core::graph::TupleKey;
 use strongroom_core::graph::rules::ReferenceRules;
-use strongroom_platform::clock::SystemClock;
 use strongroom_platform::disk::SimDisk;
 use strongroom_platform::rng::SimEntropy;
 
@@ -23,32 +19,8 @@ pub(crate) fn rules(json: &str) -> ReferenceRules {
     serde_json::from_str(json).unwrap()
 }
 
-/// What a product calls the records of some classes: class, label, columns.
-pub(crate) fn naming(names: &[(&str, &str, &[&str])]) -> BTreeMap<String, Naming> {
-    let naming = |label: &&str, display: &&[&str]| Naming {
-        label: (*label).into(),
-        display: display.iter().map(|column| (*column).into()).collect(),
-    };
-    names.iter().map(|(class, label, display)| ((*class).into(), naming(label, display))).collect()
-}
-
-/// Checks a SQLite file.
-pub(crate) fn check_sqlite(
-    path: &Path,
-    rules: &ReferenceRules,
-    naming: &BTreeMap<String, Naming>,
-    baseline: Option<&Baseline>,
-) -> Report {
-    check(&SqliteSource::new(SqliteLocation::new(path), Arc::new(SystemClock)), rules, naming, baseline)
-}
-
-/// Checks a PostgreSQL database.
-pub(crate) fn check_postgres(url: &str, rules: &ReferenceRules, baseline: Option<&Baseline>) -> Report {
-    let source = PostgresSource::new(url, PostgresOptions::default()).unwrap();
-    check(&source, rules, &BTreeMap::new(), baseline)
-}
-
-fn check(
+/// Checks a live source.
+pub(crate) fn check(
     source: &dyn Source,
     rules: &ReferenceRules,
     naming: &BTreeMap<String, Naming>,

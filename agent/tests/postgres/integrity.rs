@@ -1,12 +1,14 @@
 //! Data that nobody here wrote, of two well-known CMDBs: whole as it came, and corrupted as their users report it.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use strongroom_agent::integrity::Report;
 
 use crate::cluster::clusters;
-use crate::harness::{check_postgres, lines, rules};
+use crate::harness::source;
 use crate::not_run::corpus;
+use crate::references::{check, lines, rules};
 
 const NETBOX: &str = r#"{
   "types": {"class": "django_content_type", "key": "id", "name": "{app_label}_{model}",
@@ -68,7 +70,7 @@ fn netbox_is_whole_until_it_is_corrupted() {
         cluster.psql("postgres", "DO $$ BEGIN CREATE ROLE netbox; EXCEPTION WHEN duplicate_object THEN END $$");
         let database = cluster.database("netbox", &dump);
         let (url, count) = (cluster.url(&database), |sql: &str| cluster.query(&database, sql).parse::<u64>().unwrap());
-        let whole = check_postgres(&url, &rules, None);
+        let whole = check(&source(&url), &rules, &BTreeMap::new(), None);
         assert_eq!(lines(&whole), [""; 0]);
         assert!(whole.references > 10_000, "{}", whole.references);
 
@@ -87,7 +89,7 @@ fn netbox_is_whole_until_it_is_corrupted() {
              UPDATE dcim_device SET custom_field_data = custom_field_data || '{\"home\": 99999}' WHERE id % 6 = 0;
              SELECT setval('dcim_device_id_seq', 5);",
         );
-        let corrupted = check_postgres(&url, &rules, Some(&whole.baseline));
+        let corrupted = check(&source(&url), &rules, &BTreeMap::new(), Some(&whole.baseline));
         let one_end = "SELECT count(*) FROM dcim_cable c WHERE (SELECT count(DISTINCT cable_end) FROM dcim_cabletermination t WHERE t.cable_id = c.id) < 2";
         let of_type = |model: &str, table: &str| {
             format!(
@@ -136,7 +138,7 @@ fn nautobot_associations_survive_and_apps_go() {
         cluster.psql("postgres", "DO $$ BEGIN CREATE ROLE nautobot; EXCEPTION WHEN duplicate_object THEN END $$");
         let database = cluster.database("nautobot", &dump);
         let (url, count) = (cluster.url(&database), |sql: &str| cluster.query(&database, sql).parse::<u64>().unwrap());
-        let whole = check_postgres(&url, &rules, None);
+        let whole = check(&source(&url), &rules, &BTreeMap::new(), None);
         assert_eq!(lines(&whole), [""; 0]);
         cluster.psql(
             &database,
@@ -149,7 +151,7 @@ fn nautobot_associations_survive_and_apps_go() {
                relationship_id, source_type_id FROM extras_relationshipassociation ORDER BY id LIMIT 2;
              UPDATE dcim_cable SET termination_b_id = gen_random_uuid() WHERE id = (SELECT min(id::text)::uuid FROM dcim_cable);",
         );
-        let corrupted = check_postgres(&url, &rules, Some(&whole.baseline));
+        let corrupted = check(&source(&url), &rules, &BTreeMap::new(), Some(&whole.baseline));
         let dangling = "SELECT count(*) FROM extras_relationshipassociation WHERE destination_type_id = (SELECT id FROM django_content_type
             WHERE (app_label, model) = ('ipam', 'vlan')) AND destination_id NOT IN (SELECT id FROM ipam_vlan)";
         let expected = [
