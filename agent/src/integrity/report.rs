@@ -138,6 +138,9 @@ pub(super) struct Counting<'c> {
     pub(super) examples_max: usize,
 }
 
+/// Places that are told apart by their targets.
+const PLACES_MAX: usize = 10_000;
+
 /// The domain of digests of violations.
 const VIOLATION: u64 = 3 << 32;
 
@@ -159,7 +162,7 @@ impl Tally {
         show: impl FnOnce() -> Result<Example, IntegrityError>,
     ) -> Result<(), IntegrityError> {
         let new = self.note(counting, class, &place, key);
-        let count = self.places.entry(place).or_default();
+        let count = self.count(place);
         count.all += 1;
         count.new += u64::from(new == Some(true));
         let at = (new == Some(false), key.to_vec());
@@ -170,6 +173,13 @@ impl Tally {
             count.keep(at, Example { new, ..show()? }, counting.examples_max);
         }
         Ok(())
+    }
+
+    /// Where a place is counted: once there are too many, without its target, of which there may be any number.
+    fn count(&mut self, place: Place) -> &mut Count {
+        let has_room = self.places.len() < PLACES_MAX || self.places.contains_key(&place);
+        let place = if has_room { place } else { Place { target: None, ..place } };
+        self.places.entry(place).or_default()
     }
 
     /// Remembers a violation, and says whether it is new.
@@ -188,7 +198,7 @@ impl Tally {
     pub(super) fn merge(&mut self, other: Self, examples_max: usize) {
         self.seen.merge(other.seen);
         for (place, found) in other.places {
-            let count = self.places.entry(place).or_default();
+            let count = self.count(place);
             count.all += found.all;
             count.new += found.new;
             for (at, example) in found.examples {

@@ -238,7 +238,7 @@ fn report(output: &Output, options: &Verify, summary: &Summary) {
     match (summary.ok, options.read_data) {
         (false, _) => output.found(&failed(summary)),
         (true, _) if options.live.is_some() && warned => {
-            output.say("What was found is worth a look; nothing was changed.")
+            output.result("What was found is worth a look; nothing was changed.");
         }
         (true, _) if options.live.is_some() => output.result("All is well."),
         (true, true) => output.result("All is well: every byte was read."),

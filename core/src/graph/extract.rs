@@ -131,11 +131,14 @@ impl ClassPlan {
     ) -> Result<(), E> {
         let at = reference.slots.first().copied().unwrap_or_default();
         let (Some(cell), Some(slot)) = (slots.get(at).copied().flatten(), self.slots.get(at)) else { return Ok(()) };
-        let document = if cell.blob()?.is_some() {
-            document::read(&large(&cell)?, slot.is_array)
+        let content;
+        let whole = if cell.blob()?.is_some() {
+            content = large(&cell)?;
+            Cell { kind: cell.kind.out_of_blob(), bytes: &content, ..cell }
         } else {
-            document::read(slot.reading.document(&cell)?, slot.is_array)
+            cell
         };
+        let document = document::read(slot.reading.document(&whole)?, slot.is_array);
         let Some(document) = document else { return Ok(()) };
         let values = &mut scratch.values;
         match &reference.course {
