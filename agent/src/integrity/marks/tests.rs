@@ -37,7 +37,7 @@ fn plainly(marks: &[Mark]) -> Vec<(u64, Suspicion, BTreeSet<usize>)> {
             Suspicion::Missing
         } else if count(|say| matches!(say, Say::Edge { .. })) > 1 {
             Suspicion::Twice
-        } else if (count(|say| matches!(say, Say::End { .. })) as u32) < least.unwrap_or(0) {
+        } else if count(|say| matches!(say, Say::End { .. })) < least.unwrap_or(0) as usize {
             Suspicion::FewEnds
         } else {
             continue;
