@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_core::codec::Malformed;
 use strongroom_core::graph::ReferenceGraph;
-use strongroom_core::record::Cells;
+use strongroom_core::record::ClassSchema;
 
 use super::report::{Example, Naming};
 use super::rows::IntegrityError;
-use crate::view::{FieldValue, field_values, key_text};
+use crate::view::{FieldValue, inline_value, key_text};
 
 /// What is known of the names of records.
 pub(super) struct Shown<'n> {
@@ -29,35 +28,21 @@ impl Shown<'_> {
             return Ok(Example { key: None, name: None, leads_to, new: None });
         };
         let schema = plan.schema();
-        let name = match self.naming.get(&schema.name) {
-            Some(naming) => name(schema, record, naming)?,
-            None => None,
-        };
+        let name = self.naming.get(&schema.name).and_then(|naming| name(schema, record, naming));
         Ok(Example { key: key_text(schema, record)?, name, leads_to, new: None })
     }
 }
 
 /// What people call a record; nothing if its columns are empty.
-fn name(
-    schema: &strongroom_core::record::ClassSchema,
-    record: &[u8],
-    naming: &Naming,
-) -> Result<Option<String>, Malformed> {
-    let mut large = Vec::new();
-    let mut cells = Cells::new(record);
-    while let Some(cell) = cells.next_cell()? {
+fn name(schema: &ClassSchema, record: &[u8], naming: &Naming) -> Option<String> {
+    let mut parts = Vec::new();
+    for column in naming.display.iter().filter_map(|name| schema.column_named(name)) {
         // No name is as long as a large value.
-        large.extend(cell.blob()?.map(|_| Vec::new()));
+        parts.push(match inline_value(column, record) {
+            Ok(FieldValue::Text(text)) if !text.is_empty() => text,
+            Ok(FieldValue::Integer(number)) => number.to_string(),
+            _ => continue,
+        });
     }
-    let fields = field_values(schema, record, &large)?;
-    let text = |column: &String| {
-        let value = fields.iter().find(|(name, _)| name == column).map(|(_, value)| value)?;
-        match value {
-            FieldValue::Text(text) if !text.is_empty() => Some(text.clone()),
-            FieldValue::Integer(number) => Some(number.to_string()),
-            _ => None,
-        }
-    };
-    let parts: Vec<String> = naming.display.iter().filter_map(text).collect();
-    Ok((!parts.is_empty()).then(|| format!("{} {}", naming.label, parts.join(" · ")).trim().to_owned()))
+    (!parts.is_empty()).then(|| format!("{} {}", naming.label, parts.join(" · ")).trim().to_owned())
 }
