@@ -62,6 +62,10 @@ class Corpus:
         before = f"(SELECT id FROM ci WHERE id < '{ci}' ORDER BY id DESC OFFSET {NEAR} LIMIT 1)"
         return self.cluster.query(LIVE, f"{after} UNION ALL {before} LIMIT 1")
 
+    def references(self) -> int:
+        """References that the live database holds: two ends of each relation, and the item of each history row."""
+        return 2 * self._rows("ci_relation", LIVE) + self._rows("ci_history", LIVE)
+
     def facts(self) -> dict[str, int]:
         """Rows per table and bytes on the server's disk, for the report."""
         rows = {f"{table}_rows": self._rows(table, TEMPLATE) for table in TABLES}

@@ -68,6 +68,8 @@ FIGURES = (
     Figure("find-cold-reads", "one record found, cold, depot reads", "reads", 24, None, worst_of_ours),
     Figure("diff-1-percent", "diff of snapshots 1 % apart", "ms", 1000, 300),
     Figure("diff-equal", "diff of equal snapshots", "ms", 50, 10),
+    Figure("reference-check", "reference check of a snapshot, wall", "s", 20, 8),
+    Figure("memory-reference-check", "peak memory, reference check", "bytes", 256 * MIB, None, worst_of_ours),
     Figure("throughput", "record bytes through the pipeline, a core", "bytes/s", 100e6, 150e6, more_is_better=True),
 )
 NAMES = tuple(figure.name for figure in FIGURES)

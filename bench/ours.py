@@ -88,6 +88,15 @@ class Strongroom:
         _require(found == expected, "the diff is wrong", found)
         return document["duration_ms"]
 
+    def check_references(self, snapshot: str, references: int) -> tuple[Cost, float]:
+        """Verifies a snapshot, whose `references` all lead to records; returns the cost of the whole, and the seconds
+        that the references took."""
+        cost, summary = self._ask("verify", snapshot)
+        checked = summary["references"][0]
+        _require(summary["ok"] and checked["references"] == references, "references were left out", checked)
+        _require(not checked["broken"], "references are broken", checked)
+        return cost, checked["duration_ms"] / 1000
+
     def _call(self, *arguments: str) -> Cost:
         command = [str(BINARY), "--room", str(self._room), *arguments]
         return run(command, self._environment, keep_output=True)

@@ -3,7 +3,7 @@
 Each stage leaves the live database, our room and the peers' repositories at one
 common state, on which the next one builds:
 
-    first ──► days of 1 % ──► find ──► diff ──► days of 0.1 % ──► restore ──► throughput
+    first ──► days of 1 % ──► find ──► diff ──► reference check ──► days of 0.1 % ──► restore ──► throughput
 
 What is compared is measured in turn within each repetition (A B A B), so that a
 slow minute of the machine falls on both sides. A stage that no wanted figure
@@ -51,6 +51,7 @@ class Run:
         if self._ours:
             self._finds()
             self._diffs()
+            self._reference_checks()
         self._days_of_one_per_mille()
         self._restores()
         if self._ours and self._wants("throughput"):
@@ -122,6 +123,16 @@ class Run:
             older, newer = self._snapshots[-1], self._back_up("unchanged day").snapshot
             for _ in range(self._repeats):
                 self.samples["diff-equal"].add(self._ours.diff(older, newer, 0))
+
+    def _reference_checks(self) -> None:
+        if not self._wants("reference-check", "memory-reference-check"):
+            return
+        for repeat in range(self._repeats):
+            _say(f"reference check {repeat + 1}")
+            cost, seconds = self._ours.check_references(self._snapshots[-1], self._corpus.references())
+            self._note("reference check", NAME, cost)
+            self.samples["reference-check"].add(seconds)
+            self.samples["memory-reference-check"].add(cost.peak_bytes)
 
     def _days_of_one_per_mille(self) -> None:
         if not self._wants("stored-0.1-percent-day"):

@@ -36,4 +36,5 @@ pub use job::{CaptureError, CaptureJob, CaptureOutcome, ClassBase, ClassOutcome,
 pub use merge::{MergeError, Tally};
 pub use output::{NullOutput, Output, OutputError};
 pub use run::capture;
+pub(crate) use spill::{Spill, SpillWriter};
 pub use spill::{SpillError, Spool};

@@ -24,4 +24,5 @@ pub mod ledger;
 pub mod backup;
 pub mod view;
 pub mod restore;
+pub mod integrity;
 pub mod sample;

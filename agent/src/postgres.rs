@@ -29,8 +29,10 @@ mod socket;
 mod source;
 mod target;
 
+pub(crate) use blobs::model::SequenceState;
 pub use endpoint::Endpoint;
 pub use inspect::{InspectedClass, InspectedLogin, PostgresInspection};
+pub(crate) use names::parse_parts;
 pub use names::{class_name, parse_class_name};
 pub use options::{Observer, OpenStep, PostgresOptions};
 pub use source::PostgresSource;

@@ -66,7 +66,7 @@ pub struct CaptureOptions {
     pub earlier: BTreeMap<String, ClassSchema>,
     /// Connections that read side by side.
     pub readers: usize,
-    /// Do not ask for blobs: the caller compares records and catalog only.
+    /// Do not ask for blobs beside the catalog fingerprint and sequences: the caller compares, and restores nothing.
     pub records_only: bool,
 }
 

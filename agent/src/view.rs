@@ -6,7 +6,7 @@
 mod class;
 mod compare;
 mod key_text;
-mod side_by_side;
+pub(crate) mod side_by_side;
 mod value_text;
 
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ use strongroom_core::tree::reader::{PartSource, ReadError};
 pub use class::{ClassView, FoundRecord};
 pub use compare::{ClassDifference, RecordChange, RecordVisit, compare};
 pub use key_text::{KeyTextError, key_text, parse_key};
+pub(crate) use value_text::inline_value;
 pub use value_text::{FieldValue, field_values};
 
 use crate::source::NativeBlob;

@@ -10,5 +10,7 @@ mod faults;
 mod host;
 #[path = "engine/properties.rs"]
 mod properties;
+#[path = "engine/references.rs"]
+mod references;
 #[path = "engine/table.rs"]
 mod table;

@@ -14,10 +14,14 @@ mod cluster;
 mod corpora;
 #[path = "postgres/harness.rs"]
 mod harness;
+#[path = "postgres/integrity.rs"]
+mod integrity;
 #[path = "support/not_run.rs"]
 mod not_run;
 #[path = "postgres/objects.rs"]
 mod objects;
+#[path = "support/integrity.rs"]
+mod references;
 #[path = "postgres/refusals.rs"]
 mod refusals;
 #[path = "postgres/targets.rs"]

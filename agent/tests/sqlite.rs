@@ -10,8 +10,14 @@
 mod corpora;
 #[path = "sqlite/harness.rs"]
 mod harness;
+#[path = "sqlite/integrity.rs"]
+mod integrity;
 #[path = "support/not_run.rs"]
 mod not_run;
+#[path = "support/integrity.rs"]
+mod references;
+#[path = "sqlite/relations.rs"]
+mod relations;
 #[path = "sqlite/restore.rs"]
 mod restore;
 #[path = "sqlite/sample.rs"]

@@ -331,6 +331,24 @@ pub(crate) struct Export {
 pub(crate) struct Verify {
     /// One snapshot only
     pub(crate) snapshot: Option<String>,
+    /// Check the references of a live source instead: its name, or a URL
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["snapshot", "read_data"], env = "STRONGROOM_LIVE")]
+    pub(crate) live: Option<String>,
+    /// Say which violations of references this snapshot does not have, and fail on them
+    #[arg(long, value_name = "SNAPSHOT", env = "STRONGROOM_AGAINST")]
+    pub(crate) against: Option<String>,
+    /// A file with a table [references]: what is known beside the declared references
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_RULES")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Examples of each kind of violation
+    #[arg(long, value_name = "N", default_value_t = 3, env = "STRONGROOM_EXAMPLES")]
+    pub(crate) examples: usize,
+    /// A file whose first line is the live source's password
+    #[arg(long, value_name = "FILE", requires = "live", env = "STRONGROOM_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Connections that read a live source side by side
+    #[arg(long, value_name = "N", requires = "live", env = "STRONGROOM_READERS")]
+    pub(crate) readers: Option<usize>,
     /// Read every byte of every pack, too
     #[arg(long, env = "STRONGROOM_READ_DATA")]
     pub(crate) read_data: bool,

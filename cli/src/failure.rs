@@ -7,6 +7,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use strongroom_agent::backup::BackupError;
+use strongroom_agent::integrity::IntegrityError;
 use strongroom_agent::restore::RestoreError;
 use strongroom_agent::source::SourceError;
 use strongroom_agent::view::ViewError;
@@ -118,6 +119,7 @@ coded!(
     DepotError,
     FormatError,
     IndexError,
+    IntegrityError,
     KeyFileError,
     KeyringError,
     ManifestError,

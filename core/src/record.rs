@@ -24,3 +24,4 @@ pub use encoder::{Encoded, LargeValue, RecordEncoder};
 pub use key::{Key, KeyError, KeyPlan, keyless_key};
 pub use schema::{ClassSchema, Column, ColumnId, KeySpec, Reference, SchemaError};
 pub use value::{Codec, DynamicValue};
+pub(crate) use value::{parse_integer, parse_uuid};

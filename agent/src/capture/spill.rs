@@ -86,7 +86,7 @@ impl Spool {
         Ok(())
     }
 
-    pub(super) fn create(self: &Arc<Self>) -> Result<SpillWriter, SpillError> {
+    pub(crate) fn create(self: &Arc<Self>) -> Result<SpillWriter, SpillError> {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         let path = format!("{}/{}-{number}.spill", self.dir, self.token);
         let file = self.disk.create_new(&path)?;
@@ -96,7 +96,7 @@ impl Spool {
 }
 
 /// A spill under way.
-pub(super) struct SpillWriter {
+pub(crate) struct SpillWriter {
     spill: Spill,
     file: Box<dyn DiskFile>,
     block: Vec<u8>,
@@ -106,7 +106,7 @@ pub(super) struct SpillWriter {
 
 impl SpillWriter {
     /// Appends one row. Rows never straddle blocks.
-    pub(super) fn push(&mut self, row: &[u8]) -> Result<(), SpillError> {
+    pub(crate) fn push(&mut self, row: &[u8]) -> Result<(), SpillError> {
         if !self.block.is_empty() && self.block.len() + row.len() > BLOCK_BYTES {
             self.flush()?;
         }
@@ -114,7 +114,7 @@ impl SpillWriter {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<Spill, SpillError> {
+    pub(crate) fn finish(mut self) -> Result<Spill, SpillError> {
         self.flush()?;
         Ok(self.spill)
     }
@@ -135,7 +135,7 @@ impl SpillWriter {
 }
 
 /// A sorted run on disk. Its file goes with it.
-pub(super) struct Spill {
+pub(crate) struct Spill {
     spool: Arc<Spool>,
     path: String,
     blocks: Vec<(u64, usize)>,
@@ -144,16 +144,16 @@ pub(super) struct Spill {
 
 impl Spill {
     /// The number of blocks.
-    pub(super) fn blocks(&self) -> usize {
+    pub(crate) fn blocks(&self) -> usize {
         self.blocks.len()
     }
 
-    pub(super) fn open(&self) -> Result<Box<dyn DiskRead>, SpillError> {
+    pub(crate) fn open(&self) -> Result<Box<dyn DiskRead>, SpillError> {
         Ok(self.spool.disk.open_read(&self.path)?)
     }
 
     /// Reads one block's rows into `block`.
-    pub(super) fn read(&self, file: &dyn DiskRead, at: usize, block: &mut Vec<u8>) -> Result<(), SpillError> {
+    pub(crate) fn read(&self, file: &dyn DiskRead, at: usize, block: &mut Vec<u8>) -> Result<(), SpillError> {
         let (offset, len) = self.blocks.get(at).copied().ok_or(Malformed::new("spill"))?;
         block.clear();
         block.resize(len, 0);

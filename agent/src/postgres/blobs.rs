@@ -60,6 +60,12 @@ pub(crate) fn from_catalog(leader: &mut Session) -> Result<Vec<NativeBlob>, Sour
     ])
 }
 
+/// The state of sequences, and the catalog fingerprint.
+pub(crate) fn catalog_and_sequences(leader: &mut Session) -> Result<Vec<NativeBlob>, SourceError> {
+    let sequences = blob("sequences", &query::sequences(leader)?)?;
+    Ok(vec![sequences, NativeBlob { role: "fingerprint".into(), content: fingerprint_blob(leader)? }])
+}
+
 /// The blob `fingerprint` of the session's snapshot.
 pub(crate) fn fingerprint_blob(session: &mut Session) -> Result<Vec<u8>, SourceError> {
     let fingerprint = fingerprint::read(session)?;

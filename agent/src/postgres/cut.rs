@@ -87,8 +87,7 @@ impl Cut for PostgresCut {
 
     fn blobs(&self) -> Result<Vec<NativeBlob>, SourceError> {
         if self.records_only {
-            let content = blobs::fingerprint_blob(&mut self.leader())?;
-            return Ok(vec![NativeBlob { role: "fingerprint".into(), content }]);
+            return blobs::catalog_and_sequences(&mut self.leader());
         }
         if self.under_restore {
             return blobs::from_catalog(&mut self.leader());

@@ -37,6 +37,18 @@ pub fn parse_class_name(class: &str) -> Option<(String, String)> {
     rest.is_empty().then_some((schema, table))
 }
 
+/// The parts of a name as SQL quotes it, or nothing if it is none.
+pub(crate) fn parse_parts(name: &str) -> Option<Vec<String>> {
+    let (first, mut rest) = take_part(name)?;
+    let mut parts = vec![first];
+    while !rest.is_empty() {
+        let (part, after) = take_part(rest.strip_prefix('.')?)?;
+        parts.push(part);
+        rest = after;
+    }
+    Some(parts)
+}
+
 fn take_part(text: &str) -> Option<(String, &str)> {
     let Some(mut rest) = text.strip_prefix('"') else {
         let end = text.find('.').unwrap_or(text.len());

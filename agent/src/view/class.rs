@@ -117,7 +117,7 @@ where
         Ok(values)
     }
 
-    fn large_value(&self, blob: BlobId, len: u64) -> Result<Vec<u8>, ViewError> {
+    pub(crate) fn large_value(&self, blob: BlobId, len: u64) -> Result<Vec<u8>, ViewError> {
         let content = self.store.blob(self.ids, blob).map_err(|error| ViewError::Read {
             what: format!("a large value of {}", self.name()),
             code: S::code(&error),

@@ -13,7 +13,7 @@ const THREADS_MAX: usize = 8;
 
 /// Does the tasks side by side and hands each result on, in the order of the tasks, until `take` fails. `worker` makes
 /// what one thread works with.
-pub(super) fn in_order<T, R, E, W>(
+pub(crate) fn in_order<T, R, E, W>(
     tasks: &[T],
     worker: impl Fn() -> W + Sync,
     mut take: impl FnMut(R) -> Result<(), E>,

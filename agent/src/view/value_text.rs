@@ -76,7 +76,7 @@ pub fn field_values<'s>(
 }
 
 /// The value of a column that never stands in a blob, as those of keys.
-pub(super) fn inline_value(column: &Column, record: &[u8]) -> Result<FieldValue, Malformed> {
+pub(crate) fn inline_value(column: &Column, record: &[u8]) -> Result<FieldValue, Malformed> {
     let mut cells = Cells::new(record);
     while let Some(cell) = cells.next_cell()? {
         if cell.column == column.id {

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   depot      heads signed and chained · packs there, of their size, with a footer that opens
-//!   snapshots  roots of head and body agree · every part and blob fetched and its id recomputed · counts · references
+//!   snapshots  roots of head and body agree · every part and blob fetched and its id recomputed · counts
+//!   references declared, generic, embedded and conventional ones lead to records; --live asks a source instead
 //!   --read-data  every byte of every pack: Merkle roots, all frames opened
 //! ```
 //!
 //! Findings are gathered, so that one fault does not hide the next. Parts that snapshots share are read once.
 
+mod live;
 mod references;
 mod walk;
 
@@ -30,6 +32,7 @@ use crate::render::{Output, text};
 use crate::room::Room;
 use crate::room::custodian::Custodian;
 use crate::room::manifests::Manifests;
+use references::{Checked, References};
 pub(super) use walk::Walk;
 
 /// How grave a finding is.
@@ -64,6 +67,7 @@ struct Summary {
     blobs: u64,
     records: u64,
     references_broken: u64,
+    references: Vec<Checked>,
     bytes_read: u64,
     findings: Vec<Finding>,
     duration_ms: u64,
@@ -73,26 +77,43 @@ struct Summary {
 pub(super) fn run(options: &Verify, app: &App) -> Result<Exit, Failure> {
     let began = app.clock.monotonic();
     let room = app.room()?;
+    let progress = Arc::new(Progress::default());
+    let mut summary = match &options.live {
+        Some(source) => watched(app, &progress, || live::check(options, app, &room, source, &progress))?,
+        None => stored(options, app, &room, &progress)?,
+    };
+    summary.ok = summary.findings.iter().all(|finding| finding.severity != Severity::Error);
+    summary.duration_ms = text::ms(app.clock.monotonic().since(began));
+    report(&app.output, options, &summary);
+    if summary.ok { Ok(Exit::Done) } else { Ok(Exit::Found(Code::VerifyFailed)) }
+}
+
+/// Shows how far the work is, while it is done.
+fn watched<T>(app: &App, progress: &Arc<Progress>, work: impl FnOnce() -> T) -> T {
+    let watched = Watched {
+        doing: "verifying".to_owned(),
+        schema: Schema::Verify,
+        progress: Arc::clone(progress),
+        records: None,
+    };
+    let watch = Watch::start(&app.output, &app.clock, watched);
+    let done = work();
+    drop(watch);
+    done
+}
+
+/// Verifies what is stored.
+fn stored(options: &Verify, app: &App, room: &Room, progress: &Arc<Progress>) -> Result<Summary, Failure> {
     let manifests = room.manifests()?;
     let selected = match &options.snapshot {
         Some(selector) => vec![manifests.select(selector)?],
         None => manifests.by_time(),
     };
-    let custodian = Custodian::open(&room, app)?;
-    let progress = Arc::new(Progress::default());
-    let watched = Watched {
-        doing: "verifying".to_owned(),
-        schema: Schema::Verify,
-        progress: Arc::clone(&progress),
-        records: None,
-    };
-    let watch = Watch::start(&app.output, &app.clock, watched);
-    let mut summary = check(options, app, &room, &manifests, &custodian, &selected, &progress)?;
-    drop(watch);
-    summary.ok = summary.findings.iter().all(|finding| finding.severity != Severity::Error);
-    summary.duration_ms = text::ms(app.clock.monotonic().since(began));
-    report(&app.output, options, &summary);
-    if summary.ok { Ok(Exit::Done) } else { Ok(Exit::Found(Code::VerifyFailed)) }
+    if options.against.is_some() && options.snapshot.is_none() {
+        return Err(Failure::new(Code::Usage, "--against needs one snapshot, or --live, to compare"));
+    }
+    let custodian = Custodian::open(room, app)?;
+    watched(app, progress, || check(options, app, room, &manifests, &custodian, &selected, progress))
 }
 
 fn check(
@@ -128,28 +149,19 @@ fn check(
         summary.snapshots += 1;
         walk.snapshot(manifest);
     }
-    let newest_only = options.snapshot.is_none();
-    for manifest in selected {
-        let source = manifest.head().source;
-        let newest = manifests.of_source(source).last().map(|newest| newest.head().snapshot);
-        if newest_only && newest != Some(manifest.head().snapshot) {
-            continue;
-        }
-        match references::broken(custodian, manifests, manifest, progress) {
-            Ok(broken) => {
-                summary.references_broken += broken.iter().map(|(_, count)| count).sum::<u64>();
-                summary.findings.extend(broken.into_iter().map(|(name, count)| Finding {
-                    severity: Severity::Warning,
-                    kind: "broken_references".into(),
-                    subject: name,
-                    message: format!(
-                        "{} lead to records that the snapshot does not have",
-                        text::plural(count, "reference", "references")
-                    ),
-                }));
-            }
-            // What can't be read was found on the walk.
-            Err(error) => tracing::info!(%error, "references could not be checked"),
+    let checks = References::new(options, app, room, progress)?;
+    let against = options.against.as_deref().map(|selector| manifests.select(selector)).transpose()?;
+    let baseline = against.map(|manifest| checks.of_snapshot(custodian, manifests, manifest, None)).transpose()?;
+    for manifest in selected.iter().filter(|manifest| is_checked(options, manifests, manifest)) {
+        let (of, against) = (manifest.head().snapshot, against.map(|manifest| manifest.head().snapshot.to_string()));
+        let baseline = baseline.as_ref().map(|report| &report.baseline);
+        let checked =
+            checks.timed(of.to_string(), against, || checks.of_snapshot(custodian, manifests, manifest, baseline));
+        match checked {
+            Ok(checked) => summary.add(checked),
+            // What can't be read was found on the walk; a rule that can't be followed is the user's to mend.
+            Err(failure) if failure.code() == Code::Usage => return Err(failure),
+            Err(failure) => tracing::info!(chain = ?failure.chain(), "references could not be checked"),
         }
     }
     if progress.stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -160,6 +172,21 @@ fn check(
     summary.bytes_read = (custodian.reads() - before).bytes;
     tracing::debug!(lanes = app.readers, "verified");
     Ok(summary)
+}
+
+/// Whether the references of a snapshot are checked: without a choice, those of each source's newest.
+fn is_checked(options: &Verify, manifests: &Manifests, manifest: &VerifiedManifest) -> bool {
+    let newest = manifests.of_source(manifest.head().source).last().map(|newest| newest.head().snapshot);
+    options.snapshot.is_some() || newest == Some(manifest.head().snapshot)
+}
+
+impl Summary {
+    /// Adds what a check of references found.
+    fn add(&mut self, checked: Checked) {
+        self.references_broken += checked.broken_references;
+        self.findings.extend(checked.findings());
+        self.references.push(checked);
+    }
 }
 
 /// Opens every frame of every pack and compares it with the pack's directory.
@@ -196,16 +223,8 @@ impl From<&depot_verify::Finding> for Finding {
 }
 
 fn report(output: &Output, options: &Verify, summary: &Summary) {
-    output.result(format!(
-        "Verified {}: {}, {}, {} in {} ({}), in {}.",
-        text::plural(summary.snapshots, "snapshot", "snapshots"),
-        text::plural(summary.records, "record", "records"),
-        text::plural(summary.parts, "part of a tree", "parts of trees"),
-        text::plural(summary.blobs, "blob", "blobs"),
-        text::plural(summary.packs, "pack", "packs"),
-        text::size(summary.packs_bytes),
-        text::span(std::time::Duration::from_millis(summary.duration_ms)),
-    ));
+    let line = if options.live.is_some() { live::line(summary) } else { line(summary) };
+    output.result(line);
     for finding in &summary.findings {
         let word = match finding.severity {
             Severity::Error => "ERROR",
@@ -215,10 +234,41 @@ fn report(output: &Output, options: &Verify, summary: &Summary) {
         };
         output.result(format!("  {word}: {}: {}", text::shown(&finding.subject), text::shown(&finding.message)));
     }
+    let warned = summary.findings.iter().any(|finding| finding.severity == Severity::Warning);
     match (summary.ok, options.read_data) {
+        (false, _) => output.found(&failed(summary)),
+        (true, _) if options.live.is_some() && warned => {
+            output.result("What was found is worth a look; nothing was changed.");
+        }
+        (true, _) if options.live.is_some() => output.result("All is well."),
         (true, true) => output.result("All is well: every byte was read."),
         (true, false) => output.result("All is well. Every byte is read with --read-data."),
-        (false, _) => output.found(&Failure::new(Code::VerifyFailed, "verification found faults")),
     }
     output.message(Schema::Verify, MessageType::Summary, summary);
+}
+
+/// What a verification with faults ends with. Damage comes first: what is read from it says little.
+fn failed(summary: &Summary) -> Failure {
+    let new_errors = |checked: &Checked| checked.broken.iter().any(|broken| broken.new.is_some_and(|new| new > 0));
+    let references = summary.references.iter().flat_map(Checked::findings);
+    let of_references = references.filter(|finding| finding.severity == Severity::Error).count();
+    let errors = summary.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    if errors > of_references || !summary.references.iter().any(new_errors) {
+        return Failure::new(Code::VerifyFailed, "verification found faults");
+    }
+    Failure::new(Code::VerifyFailed, "references are broken that were whole in the snapshot compared with")
+        .advise("Look the named records up with `find`, and bring back what is missing from the older snapshot.")
+}
+
+fn line(summary: &Summary) -> String {
+    format!(
+        "Verified {}: {}, {}, {} in {} ({}), in {}.",
+        text::plural(summary.snapshots, "snapshot", "snapshots"),
+        text::plural(summary.records, "record", "records"),
+        text::plural(summary.parts, "part of a tree", "parts of trees"),
+        text::plural(summary.blobs, "blob", "blobs"),
+        text::plural(summary.packs, "pack", "packs"),
+        text::size(summary.packs_bytes),
+        text::span(std::time::Duration::from_millis(summary.duration_ms)),
+    )
 }

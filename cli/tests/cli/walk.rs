@@ -255,3 +255,58 @@ fn records_with_large_values_are_listed_found_and_exported_by_their_keys() {
     assert_eq!(place.json(&["ls", "latest", "doc"])["records"][0]["key"], "a");
     assert_eq!(place.json(&["find", "latest", "doc:a"])["records"][0]["found"], true);
 }
+
+/// What is known of the references of the sample.
+const SAMPLE_RULES: &str = "
+[references]
+may_dangle = [\"history\"]
+[[references.generic]]
+class = \"relation\"
+type = \"from_class\"
+id = \"from_id\"
+names = \"{}\"
+[[references.generic]]
+class = \"relation\"
+type = \"to_class\"
+id = \"to_id\"
+names = \"{}\"
+";
+
+#[test]
+fn references_are_checked_by_rules_in_snapshots_and_live_against_a_baseline() {
+    fn with_rules<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [arguments, &["--rules", "rules.toml"]].concat()
+    }
+    let place = Place::with_sample();
+    std::fs::write(place.path("rules.toml"), SAMPLE_RULES).unwrap();
+    place.run(&["backup", "cmdb"]).done();
+    let whole = place.json(&with_rules(&["verify", "latest"]));
+    let followed = whole["references"][0]["references"].as_u64().unwrap();
+    assert!(followed > 1000 && whole["references_broken"] == 0, "{whole}");
+    let declared_only = place.json(&["verify", "latest"]);
+    assert!(declared_only["references"][0]["references"].as_u64().unwrap() < followed);
+
+    place.change("cmdb.db", "PRAGMA foreign_keys = OFF; DELETE FROM device WHERE id IN (3, 4)");
+    let first = place.snapshots()[0].clone();
+    let live = place.run(&[&with_rules(&["verify", "--live", "cmdb", "--against", &first])[..], &["--json"]].concat());
+    let live = live.ended_with(26).documents().into_iter().find(|line| line["message_type"] == "summary").unwrap();
+    place.run(&["backup", "cmdb"]).done();
+    let stored = place.json(&with_rules(&["verify", "latest"]));
+    assert!(stored["references_broken"].as_u64().unwrap() > 4, "old violations are no error: {stored}");
+    let counts = |summary: &Value| -> Vec<Value> {
+        let of = |broken: &Value| ["rule", "class", "reference", "target", "count"].map(|name| broken[name].clone());
+        summary["references"][0]["broken"].as_array().unwrap().iter().flat_map(of).collect()
+    };
+    assert_eq!(counts(&live), counts(&stored), "a source and its snapshot are found to be alike");
+    assert_eq!(live["references"][0]["broken"][0]["new"], live["references"][0]["broken"][0]["count"]);
+    assert_eq!(live["ok"], false);
+
+    let second = place.snapshots()[1].clone();
+    let compared = place.run(&with_rules(&["verify", &second, "--against", &first])).ended_with(26);
+    assert!(compared.err.contains("whole in the snapshot compared with"), "{}", compared.err);
+    assert!(compared.out.contains("R01 interface, foreign key 1"), "{}", compared.out);
+    place.run(&with_rules(&["verify", &second, "--against", &second])).done();
+    place.run(&["verify", "--against", &first]).ended_with(2);
+    std::fs::write(place.path("rules.toml"), "[references]\nwrong = 1").unwrap();
+    place.run(&with_rules(&["verify", "latest"])).ended_with(2);
+}

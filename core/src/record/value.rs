@@ -152,7 +152,7 @@ impl Codec {
 
 /// Reads the only text that formatting the number gives: no plus, no leading zero, no "-0".
 #[inline]
-fn parse_integer(text: &[u8]) -> Option<i64> {
+pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
     let leading_zero = digits.first() == Some(&b'0');
     if digits.is_empty() || digits.len() > 19 || (leading_zero && (digits.len() > 1 || negative)) {
@@ -196,7 +196,7 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
 
 #[inline]
 #[expect(clippy::indexing_slicing, reason = "the text has 36 bytes, and the last pair of digits starts at 34")]
-fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
+pub(crate) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     const STARTS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     let text: &[u8; 36] = text.try_into().ok()?;
     if text[8] != b'-' || text[13] != b'-' || text[18] != b'-' || text[23] != b'-' {

@@ -1,101 +1,203 @@
-//! References that lead nowhere, within one snapshot.
+//! References of snapshots and of live sources: what leads nowhere, what is there twice, what lacks an end.
 //!
-//! Values are compared by what they say, whatever form they are held in. A source may well hold such references (a
-//! constraint that is not enforced), so they are worth a warning and no more. References to classes that were not
-//! captured can't be judged.
+//! A source may well hold such things, since most are checked by nobody. So they are worth a warning, and an error only
+//! where a baseline shows that they were not there before.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use strongroom_agent::capture::Progress;
-use strongroom_agent::view::{ClassView, FieldValue, SnapshotView, ViewError, field_values};
+use serde::{Deserialize, Serialize};
+use strongroom_agent::capture::{Progress, Spool};
+use strongroom_agent::integrity::{Baseline, Broken, CheckJob, Example, Report, check_cut, check_snapshot};
+use strongroom_agent::source::Cut;
+use strongroom_core::digest::IdFunctions;
+use strongroom_core::entropy::random_array;
+use strongroom_core::error::Code;
+use strongroom_core::graph::TupleKey;
+use strongroom_core::graph::rules::ReferenceRules;
 use strongroom_core::manifest::VerifiedManifest;
-use strongroom_core::record::{ClassSchema, Reference};
 
+use super::{Finding, Severity};
+use crate::app::App;
+use crate::args::Verify;
 use crate::failure::{Attempt as _, Failure};
+use crate::render::text;
 use crate::room::custodian::Custodian;
+use crate::room::locks::Held;
 use crate::room::manifests::Manifests;
-use crate::room::store::DepotStore;
+use crate::room::{Room, paths};
 
-/// The columns of a class whose values others refer to.
-type Referred = (String, Vec<String>);
-
-/// Counts the references of a snapshot that lead nowhere, by class and reference; those without are left out.
-pub(super) fn broken(
-    custodian: &Custodian,
-    manifests: &Manifests,
-    manifest: &VerifiedManifest,
-    progress: &Arc<Progress>,
-) -> Result<Vec<(String, u64)>, Failure> {
-    let mut snapshot = custodian.snapshot(manifests, manifest)?;
-    snapshot.store.heed(Arc::clone(progress));
-    let view = snapshot.view()?;
-    count(&view).attempt(|| format!("can't check the references of snapshot {}", manifest.head().snapshot))
+/// What the check of one snapshot or source came to.
+#[derive(Serialize)]
+pub(super) struct Checked {
+    /// The snapshot, or the live source.
+    pub(super) of: String,
+    /// The snapshot that it was compared with.
+    pub(super) against: Option<String>,
+    /// Records that say something about references.
+    pub(super) records: u64,
+    /// References that were followed.
+    pub(super) references: u64,
+    /// References that lead to no record.
+    pub(super) broken_references: u64,
+    /// Violations, by rule and class.
+    pub(super) broken: Vec<Broken>,
+    /// References that could not be judged, as `class, reference`.
+    pub(super) unjudged: Vec<String>,
+    /// Rules that apply to nothing.
+    pub(super) idle_rules: Vec<String>,
+    pub(super) duration_ms: u64,
 }
 
-fn count(view: &SnapshotView<'_, DepotStore>) -> Result<Vec<(String, u64)>, ViewError> {
-    let hasher = RandomState::new();
-    let mut values: BTreeMap<Referred, HashSet<u64>> = BTreeMap::new();
-    let mut broken = Vec::new();
-    for class in view.classes() {
-        for reference in &class.schema().references {
-            let Some(target) = view.classes().find(|other| other.name() == reference.class) else { continue };
-            let referred = (reference.class.clone(), reference.target_columns.clone());
-            let known = match values.entry(referred) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    let names: Vec<&str> = reference.target_columns.iter().map(String::as_str).collect();
-                    let mut known = HashSet::new();
-                    for_each_tuple(&target, &names, |tuple| {
-                        known.insert(hasher.hash_one(tuple));
-                    })?;
-                    entry.insert(known)
-                }
-            };
-            let mut missing = 0;
-            let names = referring_columns(class.schema(), reference);
-            for_each_tuple(&class, &names, |tuple| missing += u64::from(!known.contains(&hasher.hash_one(tuple))))?;
-            if missing > 0 {
-                broken.push((format!("{}, {}", class.name(), reference.name), missing));
-            }
+/// A file of rules. It may be a whole profile, of which only the references matter here.
+#[derive(Default, Deserialize)]
+struct RulesFile {
+    #[serde(default)]
+    references: ReferenceRules,
+}
+
+/// What all checks of one run share.
+pub(super) struct References<'a> {
+    app: &'a App,
+    rules: ReferenceRules,
+    key: TupleKey,
+    examples_max: usize,
+    spool: Arc<Spool>,
+    progress: &'a Arc<Progress>,
+    _spool_lock: Held,
+}
+
+impl<'a> References<'a> {
+    /// Reads the rules, and makes ready for checks.
+    pub(super) fn new(
+        options: &Verify,
+        app: &'a App,
+        room: &Room,
+        progress: &'a Arc<Progress>,
+    ) -> Result<Self, Failure> {
+        let rules = options.rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
+        let spool_lock = room.lock_spool()?;
+        let spool = Spool::new(Arc::clone(room.disk()), paths::SPOOL, app.entropy.as_ref());
+        let spool = spool.map_err(|error| Failure::because(Code::VolumeFailed, "can't use the room's spool", error))?;
+        let key = random_array(app.entropy.as_ref()).attempt(|| "can't make a key for the check")?;
+        let (key, spool) = (TupleKey(key), Arc::new(spool));
+        Ok(Self { app, rules, key, examples_max: options.examples, spool, progress, _spool_lock: spool_lock })
+    }
+
+    /// Checks a snapshot.
+    pub(super) fn of_snapshot(
+        &self,
+        custodian: &Custodian,
+        manifests: &Manifests,
+        manifest: &VerifiedManifest,
+        baseline: Option<&Baseline>,
+    ) -> Result<Report, Failure> {
+        let mut snapshot = custodian.snapshot(manifests, manifest)?;
+        snapshot.store.heed(Arc::clone(self.progress));
+        let view = snapshot.view()?;
+        let what = || format!("can't check the references of snapshot {}", manifest.head().snapshot);
+        check_snapshot(&view, &self.job(baseline)).attempt(what)
+    }
+
+    /// Checks a live source.
+    pub(super) fn of_cut(
+        &self,
+        cut: &dyn Cut,
+        ids: &IdFunctions,
+        lanes: usize,
+        baseline: Option<&Baseline>,
+        name: &str,
+    ) -> Result<Report, Failure> {
+        check_cut(cut, ids, lanes, &self.job(baseline)).attempt(|| format!("can't check the references of {name}"))
+    }
+
+    /// What a check found, and how long it took.
+    pub(super) fn timed(
+        &self,
+        of: String,
+        against: Option<String>,
+        check: impl FnOnce() -> Result<Report, Failure>,
+    ) -> Result<Checked, Failure> {
+        let began = self.app.clock.monotonic();
+        let report = check()?;
+        let named = |(class, reference): &(String, String)| format!("{class}, {reference}");
+        Ok(Checked {
+            of,
+            against,
+            records: report.records,
+            references: report.references,
+            broken_references: report.broken_references(),
+            unjudged: report.unjudged.iter().map(named).collect(),
+            broken: report.broken,
+            idle_rules: report.idle_rules,
+            duration_ms: text::ms(self.app.clock.monotonic().since(began)),
+        })
+    }
+
+    fn job<'j>(&'j self, baseline: Option<&'j Baseline>) -> CheckJob<'j> {
+        const NO_NAMES: &BTreeMap<String, strongroom_agent::integrity::Naming> = &BTreeMap::new();
+        CheckJob {
+            rules: &self.rules,
+            naming: NO_NAMES,
+            baseline,
+            key: self.key,
+            examples_max: self.examples_max,
+            spool: &self.spool,
+            progress: self.progress,
         }
     }
-    Ok(broken)
 }
 
-fn referring_columns<'s>(schema: &'s ClassSchema, reference: &Reference) -> Vec<&'s str> {
-    reference.columns.iter().filter_map(|id| schema.column(*id)).map(|column| column.name.as_str()).collect()
+fn read_rules(path: &Path) -> Result<ReferenceRules, Failure> {
+    let what = || format!("can't read the rules in {}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::because(Code::Usage, what(), error))?;
+    let file: RulesFile = toml::from_str(&text).map_err(|error| Failure::because(Code::Usage, what(), error))?;
+    Ok(file.references)
 }
 
-/// Gives the values of some columns, record by record; records with NULL among them refer to nothing.
-fn for_each_tuple(
-    class: &ClassView<'_, DepotStore>,
-    names: &[&str],
-    mut visit: impl FnMut(&[String]),
-) -> Result<(), ViewError> {
-    class.for_each_leaf(|leaf| {
-        for at in 0..leaf.len() {
-            let record = leaf.record(at);
-            let large = class.large_values(record)?;
-            let fields = field_values(class.schema(), record, &large)?;
-            let value = |name: &&str| fields.iter().find(|(known, _)| known == name).and_then(|(_, value)| said(value));
-            if let Some(tuple) = names.iter().map(value).collect::<Option<Vec<String>>>() {
-                visit(&tuple);
-            }
-        }
-        Ok(())
-    })
+impl Checked {
+    /// The violations as findings.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.broken.iter().map(finding).collect();
+        let note = |subject: &String, message: &str| Finding {
+            severity: Severity::Info,
+            kind: "references_not_judged".into(),
+            subject: subject.clone(),
+            message: message.into(),
+        };
+        findings.extend(self.unjudged.iter().map(|name| note(name, "what it leads to was not captured")));
+        findings.extend(self.idle_rules.iter().map(|rule| note(rule, "the rule applies to nothing that is there")));
+        findings
+    }
 }
 
-/// What a value says, whatever its storage class: `5`, `5.0` and `'5'` are one key to an engine that converts them.
-fn said(value: &FieldValue) -> Option<String> {
-    match value {
-        FieldValue::Null => None,
-        FieldValue::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => Some(format!("{number:.0}")),
-        FieldValue::Real(number) => Some(format!("{number:?}")),
-        FieldValue::Integer(number) => Some(number.to_string()),
-        FieldValue::Text(text) => Some(text.clone()),
-        FieldValue::Bytes(bytes) => Some(hex::encode(bytes)),
+fn finding(broken: &Broken) -> Finding {
+    let is_new = broken.new.is_some_and(|new| new > 0);
+    let severity = if is_new && broken.rule.is_error() { Severity::Error } else { Severity::Warning };
+    let mut message = format!("{} {}", text::count(broken.count), broken.rule.says());
+    if let Some(target) = &broken.target {
+        message = format!("{message} ({target})");
+    }
+    if let Some(new) = broken.new {
+        message = format!("{message}, {} of them new", text::count(new));
+    }
+    let shown: Vec<String> = broken.examples.iter().filter_map(example).collect();
+    if !shown.is_empty() {
+        message = format!("{message}: {}", shown.join(", "));
+    }
+    let subject = format!("{} {}, {}", broken.rule.code(), broken.class, broken.reference);
+    Finding { severity, kind: broken.rule.kind().into(), subject, message }
+}
+
+/// An example in a line: what people call the record, its key, and where it leads.
+fn example(example: &Example) -> Option<String> {
+    let record = match (&example.name, &example.key) {
+        (Some(name), Some(key)) => Some(format!("{name} [{key}]")),
+        (name, key) => name.clone().or_else(|| key.clone()),
+    };
+    match (record, &example.leads_to) {
+        (Some(record), Some(to)) => Some(format!("{record} → {to}")),
+        (record, to) => record.or_else(|| to.clone()),
     }
 }
