@@ -11,6 +11,7 @@ pub mod entropy;
 pub mod digest;
 pub mod time;
 pub mod record;
+pub mod graph;
 pub mod tree;
 pub mod blob;
 pub mod seal;
