@@ -23,6 +23,7 @@ use strongroom_core::tree::reader::{PartSource, ReadError};
 pub use class::{ClassView, FoundRecord};
 pub use compare::{ClassDifference, RecordChange, RecordVisit, compare};
 pub use key_text::{KeyTextError, key_text, parse_key};
+pub(crate) use value_text::cell_value;
 pub use value_text::{FieldValue, field_values};
 
 use crate::source::NativeBlob;

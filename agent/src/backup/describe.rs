@@ -1,6 +1,7 @@
 //! From a finished capture to its manifest and ledger.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
@@ -12,10 +13,12 @@ use strongroom_core::manifest::{
 use strongroom_core::seal::Recipient;
 use strongroom_core::time::WallTime;
 
+use super::health::health;
 use super::job::{BackupError, BackupJob, BackupOutcome, body_finding};
 use super::record::SCHEMAS;
 use crate::capture::{CaptureOutcome, ClassOutcome};
 use crate::ledger::{Ledger, LedgerClass};
+use crate::profile::AppliedProfile;
 use crate::source::{CutClass, CutFacts, Finding, Severity, SourceError};
 
 /// What a capture gave, before it has a manifest.
@@ -25,6 +28,7 @@ pub(super) struct Described {
     pub facts: CutFacts,
     pub classes: Vec<CutClass>,
     pub captured: CaptureOutcome,
+    pub profile: Option<Arc<AppliedProfile>>,
     pub blobs: Vec<BlobEntry>,
     pub late: Vec<Finding>,
     pub packs: Vec<PackRef>,
@@ -38,7 +42,7 @@ pub(super) struct Manifested {
 }
 
 /// A class of the cut, and what became of it.
-type Pair<'a> = (&'a CutClass, Option<&'a ClassOutcome>);
+pub(super) type Pair<'a> = (&'a CutClass, Option<&'a ClassOutcome>);
 
 /// Writes the manifest and the ledger that goes with it.
 pub(super) fn describe(
@@ -51,11 +55,12 @@ pub(super) fn describe(
     let pairs: Vec<Pair<'_>> = what.classes.iter().zip(what.captured.classes.iter().map(Option::as_ref)).collect();
     findings.extend(pairs.iter().filter_map(|(class, outcome)| missing_rows(class, *outcome)));
     findings.extend(pairs.iter().filter_map(|(class, outcome)| not_captured(class, *outcome)));
+    findings.extend(health(before, &what, &pairs));
     let complete = findings.iter().all(|finding| finding.severity != Severity::Incomplete);
     let mut heads: Vec<ClassHead> = pairs
         .iter()
-        .filter_map(|(_, outcome)| *outcome)
-        .map(|outcome| ClassHead { class: outcome.class, tags: ClassTags::default(), root: outcome.root })
+        .filter_map(|(class, outcome)| Some((class, (*outcome)?)))
+        .map(|(class, outcome)| ClassHead { class: outcome.class, tags: tags(&what, class), root: outcome.root })
         .collect();
     heads.sort_by_key(|head| head.class);
     let root = snapshot_root(job.ids, &heads, &what.blobs);
@@ -92,7 +97,9 @@ pub(super) fn describe(
     classes.extend(
         pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), ledger_class(class, (*outcome)?)))),
     );
-    let ledger = Ledger { sequence, head_hash: sealed.head_hash, snapshot, root, classes, blobs: what.blobs };
+    let left_out = pairs.iter().filter(|(class, _)| class.skipped.is_some());
+    let left_out = left_out.map(|(class, _)| class.schema.name.clone()).collect();
+    let ledger = Ledger { sequence, head_hash: sealed.head_hash, snapshot, root, classes, left_out, blobs: what.blobs };
     let named = pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), (*outcome)?.clone())));
     let outcome = BackupOutcome {
         snapshot,
@@ -116,13 +123,17 @@ fn body(
     pairs: &[Pair<'_>],
     findings: &[Finding],
 ) -> Result<ManifestBody, SourceError> {
+    let profile = what.profile.as_deref();
     let schemas = what.blobs.iter().find(|blob| blob.role == SCHEMAS).map(|blob| blob.id);
     Ok(ManifestBody {
         source_name: job.name.to_owned(),
         engine: what.facts.engine.clone(),
         engine_version: what.facts.engine_version.clone(),
-        product: None,
-        application_versions: BTreeMap::new(),
+        product: profile.map(|profile| profile.profile().product.clone()),
+        profile: profile.map(|profile| profile.profile().name.clone()),
+        application_versions: profile.map(|profile| profile.versions()).unwrap_or_default(),
+        integrations: profile.map(|profile| profile.integrations()).unwrap_or_default(),
+        environment: environment(&what.facts),
         source_position: what.facts.position.clone(),
         clock: clock(job, what.started),
         host: job.host_name.to_owned(),
@@ -132,6 +143,17 @@ fn body(
         findings: findings.iter().map(body_finding).collect(),
         tags: job.tags.to_vec(),
     })
+}
+
+/// The engine's settings, and the database that they are of.
+fn environment(facts: &CutFacts) -> BTreeMap<String, String> {
+    let mut environment = facts.settings.clone();
+    environment.insert("database".to_owned(), facts.database.clone());
+    environment
+}
+
+fn tags(what: &Described, class: &CutClass) -> ClassTags {
+    what.profile.as_ref().map_or_else(ClassTags::default, |profile| profile.tags(&class.schema.name))
 }
 
 fn clock(job: &BackupJob<'_>, started: WallTime) -> ClockReadings {

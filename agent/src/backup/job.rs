@@ -22,6 +22,7 @@ use crate::capture::{
     capture,
 };
 use crate::ledger::{Ledger, LedgerError, LedgerStore};
+use crate::profile::NarrowedCut;
 use crate::repository::{Repository, RepositoryError};
 use crate::shipment::{Sealing, Shipment};
 use crate::source::{CaptureOptions, Cut, Finding, NativeBlob, Source, SourceError};
@@ -158,6 +159,7 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let blobs = store_all_blobs(job, cut.as_ref(), ledger.as_ref(), &native, &mut shipment)?;
     let facts = cut.facts().clone();
     let schemas: Vec<_> = cut.classes().to_vec();
+    let profile = cut.profile().map(Arc::clone);
     let late = cut.close()?;
     let shipped = shipment.finish()?;
     if shipped.image_failed.is_some() {
@@ -166,7 +168,7 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let described = describe(
         job,
         ledger.as_ref(),
-        Described { started, finished, facts, classes: schemas, captured, blobs, late, packs: shipped.packs },
+        Described { started, finished, facts, classes: schemas, captured, profile, blobs, late, packs: shipped.packs },
     )?;
     commit(job, &store, &advance, &update, shipped.image.as_ref(), described)
 }
@@ -220,6 +222,10 @@ pub fn compare(job: &BackupJob<'_>) -> Result<Vec<(String, Option<ClassOutcome>)
     let ledger = store.load()?;
     let usable = advance.describes(ledger.as_ref())?;
     let cut = job.source.open(&CaptureOptions { records_only: true, ..options(job, ledger.as_ref()) })?;
+    // What the snapshot left out can't differ from it.
+    let left_out = ledger.as_ref().map(|ledger| &ledger.left_out);
+    let reason = |class: &str| left_out?.get(class).map(|_| "the snapshot left it out".to_owned());
+    let cut: Box<dyn Cut> = Box::new(NarrowedCut::new(cut, reason));
     let bases = bases(cut.as_ref(), ledger.as_ref(), usable, job.sealing.entropy)?;
     let spool = Arc::new(spool(job)?);
     let capture_job = CaptureJob {
