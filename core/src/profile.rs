@@ -11,6 +11,7 @@
 //! ```
 
 mod check;
+mod facts;
 mod fit;
 mod model;
 mod pattern;
@@ -18,10 +19,9 @@ mod select;
 mod span;
 
 pub use check::ProfileFault;
+pub use facts::ClassFacts;
 pub use fit::Scope;
-pub use model::{
-    ClassFacts, ClassRule, ExternalSecret, Integration, Profile, Recognition, RestoreStep, Role, Tier, VersionTable,
-};
+pub use model::{ClassRule, ExternalSecret, Integration, Profile, Recognition, RestoreStep, Role, Tier, VersionTable};
 pub use pattern::{is_pattern, unqualified};
 pub use select::{Fate, Selected, Selection};
 pub use span::Span;

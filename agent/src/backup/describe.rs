@@ -1,6 +1,6 @@
 //! From a finished capture to its manifest and ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom_core::entropy::random_array;
@@ -57,12 +57,7 @@ pub(super) fn describe(
     findings.extend(pairs.iter().filter_map(|(class, outcome)| not_captured(class, *outcome)));
     findings.extend(health(before, &what, &pairs));
     let complete = findings.iter().all(|finding| finding.severity != Severity::Incomplete);
-    let mut heads: Vec<ClassHead> = pairs
-        .iter()
-        .filter_map(|(class, outcome)| Some((class, (*outcome)?)))
-        .map(|(class, outcome)| ClassHead { class: outcome.class, tags: tags(&what, class), root: outcome.root })
-        .collect();
-    heads.sort_by_key(|head| head.class);
+    let heads = heads(&what, &pairs);
     let root = snapshot_root(job.ids, &heads, &what.blobs);
     let snapshot = SnapshotId(random_array(job.sealing.entropy)?);
     let sequence = before.map_or(1, |ledger| ledger.sequence + 1);
@@ -98,8 +93,16 @@ pub(super) fn describe(
         pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), ledger_class(class, (*outcome)?)))),
     );
     let left_out = pairs.iter().filter(|(class, _)| class.skipped.is_some());
-    let left_out = left_out.map(|(class, _)| class.schema.name.clone()).collect();
-    let ledger = Ledger { sequence, head_hash: sealed.head_hash, snapshot, root, classes, left_out, blobs: what.blobs };
+    let left_out: BTreeSet<String> = left_out.map(|(class, _)| class.schema.name.clone()).collect();
+    let ledger = Ledger {
+        sequence,
+        head_hash: sealed.head_hash,
+        snapshot,
+        root,
+        classes,
+        left_out: left_out.clone(),
+        blobs: what.blobs,
+    };
     let named = pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), (*outcome)?.clone())));
     let outcome = BackupOutcome {
         snapshot,
@@ -108,12 +111,25 @@ pub(super) fn describe(
         complete,
         classes: named.collect(),
         bytes_read: outcomes().map(|outcome| outcome.read.bytes).sum(),
+        profile: what.profile.as_ref().map(|profile| profile.profile().name.clone()),
+        left_out: left_out.into_iter().collect(),
         findings,
         bytes_stored,
         started: what.started,
         finished: what.finished,
     };
     Ok(Manifested { manifest: sealed.bytes, ledger, outcome })
+}
+
+/// What the clear head says of the classes.
+fn heads(what: &Described, pairs: &[Pair<'_>]) -> Vec<ClassHead> {
+    let mut heads: Vec<ClassHead> = pairs
+        .iter()
+        .filter_map(|(class, outcome)| Some((class, (*outcome)?)))
+        .map(|(class, outcome)| ClassHead { class: outcome.class, tags: tags(what, class), root: outcome.root })
+        .collect();
+    heads.sort_by_key(|head| head.class);
+    heads
 }
 
 /// What the manifest says to the holders of the key alone.
@@ -131,8 +147,8 @@ fn body(
         engine_version: what.facts.engine_version.clone(),
         product: profile.map(|profile| profile.profile().product.clone()),
         profile: profile.map(|profile| profile.profile().name.clone()),
-        application_versions: profile.map(|profile| profile.versions()).unwrap_or_default(),
-        integrations: profile.map(|profile| profile.integrations()).unwrap_or_default(),
+        application_versions: profile.map(AppliedProfile::versions).unwrap_or_default(),
+        integrations: profile.map(AppliedProfile::integrations).unwrap_or_default(),
         environment: environment(&what.facts),
         source_position: what.facts.position.clone(),
         clock: clock(job, what.started),

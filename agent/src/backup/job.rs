@@ -76,6 +76,10 @@ pub struct BackupOutcome {
     pub complete: bool,
     /// What became of each class, with its name; skipped ones are left out.
     pub classes: Vec<(String, ClassOutcome)>,
+    /// The profile that was in use.
+    pub profile: Option<String>,
+    /// Classes that the source has and the snapshot leaves out.
+    pub left_out: Vec<String>,
     /// Findings of the capture.
     pub findings: Vec<Finding>,
     /// Bytes read from the source.

@@ -82,11 +82,11 @@ impl AppliedProfile {
             let listed: Vec<&str> = unknown.iter().take(NAMES_MAX).copied().collect();
             let more = unknown.len() - listed.len();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let message = format!(
-                "{} classes are not known to the profile and are captured as tier 2: {}{more}",
-                unknown.len(),
-                listed.join(", ")
-            );
+            let what = match unknown.len() {
+                1 => "one class is not known to the profile and is".to_owned(),
+                number => format!("{number} classes are not known to the profile and are"),
+            };
+            let message = format!("{what} captured as tier 2: {}{more}", listed.join(", "));
             findings.push(Finding { severity: Severity::Warning, subject: self.subject(), message });
         }
         findings

@@ -38,8 +38,10 @@ impl Recovery {
     {
         let Some(profile) = profile_of(view)? else { return Ok(Self::default()) };
         let entries = &view.body().classes;
-        let left_out: Vec<String> =
-            entries.iter().filter(|entry| !entry.captured).map(|entry| entry.name.clone()).collect();
+        // What the engine itself does not give, such as foreign tables, is not for the profile to speak of.
+        let by_profile = |name: &String| profile.facts(name).role.is_left_out();
+        let missing = entries.iter().filter(|entry| !entry.captured).map(|entry| entry.name.clone());
+        let left_out: Vec<String> = missing.filter(by_profile).collect();
         let named: BTreeSet<&str> = profile.after_restore.iter().map(|step| step.step.as_str()).collect();
         let mut after_restore: Vec<RestoreStep> = Vec::new();
         for class in &left_out {

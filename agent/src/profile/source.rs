@@ -48,7 +48,11 @@ impl ProfiledSource {
                 None => Err(SourceError::engine(
                     Code::Usage,
                     cut.facts().database.clone(),
-                    format!("is not of the profile {}: {}", profile.name, profile.misfit(names())),
+                    format!(
+                        "not of the profile {}, since {}; --profile auto looks for one that fits, and none goes without",
+                        profile.name,
+                        profile.misfit(names())
+                    ),
                 )),
             },
             ProfileChoice::Automatic => recognise(names),
@@ -57,9 +61,7 @@ impl ProfiledSource {
 }
 
 /// The first profile that comes with the program and recognises these classes.
-fn recognise<'a, I: Iterator<Item = &'a str>>(
-    names: impl Fn() -> I,
-) -> Result<Option<(Profile, Scope)>, SourceError> {
+fn recognise<'a, I: Iterator<Item = &'a str>>(names: impl Fn() -> I) -> Result<Option<(Profile, Scope)>, SourceError> {
     for known in known_profiles() {
         let broken = |error: super::ProfileError| SourceError::engine(Code::Internal, known.name, error.to_string());
         let profile = known.parse().map_err(broken)?;

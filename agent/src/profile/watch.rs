@@ -129,12 +129,9 @@ impl Seen {
     }
 
     fn take_version(&mut self, name: String, version: (Order, String)) {
-        let has_room = self.versions.len() < VERSIONS_MAX;
-        match self.versions.get_mut(&name) {
-            Some(known) if known.0 < version.0 => *known = version,
-            Some(_) => {}
-            None if has_room => drop(self.versions.insert(name, version)),
-            None => {}
+        let is_newer = self.versions.get(&name).map(|known| known.0 < version.0);
+        if is_newer.unwrap_or(self.versions.len() < VERSIONS_MAX) {
+            self.versions.insert(name, version);
         }
     }
 }
@@ -236,7 +233,9 @@ mod tests {
         for row in rows {
             encoder.begin();
             for (at, value) in row.iter().enumerate() {
-                value.iter().for_each(|value| encoder.text(at, value.as_bytes()));
+                if let Some(value) = value {
+                    encoder.text(at, value.as_bytes());
+                }
             }
             part.see(encoder.finish().unwrap().record);
         }

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::facts::ClassFacts;
 use super::fit::Scope;
-use super::model::{ClassFacts, Profile, Role};
+use super::model::{Profile, Role};
 use crate::record::ClassSchema;
 
 /// Whether a class is captured, and why.
@@ -54,7 +55,8 @@ impl Selection {
     }
 
     fn keep_what_is_referred_to(&mut self, schemas: &[&ClassSchema]) {
-        let by_name: BTreeMap<&str, &ClassSchema> = schemas.iter().map(|schema| (schema.name.as_str(), *schema)).collect();
+        let by_name: BTreeMap<&str, &ClassSchema> =
+            schemas.iter().map(|schema| (schema.name.as_str(), *schema)).collect();
         let is_kept = |class: &&str| self.classes.get(*class).is_some_and(|class| !class.is_left_out());
         let mut to_follow: Vec<&str> = by_name.keys().copied().filter(is_kept).collect();
         while let Some(class) = to_follow.pop() {
@@ -138,7 +140,10 @@ mod tests {
         };
         let history = ClassRule { role: Some(Role::History), tier: Some(Tier::Third), ..ClassRule::default() };
         let rules = [("path", derived), ("tmp_*", transient), ("dev*", known), ("devlog", history)];
-        Profile { classes: rules.into_iter().map(|(name, rule)| (name.to_owned(), rule)).collect(), ..Profile::default() }
+        Profile {
+            classes: rules.into_iter().map(|(name, rule)| (name.to_owned(), rule)).collect(),
+            ..Profile::default()
+        }
     }
 
     #[test]
