@@ -11,6 +11,7 @@
 
 mod advance;
 mod describe;
+mod health;
 mod job;
 mod record;
 

@@ -4,7 +4,7 @@
 //! host's key, since it holds names. A pending ledger is written before the manifest is put: after a crash the depot
 //! tells whether that snapshot was committed, and the pending ledger is adopted or dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,9 @@ pub struct Ledger {
     pub root: SnapshotRoot,
     /// Its classes by name; also those that the source no longer has, so that one that returns keeps its id.
     pub classes: BTreeMap<String, LedgerClass>,
+    /// Classes that it left out, though the source has them.
+    #[serde(default)]
+    pub left_out: BTreeSet<String>,
     /// Blobs that its packs hold.
     pub blobs: Vec<BlobEntry>,
 }

@@ -12,6 +12,7 @@
 //! Agents seal and never open what left the host; they have no verb that deletes.
 
 pub mod source;
+pub mod profile;
 pub mod fingerprint;
 pub mod target;
 pub mod sqlite;

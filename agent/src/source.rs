@@ -5,11 +5,14 @@
 //! bound for a lock, and never reports a row that the cut does not hold. What it can't capture it names in findings.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
 use strongroom_core::record::{ClassSchema, DynamicValue, Encoded, KeyError, RecordEncoder};
+
+use crate::profile::AppliedProfile;
 
 /// Takes in one encoded row.
 pub type RowConsumer<'a> = dyn FnMut(&Encoded<'_>) -> Result<(), SourceError> + 'a;
@@ -146,6 +149,15 @@ pub struct PartRead {
     pub bytes: u64,
 }
 
+/// Looks at the rows of one part while they are captured.
+pub trait RowTap {
+    /// Takes a look at one canonical record. Called for every row, so it must be quick.
+    fn see(&mut self, record: &[u8]);
+
+    /// The part is read to its end.
+    fn end(self: Box<Self>);
+}
+
 /// A system that can be captured.
 pub trait Source: Send + Sync {
     /// Opens one consistent cut.
@@ -166,6 +178,16 @@ pub trait Cut: Send + Sync {
 
     /// The blobs that restore the rest natively, `fingerprint` (the catalog fingerprint) among them.
     fn blobs(&self) -> Result<Vec<NativeBlob>, SourceError>;
+
+    /// What wants to look at the rows of a class; asked for once a part. A part that is read again is looked at again.
+    fn tap(&self, _class: usize) -> Option<Box<dyn RowTap + '_>> {
+        None
+    }
+
+    /// What the profile in use says of the cut, if there is one.
+    fn profile(&self) -> Option<&Arc<AppliedProfile>> {
+        None
+    }
 
     /// Whether the cut must be given up, for example because others queue behind its locks. Asked now and then.
     fn check(&self) -> Result<(), SourceError>;

@@ -21,9 +21,10 @@ use strongroom_core::record::{ClassSchema, KeyError};
 use strongroom_core::tree::reader::{PartSource, ReadError};
 
 pub use class::{ClassView, FoundRecord};
-pub use compare::{ClassDifference, RecordChange, RecordVisit, compare};
+pub use compare::{ClassDifference, RecordChange, RecordVisit, compare, not_compared};
 pub use key_text::{KeyTextError, key_text, parse_key};
 pub(crate) use value_text::inline_value;
+pub(crate) use value_text::cell_value;
 pub use value_text::{FieldValue, field_values};
 
 use crate::source::NativeBlob;
@@ -50,6 +51,14 @@ pub enum ViewError {
         name: String,
         /// Names that come close.
         close: Vec<String>,
+    },
+    /// The source has the class, and the snapshot left it out.
+    #[error("the snapshot left the class {name} out: {reason}")]
+    LeftOut {
+        /// The class.
+        name: String,
+        /// Why.
+        reason: String,
     },
     /// A short name fits several classes.
     #[error("{name} may be any of {candidates:?}")]
@@ -85,7 +94,7 @@ impl ViewError {
     /// The stable code.
     pub const fn code(&self) -> Code {
         match self {
-            Self::NoClass { .. } => Code::NotFound,
+            Self::NoClass { .. } | Self::LeftOut { .. } => Code::NotFound,
             Self::AmbiguousClass { .. } => Code::Ambiguous,
             Self::Read { code, .. } => *code,
             Self::Key(_) | Self::OtherLine { .. } => Code::Usage,
@@ -192,7 +201,24 @@ where
                 candidates.sort();
                 Err(ViewError::AmbiguousClass { name: name.to_owned(), candidates })
             }
-            (None, _) => Err(ViewError::NoClass { name: name.to_owned(), close: self.close_names(name) }),
+            (None, _) => Err(self.left_out_or_unknown(name)),
+        }
+    }
+
+    /// Whether the source has a class that the snapshot left out.
+    pub fn leaves_out(&self, class: &str) -> bool {
+        self.body.classes.iter().any(|entry| entry.name == class && !entry.captured)
+    }
+
+    fn left_out_or_unknown(&self, name: &str) -> ViewError {
+        let suffix = format!(".{name}");
+        let mut left_out = self.body.classes.iter().filter(|entry| !entry.captured);
+        match left_out.find(|entry| entry.name == name || entry.name.ends_with(&suffix)) {
+            Some(entry) => ViewError::LeftOut {
+                name: entry.name.clone(),
+                reason: entry.reason.clone().unwrap_or_else(|| "no reason was noted".to_owned()),
+            },
+            None => ViewError::NoClass { name: name.to_owned(), close: self.close_names(name) },
         }
     }
 

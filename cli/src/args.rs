@@ -54,6 +54,9 @@ pub(crate) enum Verb {
     /// Register and inspect sources
     #[command(subcommand)]
     Source(SourceVerb),
+    /// List and print what is known of products
+    #[command(subcommand)]
+    Profile(ProfileVerb),
     /// Take a snapshot of a source now
     Backup(Backup),
     /// List snapshots
@@ -118,8 +121,8 @@ pub(crate) struct SourceAdd {
     /// A file whose first line is the source's password
     #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// What is known of the product: `none` goes by the catalog alone
-    #[arg(long, default_value = "none", env = "STRONGROOM_PROFILE")]
+    /// What is known of the product: a profile's name, a file, `auto` to recognise it, `none` to go by the catalog
+    #[arg(long, value_name = "NAME|PATH", default_value = "auto", env = "STRONGROOM_PROFILE")]
     pub(crate) profile: String,
 }
 
@@ -128,9 +131,29 @@ pub(crate) struct SourceAdd {
 pub(crate) struct SourceInspect {
     /// A source's name, or a URL
     pub(crate) source: String,
+    /// A profile's name, a file, `auto` or `none` [default: what the source was registered with, else `auto`]
+    #[arg(long, value_name = "NAME|PATH", env = "STRONGROOM_PROFILE")]
+    pub(crate) profile: Option<String>,
     /// A file whose first line is the source's password
     #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE")]
     pub(crate) password_file: Option<PathBuf>,
+}
+
+/// `profile …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileVerb {
+    /// List the profiles that come with the program
+    Ls,
+    /// Print a profile, to be changed and given as a file
+    Show(ProfileShow),
+}
+
+/// `profile show`.
+#[derive(Debug, Args)]
+pub(crate) struct ProfileShow {
+    /// A profile's name, or a file
+    #[arg(value_name = "NAME|PATH")]
+    pub(crate) profile: String,
 }
 
 /// `backup`.
@@ -138,8 +161,8 @@ pub(crate) struct SourceInspect {
 pub(crate) struct Backup {
     /// A source's name, or a URL, which is registered if it is new
     pub(crate) source: String,
-    /// What is known of the product: `none` goes by the catalog alone
-    #[arg(long, env = "STRONGROOM_PROFILE")]
+    /// For this snapshot: a profile's name, a file, `auto` or `none` [default: what the source was registered with]
+    #[arg(long, value_name = "NAME|PATH", env = "STRONGROOM_PROFILE")]
     pub(crate) profile: Option<String>,
     /// A word to remember the snapshot by; may be repeated
     #[arg(long = "tag", value_name = "TAG", env = "STRONGROOM_TAG")]

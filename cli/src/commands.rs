@@ -10,6 +10,8 @@ mod export;
 mod find;
 mod init;
 mod ls;
+mod profile;
+mod recovery;
 mod registered;
 mod rescue;
 mod restore;
@@ -21,7 +23,7 @@ mod verify;
 mod version;
 
 use crate::app::App;
-use crate::args::{SourceVerb, Verb};
+use crate::args::{ProfileVerb, SourceVerb, Verb};
 use crate::failure::{Exit, Failure};
 
 /// Runs a verb.
@@ -31,6 +33,8 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Source(SourceVerb::Add(options)) => source::add(options, app),
         Verb::Source(SourceVerb::Ls) => source::ls(app),
         Verb::Source(SourceVerb::Inspect(options)) => source::inspect(options, app),
+        Verb::Profile(ProfileVerb::Ls) => profile::ls(app),
+        Verb::Profile(ProfileVerb::Show(options)) => profile::show(options, app),
         Verb::Backup(options) => backup::run(options, app),
         Verb::Snapshots(options) => snapshots::run(options, app),
         Verb::Show(options) => show::run(options, app),

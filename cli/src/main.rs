@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod failure;
 mod passphrase;
+mod profiles;
 mod remains;
 mod render;
 mod room;

@@ -22,6 +22,8 @@ mod not_run;
 #[path = "../../chaos-tests/tests/sweeps/outcome.rs"]
 #[expect(dead_code, reason = "sweeps of processes count for themselves")]
 mod outcome;
+#[path = "cli/profiles.rs"]
+mod profiles;
 #[path = "cli/rescue.rs"]
 mod rescue;
 #[path = "cli/schema.rs"]

@@ -21,7 +21,7 @@ mod packs;
 mod seal;
 mod verify;
 
-pub use body::{BlobEntry, ClassEntry, ClockReadings, Finding, ManifestBody, NodeRef, Severity};
+pub use body::{BlobEntry, ClassEntry, ClockReadings, Finding, IntegrationState, ManifestBody, NodeRef, Severity};
 pub use head::{ClassHead, ClassTags, Interval, ManifestHead, PackRef, SnapshotTotals};
 pub use packs::NeededPacks;
 pub use seal::{ManifestDraft, SealedManifest, snapshot_root};

@@ -1,6 +1,7 @@
 //! From a finished capture to its manifest and ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
@@ -12,10 +13,12 @@ use strongroom_core::manifest::{
 use strongroom_core::seal::Recipient;
 use strongroom_core::time::WallTime;
 
+use super::health::health;
 use super::job::{BackupError, BackupJob, BackupOutcome, body_finding};
 use super::record::SCHEMAS;
 use crate::capture::{CaptureOutcome, ClassOutcome};
 use crate::ledger::{Ledger, LedgerClass};
+use crate::profile::AppliedProfile;
 use crate::source::{CutClass, CutFacts, Finding, Severity, SourceError};
 
 /// What a capture gave, before it has a manifest.
@@ -25,6 +28,7 @@ pub(super) struct Described {
     pub facts: CutFacts,
     pub classes: Vec<CutClass>,
     pub captured: CaptureOutcome,
+    pub profile: Option<Arc<AppliedProfile>>,
     pub blobs: Vec<BlobEntry>,
     pub late: Vec<Finding>,
     pub packs: Vec<PackRef>,
@@ -38,7 +42,7 @@ pub(super) struct Manifested {
 }
 
 /// A class of the cut, and what became of it.
-type Pair<'a> = (&'a CutClass, Option<&'a ClassOutcome>);
+pub(super) type Pair<'a> = (&'a CutClass, Option<&'a ClassOutcome>);
 
 /// Writes the manifest and the ledger that goes with it.
 pub(super) fn describe(
@@ -51,13 +55,9 @@ pub(super) fn describe(
     let pairs: Vec<Pair<'_>> = what.classes.iter().zip(what.captured.classes.iter().map(Option::as_ref)).collect();
     findings.extend(pairs.iter().filter_map(|(class, outcome)| missing_rows(class, *outcome)));
     findings.extend(pairs.iter().filter_map(|(class, outcome)| not_captured(class, *outcome)));
+    findings.extend(health(before, &what, &pairs));
     let complete = findings.iter().all(|finding| finding.severity != Severity::Incomplete);
-    let mut heads: Vec<ClassHead> = pairs
-        .iter()
-        .filter_map(|(_, outcome)| *outcome)
-        .map(|outcome| ClassHead { class: outcome.class, tags: ClassTags::default(), root: outcome.root })
-        .collect();
-    heads.sort_by_key(|head| head.class);
+    let heads = heads(&what, &pairs);
     let root = snapshot_root(job.ids, &heads, &what.blobs);
     let snapshot = SnapshotId(random_array(job.sealing.entropy)?);
     let sequence = before.map_or(1, |ledger| ledger.sequence + 1);
@@ -92,7 +92,17 @@ pub(super) fn describe(
     classes.extend(
         pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), ledger_class(class, (*outcome)?)))),
     );
-    let ledger = Ledger { sequence, head_hash: sealed.head_hash, snapshot, root, classes, blobs: what.blobs };
+    let left_out = pairs.iter().filter(|(class, _)| class.skipped.is_some());
+    let left_out: BTreeSet<String> = left_out.map(|(class, _)| class.schema.name.clone()).collect();
+    let ledger = Ledger {
+        sequence,
+        head_hash: sealed.head_hash,
+        snapshot,
+        root,
+        classes,
+        left_out: left_out.clone(),
+        blobs: what.blobs,
+    };
     let named = pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), (*outcome)?.clone())));
     let outcome = BackupOutcome {
         snapshot,
@@ -101,12 +111,25 @@ pub(super) fn describe(
         complete,
         classes: named.collect(),
         bytes_read: outcomes().map(|outcome| outcome.read.bytes).sum(),
+        profile: what.profile.as_ref().map(|profile| profile.profile().name.clone()),
+        left_out: left_out.into_iter().collect(),
         findings,
         bytes_stored,
         started: what.started,
         finished: what.finished,
     };
     Ok(Manifested { manifest: sealed.bytes, ledger, outcome })
+}
+
+/// What the clear head says of the classes.
+fn heads(what: &Described, pairs: &[Pair<'_>]) -> Vec<ClassHead> {
+    let mut heads: Vec<ClassHead> = pairs
+        .iter()
+        .filter_map(|(class, outcome)| Some((class, (*outcome)?)))
+        .map(|(class, outcome)| ClassHead { class: outcome.class, tags: tags(what, class), root: outcome.root })
+        .collect();
+    heads.sort_by_key(|head| head.class);
+    heads
 }
 
 /// What the manifest says to the holders of the key alone.
@@ -116,13 +139,17 @@ fn body(
     pairs: &[Pair<'_>],
     findings: &[Finding],
 ) -> Result<ManifestBody, SourceError> {
+    let profile = what.profile.as_deref();
     let schemas = what.blobs.iter().find(|blob| blob.role == SCHEMAS).map(|blob| blob.id);
     Ok(ManifestBody {
         source_name: job.name.to_owned(),
         engine: what.facts.engine.clone(),
         engine_version: what.facts.engine_version.clone(),
-        product: None,
-        application_versions: BTreeMap::new(),
+        product: profile.map(|profile| profile.profile().product.clone()),
+        profile: profile.map(|profile| profile.profile().name.clone()),
+        application_versions: profile.map(AppliedProfile::versions).unwrap_or_default(),
+        integrations: profile.map(AppliedProfile::integrations).unwrap_or_default(),
+        environment: environment(&what.facts),
         source_position: what.facts.position.clone(),
         clock: clock(job, what.started),
         host: job.host_name.to_owned(),
@@ -132,6 +159,17 @@ fn body(
         findings: findings.iter().map(body_finding).collect(),
         tags: job.tags.to_vec(),
     })
+}
+
+/// The engine's settings, and the database that they are of.
+fn environment(facts: &CutFacts) -> BTreeMap<String, String> {
+    let mut environment = facts.settings.clone();
+    environment.insert("database".to_owned(), facts.database.clone());
+    environment
+}
+
+fn tags(what: &Described, class: &CutClass) -> ClassTags {
+    what.profile.as_ref().map_or_else(ClassTags::default, |profile| profile.tags(&class.schema.name))
 }
 
 fn clock(job: &BackupJob<'_>, started: WallTime) -> ClockReadings {

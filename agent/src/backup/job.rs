@@ -22,6 +22,7 @@ use crate::capture::{
     capture,
 };
 use crate::ledger::{Ledger, LedgerError, LedgerStore};
+use crate::profile::NarrowedCut;
 use crate::repository::{Repository, RepositoryError};
 use crate::shipment::{Sealing, Shipment};
 use crate::source::{CaptureOptions, Cut, Finding, NativeBlob, Source, SourceError};
@@ -75,6 +76,10 @@ pub struct BackupOutcome {
     pub complete: bool,
     /// What became of each class, with its name; skipped ones are left out.
     pub classes: Vec<(String, ClassOutcome)>,
+    /// The profile that was in use.
+    pub profile: Option<String>,
+    /// Classes that the source has and the snapshot leaves out.
+    pub left_out: Vec<String>,
     /// Findings of the capture.
     pub findings: Vec<Finding>,
     /// Bytes read from the source.
@@ -158,6 +163,7 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let blobs = store_all_blobs(job, cut.as_ref(), ledger.as_ref(), &native, &mut shipment)?;
     let facts = cut.facts().clone();
     let schemas: Vec<_> = cut.classes().to_vec();
+    let profile = cut.profile().map(Arc::clone);
     let late = cut.close()?;
     let shipped = shipment.finish()?;
     if shipped.image_failed.is_some() {
@@ -166,7 +172,7 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let described = describe(
         job,
         ledger.as_ref(),
-        Described { started, finished, facts, classes: schemas, captured, blobs, late, packs: shipped.packs },
+        Described { started, finished, facts, classes: schemas, captured, profile, blobs, late, packs: shipped.packs },
     )?;
     commit(job, &store, &advance, &update, shipped.image.as_ref(), described)
 }
@@ -220,6 +226,10 @@ pub fn compare(job: &BackupJob<'_>) -> Result<Vec<(String, Option<ClassOutcome>)
     let ledger = store.load()?;
     let usable = advance.describes(ledger.as_ref())?;
     let cut = job.source.open(&CaptureOptions { records_only: true, ..options(job, ledger.as_ref()) })?;
+    // What the snapshot left out can't differ from it.
+    let left_out = ledger.as_ref().map(|ledger| &ledger.left_out);
+    let reason = |class: &str| left_out?.get(class).map(|_| "the snapshot left it out".to_owned());
+    let cut: Box<dyn Cut> = Box::new(NarrowedCut::new(cut, reason));
     let bases = bases(cut.as_ref(), ledger.as_ref(), usable, job.sealing.entropy)?;
     let spool = Arc::new(spool(job)?);
     let capture_job = CaptureJob {

@@ -12,6 +12,7 @@ use strongroom_core::record::ClassSchema;
 
 use super::job::BackupError;
 use crate::capture::{CaptureError, Output, OutputError};
+use crate::profile::PROFILE;
 use crate::shipment::Shipment;
 use crate::source::{Cut, NativeBlob};
 
@@ -110,6 +111,9 @@ pub(super) fn store_blobs(
     }
     let schemas: Vec<&ClassSchema> = cut.classes().iter().map(|class| &class.schema).collect();
     store.put(SCHEMAS, &serde_json::to_vec(&schemas).map_err(BackupError::Json)?)?;
+    if let Some(applied) = cut.profile() {
+        store.put(PROFILE, &serde_json::to_vec(applied.profile()).map_err(BackupError::Json)?)?;
+    }
     let facts = cut.facts();
     let steady = SteadyFacts {
         engine: &facts.engine,

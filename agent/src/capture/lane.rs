@@ -59,7 +59,13 @@ fn read_part(
         records: 0,
         record_bytes: 0,
     };
-    let mut consume = |row: &Encoded<'_>| sieve.take(row);
+    let mut tap = shared.job.cut.tap(class);
+    let mut consume = |row: &Encoded<'_>| {
+        if let Some(tap) = &mut tap {
+            tap.see(row.record);
+        }
+        sieve.take(row)
+    };
     let mut rows = RowWriter::new(shared.job.ids.clone(), &info.schema, &mut consume);
     let read = shared.job.cut.read(lane, class, part, &mut rows);
     sieve.sift();
@@ -67,6 +73,9 @@ fn read_part(
         return Err(error.into());
     }
     let read = read?;
+    if let Some(tap) = tap {
+        tap.end();
+    }
     shared.job.progress.records.fetch_add(sieve.records % ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
     shared.job.progress.bytes.fetch_add(read.bytes, Ordering::Relaxed);
     state.record_bytes.fetch_add(sieve.record_bytes, Ordering::Relaxed);

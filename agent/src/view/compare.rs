@@ -50,12 +50,9 @@ pub fn compare<S: ObjectStore>(
 where
     S::Error: std::error::Error + Send + Sync + 'static,
 {
-    let mut names: Vec<&str> = before.classes().chain(after.classes()).map(|class| class.name()).collect();
-    names.sort_unstable();
-    names.dedup();
-    if let Some(only) = only {
-        names.retain(|name| *name == only);
-    }
+    let is_comparable = |name: &&str| !before.leaves_out(name) && !after.leaves_out(name);
+    let names = class_names(before, after).into_iter().filter(is_comparable);
+    let names = names.filter(|name| only.is_none_or(|only| only == *name));
     let mut differences = Vec::new();
     for name in names {
         let old = before.classes().find(|class| class.name() == name);
@@ -67,6 +64,26 @@ where
         differences.push(compare_class(name, old.as_ref(), new.as_ref(), visit.as_deref_mut())?);
     }
     Ok(differences)
+}
+
+/// Classes that only one of two snapshots has because the other left them out: nothing can be said of their records.
+pub fn not_compared<S: ObjectStore>(before: &SnapshotView<'_, S>, after: &SnapshotView<'_, S>) -> Vec<String>
+where
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    let names = class_names(before, after).into_iter();
+    names.filter(|name| before.leaves_out(name) || after.leaves_out(name)).map(str::to_owned).collect()
+}
+
+/// The classes that either snapshot has, in the order of their names.
+fn class_names<'v, S: ObjectStore>(before: &'v SnapshotView<'_, S>, after: &'v SnapshotView<'_, S>) -> Vec<&'v str>
+where
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    let mut names: Vec<&str> = before.classes().chain(after.classes()).map(|class| class.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The forms of two snapshots: those of the first, or where it has none of a name, those of the second. What the later

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use strongroom_core::codec::Malformed;
-use strongroom_core::record::{CellKind, Cells, ClassSchema, Codec, Column, DynamicValue};
+use strongroom_core::record::{Cell, CellKind, Cells, ClassSchema, Codec, Column, DynamicValue};
 
 /// One field of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +84,11 @@ pub(crate) fn inline_value(column: &Column, record: &[u8]) -> Result<FieldValue,
         }
     }
     Ok(FieldValue::Null)
+}
+
+/// The value of a cell whose content stands in the record.
+pub(crate) fn cell_value(codec: Codec, cell: &Cell<'_>) -> Result<FieldValue, Malformed> {
+    value(codec, cell.kind, cell.bytes)
 }
 
 fn value(codec: Codec, kind: CellKind, bytes: &[u8]) -> Result<FieldValue, Malformed> {

@@ -11,7 +11,7 @@ use strongroom_agent::source::Source;
 use strongroom_agent::view::{FieldValue, SnapshotView, field_values};
 use strongroom_core::digest::{IdFunctions, IdKey, Profile};
 use strongroom_core::id::{DomainId, SourceId};
-use strongroom_core::manifest::{ManifestBody, Predecessor, UnverifiedManifest};
+use strongroom_core::manifest::{ManifestBody, Predecessor, UnverifiedManifest, VerifiedManifest};
 use strongroom_core::seal::{EpochNumber, EpochPrivateKey, HostKey, Scope, SigningKey};
 use strongroom_platform::clock::SystemClock;
 use strongroom_platform::disk::{Disk, RealDisk};
@@ -91,10 +91,13 @@ impl Host {
     }
 
     pub(crate) fn body(&self, sequence: u64) -> ManifestBody {
+        self.verified(sequence).open_body(&self.epoch).unwrap()
+    }
+
+    pub(crate) fn verified(&self, sequence: u64) -> VerifiedManifest {
         let manifests = self.depot.manifests.lock().unwrap();
         let manifest = UnverifiedManifest::parse(&manifests[&sequence].1).unwrap();
-        let verified = manifest.verify(&[self.signer().verifying_key().clone()], Predecessor::Unchecked).unwrap();
-        verified.open_body(&self.epoch).unwrap()
+        manifest.verify(&[self.signer().verifying_key().clone()], Predecessor::Unchecked).unwrap()
     }
 
     /// All rows of a snapshot, as they would be restored.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use strongroom_agent::backup::{BackupJob, BackupOutcome, backup};
 use strongroom_agent::capture::Progress;
+use strongroom_agent::profile::{ProfileChoice, ProfiledSource};
 use strongroom_agent::shipment::Sealing;
 use strongroom_agent::source::Finding;
 use strongroom_core::digest::IdFunctions;
@@ -24,7 +25,7 @@ use crate::render::text;
 use crate::room::catalog::{RegisteredSource, RunFacts};
 use crate::room::repository::DepotRepository;
 use crate::room::{Room, host_name};
-use crate::sources;
+use crate::{profiles, sources};
 
 /// The end of a backup.
 #[derive(Serialize)]
@@ -46,7 +47,19 @@ struct Summary<'a> {
     changed: u64,
     started: String,
     finished: String,
+    profile: Option<&'a str>,
+    left_out: &'a [String],
     findings: &'a [Finding],
+}
+
+/// What is asked of a backup or a comparison.
+pub(super) struct Asked<'a> {
+    /// The operator's tags.
+    pub(super) tags: &'a [String],
+    /// Connections that read side by side.
+    pub(super) readers: usize,
+    /// The profile to go by. A comparison goes by what the snapshot left out, and needs none.
+    pub(super) profile: ProfileChoice,
 }
 
 /// A snapshot that was taken.
@@ -60,24 +73,23 @@ pub(super) struct Taken {
 /// Takes a snapshot.
 pub(super) fn run(options: &Backup, app: &App) -> Result<Exit, Failure> {
     if let Some(profile) = &options.profile {
-        registered::check_profile(profile)?;
+        // What can't be used is refused before a new source is registered.
+        profiles::choice(profile)?;
     }
     let room = app.room()?;
     let source = registered::named_or_new(&room, app, &options.source, options.password_file.as_deref())?;
-    let readers = options.readers.unwrap_or(app.readers).max(1);
-    let taken = take(&room, app, &source, &options.tags, readers)?;
+    let asked = Asked {
+        tags: &options.tags,
+        readers: options.readers.unwrap_or(app.readers).max(1),
+        profile: profiles::choice(options.profile.as_ref().unwrap_or(&source.facts.profile))?,
+    };
+    let taken = take(&room, app, &source, &asked)?;
     report(&room, app, &source.name, &taken);
     if taken.outcome.complete { Ok(Exit::Done) } else { Ok(Exit::Found(Code::Incomplete)) }
 }
 
 /// Takes a snapshot of a registered source.
-pub(super) fn take(
-    room: &Room,
-    app: &App,
-    source: &RegisteredSource,
-    tags: &[String],
-    readers: usize,
-) -> Result<Taken, Failure> {
+pub(super) fn take(room: &Room, app: &App, source: &RegisteredSource, asked: &Asked<'_>) -> Result<Taken, Failure> {
     let began = app.clock.monotonic();
     let _source_lock = room.lock_source(source.facts.id, &source.name)?;
     let _depot_lock = room.lock_depot()?;
@@ -89,7 +101,7 @@ pub(super) fn take(
         records: None,
     };
     let watch = Watch::start(&app.output, &app.clock, watched);
-    let outcome = with_job(room, app, source, tags, readers, &progress, backup);
+    let outcome = with_job(room, app, source, asked, &progress, backup);
     drop(watch);
     let outcome = outcome?.attempt(|| format!("the backup of {} failed", source.name))?;
     let took = app.clock.monotonic().since(began);
@@ -107,21 +119,21 @@ pub(super) fn with_job<T>(
     room: &Room,
     app: &App,
     source: &RegisteredSource,
-    tags: &[String],
-    readers: usize,
+    asked: &Asked<'_>,
     progress: &Progress,
     run: impl FnOnce(&BackupJob<'_>) -> T,
 ) -> Result<T, Failure> {
     let (settings, secrets) = (room.settings(), &source.secrets);
     let password = secrets.password.as_ref().map(|text| text.as_str());
     let engine = sources::source(&secrets.url, password, &app.clock)?;
+    let engine = ProfiledSource::new(engine, asked.profile.clone());
     let ids = IdFunctions::new(settings.profile, &secrets.id_key());
     let signer = secrets.signer(settings.profile)?;
     let cache_dir = Room::cache_dir(source.facts.id);
     let cache_path = room.root().join(&cache_dir);
     Ok(run(&BackupJob {
         name: &source.name,
-        source: engine.as_ref(),
+        source: &engine,
         ids: &ids,
         signer: &signer,
         sealing: Sealing {
@@ -138,8 +150,8 @@ pub(super) fn with_job<T>(
         cache_dir: &cache_dir,
         cache_path: &cache_path,
         clock: app.clock.as_ref(),
-        readers,
-        tags,
+        readers: asked.readers,
+        tags: asked.tags,
         progress,
     }))
 }
@@ -168,6 +180,8 @@ fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
         changed: total(|tally| tally.changed),
         started: outcome.started.to_rfc3339(),
         finished: outcome.finished.to_rfc3339(),
+        profile: outcome.profile.as_deref(),
+        left_out: &outcome.left_out,
         findings: &outcome.findings,
     };
     let output = &app.output;
@@ -186,6 +200,10 @@ fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
         text::size(summary.bytes_stored),
         text::span(*took),
     ));
+    if let Some(profile) = &outcome.profile {
+        let left_out = text::plural(outcome.left_out.len() as u64, "class", "classes");
+        output.say(format!("  by the profile {profile}, which left out {left_out}"));
+    }
     shapes::show_findings(output, &outcome.findings, false);
     if !outcome.complete {
         output.found(&Failure::new(Code::Incomplete, format!("snapshot {} is incomplete", outcome.snapshot)));

@@ -1,7 +1,9 @@
 //! `diff`: what differs between two snapshots of one source. Reads what differs, and not the rest.
 
 use serde::Serialize;
-use strongroom_agent::view::{ClassDifference, RecordChange, RecordVisit, SnapshotView, ViewError, compare};
+use strongroom_agent::view::{
+    ClassDifference, RecordChange, RecordVisit, SnapshotView, ViewError, compare, not_compared,
+};
 use strongroom_core::error::Code;
 use strongroom_core::id::SnapshotId;
 use strongroom_core::manifest::BlobEntry;
@@ -39,6 +41,7 @@ struct Differences {
     after: SnapshotId,
     equal: bool,
     classes: Vec<ClassCounts>,
+    not_compared: Vec<String>,
     blobs: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<Vec<RecordDifference>>,
@@ -87,6 +90,7 @@ fn differences(
         after: heads.1.snapshot,
         equal: heads.0.root == heads.1.root,
         classes: Vec::new(),
+        not_compared: Vec::new(),
         blobs: differing_blobs(&old.body.blobs, &new.body.blobs),
         records: options.records.then(Vec::new),
         duration_ms: 0.0,
@@ -94,6 +98,7 @@ fn differences(
     // Equal roots mean equal contents: there is nothing to read.
     if !done.equal || options.class.is_some() {
         let (before, after) = (old.view()?, new.view()?);
+        done.not_compared = not_compared(&before, &after);
         let only = options.class.as_deref().map(|name| class_name(&before, &after, name)).transpose()?;
         let mut failed = None;
         let mut records = Vec::new();
@@ -171,6 +176,10 @@ fn show(output: &Output, differences: &Differences) {
         output.result("No records differ.");
     } else {
         show_classes(output, &differences.classes);
+    }
+    if !differences.not_compared.is_empty() {
+        let classes = differences.not_compared.join(", ");
+        output.say(format!("Not compared, since one of the snapshots leaves it out: {}", text::shown(&classes)));
     }
     if !differences.blobs.is_empty() {
         output.say(format!("Beside records: {}", differences.blobs.join(", ")));

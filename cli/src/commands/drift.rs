@@ -9,6 +9,7 @@ use serde::Serialize;
 use strongroom_agent::backup::compare;
 use strongroom_agent::capture::{ClassOutcome, Progress};
 use strongroom_agent::ledger::{Ledger, LedgerStore};
+use strongroom_agent::profile::ProfileChoice;
 use strongroom_core::error::Code;
 use strongroom_core::id::SnapshotId;
 use strongroom_core::manifest::ManifestHead;
@@ -76,7 +77,8 @@ pub(super) fn drift(room: &Room, app: &App, source: &RegisteredSource, readers: 
     };
     // A query prints one document: nothing is told of the way there to programs.
     let watch = (!app.output.is_json()).then(|| Watch::start(&app.output, &app.clock, watched));
-    let found = backup::with_job(room, app, source, &[], readers, &progress, compare);
+    let asked = backup::Asked { tags: &[], readers, profile: ProfileChoice::None };
+    let found = backup::with_job(room, app, source, &asked, &progress, compare);
     drop(watch);
     let found = found?.attempt(what)?;
     let dir = Room::agent_dir(source.facts.id);

@@ -200,6 +200,7 @@ pub(super) fn class_failure<T>(found: Result<T, ViewError>) -> Result<T, Failure
     found.map_err(|error| {
         let code = error.code();
         let advice = match &error {
+            ViewError::LeftOut { .. } => "Look in a snapshot that was taken with --profile none.".to_owned(),
             ViewError::NoClass { close, .. } if close.is_empty() => "List the classes with `ls`.".to_owned(),
             ViewError::NoClass { close, .. } => {
                 format!("Did you mean {}? List the classes with `ls`.", close.join(", "))
@@ -245,9 +246,13 @@ fn history(
         if root.is_some() && entry.map(|entry| entry.root) == root {
             continue;
         }
+        let view = snapshot.view()?;
+        if view.leaves_out(&record.class) {
+            // Nothing can be said of the record here.
+            continue;
+        }
         root = entry.map(|entry| entry.root);
         let what = || format!("can't look up {}:{} in snapshot {}", record.class, record.key, other.head().snapshot);
-        let view = snapshot.view()?;
         let found = match view.class(&record.class) {
             Ok(class) => lookup(&class, &mut class.reader(), &record.key)
                 .and_then(|found| found.map(|found| Ok((found.digest, fields(&class, &found)?))).transpose())

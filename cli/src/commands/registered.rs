@@ -13,7 +13,7 @@ use crate::failure::{Attempt as _, Failure};
 use crate::passphrase::first_line_of_file;
 use crate::room::Room;
 use crate::room::catalog::{Catalog, RegisteredSource, SourceFacts, SourceSecrets};
-use crate::sources;
+use crate::{profiles, sources};
 
 /// Names are parts of selectors and must not look like anything else.
 const NAME_CHARS_MAX: usize = 100;
@@ -26,18 +26,8 @@ pub(super) struct NewSource<'a> {
     pub(super) url: &'a str,
     /// A file that holds its password.
     pub(super) password_file: Option<&'a Path>,
-}
-
-/// The one profile that there is.
-pub(super) const NO_PROFILE: &str = "none";
-
-/// Refuses profiles that this release does not have.
-pub(super) fn check_profile(profile: &str) -> Result<(), Failure> {
-    if profile == NO_PROFILE {
-        return Ok(());
-    }
-    Err(Failure::new(Code::NotFound, format!("this release has no profile {profile}"))
-        .advise("Use --profile none, which goes by the source's catalog."))
+    /// Its profile, as command lines name it.
+    pub(super) profile: &'a str,
 }
 
 /// The source with a name.
@@ -68,7 +58,7 @@ pub(super) fn named_or_new(
     if let Some(known) = room.catalog()?.source_at(&sources::absolute(text)?)? {
         return Ok(known);
     }
-    let source = register(room, app, &NewSource { name: None, url: text, password_file })?;
+    let source = register(room, app, &NewSource { name: None, url: text, password_file, profile: profiles::AUTO })?;
     app.output.say(format!("Registered {} as {}.", source.facts.url, source.name));
     Ok(source)
 }
@@ -76,6 +66,7 @@ pub(super) fn named_or_new(
 /// Registers a source.
 pub(super) fn register(room: &Room, app: &App, new: &NewSource<'_>) -> Result<RegisteredSource, Failure> {
     let url = sources::absolute(new.url)?;
+    let profile = profiles::remembered(new.profile)?;
     let password = new.password_file.map(first_line_of_file).transpose()?;
     // Refuses what can't be a URL of the engine, before anything is written down.
     sources::source(&url, password.as_ref().map(|text| text.as_str()), &app.clock)?;
@@ -87,7 +78,7 @@ pub(super) fn register(room: &Room, app: &App, new: &NewSource<'_>) -> Result<Re
     let id = SourceId(random_array(app.entropy.as_ref()).attempt(|| "can't make an id for the source")?);
     let source = RegisteredSource {
         name,
-        facts: SourceFacts { id, url: sources::shown(&url), profile: NO_PROFILE.to_owned(), added: app.clock.wall() },
+        facts: SourceFacts { id, url: sources::shown(&url), profile, added: app.clock.wall() },
         secrets: SourceSecrets::generate(&url, password, app.entropy.as_ref())?,
     };
     enter_into_keyring(room, app, &source)?;

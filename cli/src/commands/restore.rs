@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use strongroom_agent::capture::{Progress, Spool};
+use strongroom_agent::profile::Recovery;
 use strongroom_agent::restore::{ClassVerdict, RestoreJob, RestoreOutcome, Verdict, plan, restore};
 use strongroom_agent::source::Finding;
 use strongroom_core::entropy::random_array;
@@ -15,7 +16,7 @@ use strongroom_core::error::Code;
 use strongroom_core::id::{RestoreId, SnapshotId};
 use strongroom_platform::disk::Disk;
 
-use super::shapes;
+use super::{recovery, shapes};
 use crate::app::App;
 use crate::args::Restore;
 use crate::failure::{Attempt as _, Exit, Failure};
@@ -37,6 +38,8 @@ struct PlanDocument<'a> {
     complete: bool,
     classes: u64,
     records: u64,
+    #[serde(flatten)]
+    recovery: &'a Recovery,
     findings: &'a [Finding],
 }
 
@@ -54,6 +57,8 @@ struct Summary<'a> {
     catalog_differences: &'a [String],
     blob_differences: &'a [String],
     classes: Vec<ClassResult<'a>>,
+    #[serde(flatten)]
+    recovery: &'a Recovery,
     findings: &'a [Finding],
     duration_ms: u64,
 }
@@ -97,6 +102,8 @@ struct Restored {
     id: RestoreId,
     /// What became of it.
     outcome: RestoreOutcome,
+    /// What it needs beside the snapshot.
+    recovery: Recovery,
     /// How long it took.
     took: Duration,
 }
@@ -122,7 +129,9 @@ pub(super) fn into_target(
 ) -> Result<Exit, Failure> {
     let id = RestoreId(random_array(app.entropy.as_ref()).attempt(|| "can't make an id for the restore")?);
     let planned = planned(options, app, place, &snapshot, id)?;
+    let recovery = recovery::of(&snapshot)?;
     show_plan(&app.output, name, &snapshot, options, &planned);
+    recovery::show_needs(&app.output, &recovery);
     if options.plan {
         let head = snapshot.manifest.head();
         app.output.document(
@@ -134,6 +143,7 @@ pub(super) fn into_target(
                 complete: head.complete,
                 classes: head.classes.len() as u64,
                 records: head.totals.records,
+                recovery: &recovery,
                 findings: &planned,
             },
         );
@@ -143,7 +153,7 @@ pub(super) fn into_target(
         confirm(&sources::shown(&options.to))?;
     }
     let restored_snapshot = snapshot.manifest.head().snapshot;
-    let mut restored = carry_out(options, app, place, snapshot, id)?;
+    let mut restored = carry_out(options, app, place, snapshot, id, recovery)?;
     // What the plan said is told already.
     restored.outcome.findings.retain(|finding| !planned.contains(finding));
     let broken = broken_references(options, &restored.outcome)?;
@@ -175,6 +185,7 @@ fn carry_out(
     place: &SpoolPlace,
     mut snapshot: OpenSnapshot,
     id: RestoreId,
+    recovery: Recovery,
 ) -> Result<Restored, Failure> {
     let began = app.clock.monotonic();
     let progress = Arc::new(Progress::default());
@@ -190,7 +201,7 @@ fn carry_out(
     let outcome = with_job(options, app, place, &snapshot, &progress, &text::short(id), restore);
     drop(watch);
     let outcome = outcome?.attempt(|| format!("the restore into {} failed", sources::shown(&options.to)))?;
-    Ok(Restored { id, outcome, took: app.clock.monotonic().since(began) })
+    Ok(Restored { id, outcome, recovery, took: app.clock.monotonic().since(began) })
 }
 
 fn with_job<T>(
@@ -265,6 +276,7 @@ fn report(output: &Output, options: &Restore, snapshot: SnapshotId, restored: &R
             text::span(restored.took)
         ));
         output.say("Verdict: every class has the snapshot's root, and the catalog is the same.");
+        recovery::show_left_out(output, &restored.recovery);
     } else {
         output.result(format!(
             "Nothing was put under {}: what was loaded does not equal the snapshot.",
@@ -279,6 +291,9 @@ fn report(output: &Output, options: &Restore, snapshot: SnapshotId, restored: &R
         ));
     }
     shapes::show_findings(output, findings, false);
+    if *published {
+        recovery::show_steps(output, &restored.recovery);
+    }
     output.message(
         Schema::Restore,
         MessageType::Summary,
@@ -294,6 +309,7 @@ fn report(output: &Output, options: &Restore, snapshot: SnapshotId, restored: &R
             catalog_differences: &verdict.catalog_differences,
             blob_differences: &verdict.blob_differences,
             classes: verdict.classes.iter().map(ClassResult::from).collect(),
+            recovery: &restored.recovery,
             findings,
             duration_ms: text::ms(restored.took),
         },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use strongroom_core::id::{ClassRoot, HeadHash};
-use strongroom_core::manifest::{BlobEntry, ClassEntry, Finding, ManifestBody, Severity};
+use strongroom_core::manifest::{BlobEntry, ClassEntry, Finding, IntegrationState, ManifestBody, Severity};
 
 use super::shapes::SnapshotFacts;
 use crate::app::App;
@@ -23,7 +23,10 @@ struct Manifest<'a> {
     engine: &'a str,
     engine_version: &'a str,
     product: &'a Option<String>,
+    profile: &'a Option<String>,
     application_versions: &'a BTreeMap<String, String>,
+    integrations: &'a [IntegrationState],
+    environment: &'a BTreeMap<String, String>,
     position: &'a BTreeMap<String, String>,
     host: &'a str,
     tags: &'a [String],
@@ -71,7 +74,10 @@ pub(super) fn run(options: &Show, app: &App) -> Result<Exit, Failure> {
         engine: &body.engine,
         engine_version: &body.engine_version,
         product: &body.product,
+        profile: &body.profile,
         application_versions: &body.application_versions,
+        integrations: &body.integrations,
+        environment: &body.environment,
         position: &body.source_position,
         host: &body.host,
         tags: &body.tags,
@@ -96,6 +102,7 @@ fn show(output: &Output, manifest: &Manifest<'_>, body: &ManifestBody) {
         ("state", format!("{state}, number {} of its source", facts.sequence)),
         ("root", facts.root.to_string()),
         ("engine", format!("{} {}", body.engine, body.engine_version)),
+        ("product", product(body)),
         ("host", body.host.clone()),
         ("lies at", places),
         ("stored", text::size(facts.bytes_stored)),
@@ -110,6 +117,7 @@ fn show(output: &Output, manifest: &Manifest<'_>, body: &ManifestBody) {
     for (name, value) in lines {
         output.result(format!("  {:<18} {}", text::shown(name), text::shown(&value)));
     }
+    show_state(output, body);
     let mut table = Table::new(&["class", "#records", "captured"]);
     for class in &manifest.class_list {
         let captured = match (class.captured, class.reason) {
@@ -127,5 +135,39 @@ fn show(output: &Output, manifest: &Manifest<'_>, body: &ManifestBody) {
             Severity::Error => "INCOMPLETE",
         };
         output.say(format!("  {word}: {}: {}", text::shown(&finding.subject), text::shown(&finding.message)));
+    }
+}
+
+/// The product, and how it was known.
+fn product(body: &ManifestBody) -> String {
+    match (&body.product, &body.profile) {
+        (Some(product), Some(profile)) => format!("{product}, by the profile {profile}"),
+        (Some(product), None) => product.clone(),
+        _ => "none known".to_owned(),
+    }
+}
+
+/// Versions, environment, and what connected the system with others.
+fn show_state(output: &Output, body: &ManifestBody) {
+    let lines = |what: &str, values: &BTreeMap<String, String>| {
+        if !values.is_empty() {
+            output.result(format!("  {what}"));
+        }
+        for (name, value) in values {
+            output.result(format!("    {:<24} {}", text::shown(name), text::shown(value)));
+        }
+    };
+    lines("environment", &body.environment);
+    lines("versions", &body.application_versions);
+    for state in body.integrations.iter().filter(|state| !state.values.is_empty()) {
+        output.result(format!("  {} ({})", text::shown(&state.name), text::shown(&state.class)));
+        for row in &state.values {
+            let row: Vec<String> =
+                row.iter().map(|value| value.as_deref().map_or_else(|| "NULL".to_owned(), text::shown)).collect();
+            output.result(format!("    {}", row.join(", ")));
+        }
+        if state.is_cut {
+            output.result("    … and more");
+        }
     }
 }

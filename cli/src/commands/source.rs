@@ -1,9 +1,11 @@
 //! `source add`, `source ls`, `source inspect`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
-use strongroom_agent::source::{CaptureOptions, CutClass, Finding};
+use strongroom_agent::profile::{AppliedProfile, ProfiledSource};
+use strongroom_agent::source::{CaptureOptions, CutClass, Finding, Source as _};
 use strongroom_core::id::SourceId;
 use strongroom_core::record::{ClassSchema, KeySpec};
 
@@ -17,7 +19,7 @@ use crate::render::json::Schema;
 use crate::render::table::Table;
 use crate::render::text;
 use crate::room::catalog::SourceFacts;
-use crate::sources;
+use crate::{profiles, sources};
 
 #[derive(Serialize)]
 struct SourceDocument {
@@ -42,10 +44,13 @@ impl SourceDocument {
 
 /// Registers a source.
 pub(super) fn add(options: &SourceAdd, app: &App) -> Result<Exit, Failure> {
-    registered::check_profile(&options.profile)?;
     let room = app.room()?;
-    let new =
-        NewSource { name: Some(&options.name), url: &options.url, password_file: options.password_file.as_deref() };
+    let new = NewSource {
+        name: Some(&options.name),
+        url: &options.url,
+        password_file: options.password_file.as_deref(),
+        profile: &options.profile,
+    };
     let source = registered::register(&room, app, &new)?;
     app.output.say(format!("Registered {} as {}.", source.facts.url, source.name));
     if let Some(file) = sources::missing_file(&source.facts.url) {
@@ -78,7 +83,8 @@ struct Inspection<'a> {
     engine: &'a str,
     engine_version: &'a str,
     database: &'a str,
-    product: Option<String>,
+    product: Option<&'a str>,
+    profile: Option<&'a str>,
     position: &'a BTreeMap<String, String>,
     settings: &'a BTreeMap<String, String>,
     classes: Vec<InspectedClass>,
@@ -94,10 +100,14 @@ struct InspectedClass {
     references: Vec<String>,
     captured: bool,
     reason: Option<String>,
+    tier: Option<u8>,
+    role: Option<&'static str>,
+    label: Option<String>,
 }
 
-impl From<&CutClass> for InspectedClass {
-    fn from(class: &CutClass) -> Self {
+impl InspectedClass {
+    fn new(class: &CutClass, profile: Option<&AppliedProfile>) -> Self {
+        let facts = profile.and_then(|profile| Some(&profile.selection().class(&class.schema.name)?.facts));
         let mut references: Vec<String> = class.schema.references.iter().map(|to| to.class.clone()).collect();
         references.sort();
         references.dedup();
@@ -109,6 +119,9 @@ impl From<&CutClass> for InspectedClass {
             references,
             captured: class.skipped.is_none(),
             reason: class.skipped.clone(),
+            tier: facts.map(|facts| facts.tier.into()),
+            role: facts.map(|facts| facts.role.word()),
+            label: facts.and_then(|facts| facts.label.clone()),
         }
     }
 }
@@ -122,26 +135,32 @@ fn key_names(schema: &ClassSchema) -> Vec<String> {
 /// Shows what a source is.
 pub(super) fn inspect(options: &SourceInspect, app: &App) -> Result<Exit, Failure> {
     let given = options.password_file.as_deref().map(first_line_of_file).transpose()?;
-    let (url, password) = if sources::is_url(&options.source) {
-        (sources::absolute(&options.source)?.into(), given)
+    let (url, password, profile) = if sources::is_url(&options.source) {
+        (sources::absolute(&options.source)?.into(), given, profiles::AUTO.to_owned())
     } else {
         let known = registered::named(&app.room()?, &options.source)?;
-        (known.secrets.url, given.or(known.secrets.password))
+        (known.secrets.url, given.or(known.secrets.password), known.facts.profile)
     };
+    let choice = profiles::choice(options.profile.as_ref().unwrap_or(&profile))?;
     let source = sources::source(&url, password.as_ref().map(|text| text.as_str()), &app.clock)?;
+    let source = ProfiledSource::new(source, choice);
     let what = || format!("can't inspect {}", sources::shown(&url));
     let cut =
         source.open(&CaptureOptions { readers: 1, records_only: true, ..CaptureOptions::default() }).attempt(what)?;
-    let (facts, classes) = (cut.facts().clone(), cut.classes().to_vec());
+    let (facts, classes, profile) = (cut.facts().clone(), cut.classes().to_vec(), cut.profile().map(Arc::clone));
+    let profile = profile.as_deref();
     let mut findings = facts.findings.clone();
     findings.extend(cut.close().attempt(what)?);
     let output = &app.output;
     output.result(format!("{} {}, database {}", facts.engine, facts.engine_version, text::shown(&facts.database)));
+    if let Some(profile) = profile.map(AppliedProfile::profile) {
+        output.say(format!("  product: {}, by the profile {}", profile.product, profile.name));
+    }
     for (name, value) in &facts.settings {
         output.say(format!("  {name}: {}", text::shown(value)));
     }
-    let mut table = Table::new(&["class", "#records (about)", "#size (about)", "key", "refers to", "captured"]);
-    let classes: Vec<InspectedClass> = classes.iter().map(InspectedClass::from).collect();
+    let mut table = Table::new(&["class", "#records (about)", "#size (about)", "key", "refers to", "tier", "captured"]);
+    let classes: Vec<InspectedClass> = classes.iter().map(|class| InspectedClass::new(class, profile)).collect();
     for class in &classes {
         table.row([
             class.class.clone(),
@@ -149,6 +168,7 @@ pub(super) fn inspect(options: &SourceInspect, app: &App) -> Result<Exit, Failur
             text::size(class.bytes_estimate),
             if class.key.is_empty() { "(none)".to_owned() } else { class.key.join(", ") },
             class.references.join(", "),
+            class.tier.map_or_else(String::new, |tier| tier.to_string()),
             class.reason.clone().map_or_else(|| "yes".to_owned(), |why| format!("no: {why}")),
         ]);
     }
@@ -160,7 +180,8 @@ pub(super) fn inspect(options: &SourceInspect, app: &App) -> Result<Exit, Failur
             engine: &facts.engine,
             engine_version: &facts.engine_version,
             database: &facts.database,
-            product: None,
+            product: profile.map(|profile| profile.profile().product.as_str()),
+            profile: profile.map(|profile| profile.profile().name.as_str()),
             position: &facts.position,
             settings: &facts.settings,
             classes,

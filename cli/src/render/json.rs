@@ -14,6 +14,8 @@ pub(crate) enum Schema {
     Source,
     /// What `source inspect` saw.
     Inspection,
+    /// A profile.
+    Profile,
     /// A line of a backup.
     Backup,
     /// A snapshot in a list.
@@ -55,6 +57,7 @@ impl Schema {
             Self::Room => "strongroom.room",
             Self::Source => "strongroom.source",
             Self::Inspection => "strongroom.inspection",
+            Self::Profile => "strongroom.profile",
             Self::Backup => "strongroom.backup",
             Self::Snapshot => "strongroom.snapshot",
             Self::Manifest => "strongroom.manifest",

@@ -19,7 +19,6 @@ fn failures_say_what_happened_to_what_why_and_what_next() {
     insta::assert_snapshot!("unreachable", shown(&place, &["backup", &place.url("nowhere.db")], 1));
     insta::assert_snapshot!("no_url", shown(&place, &["source", "add", "x", "mysql://db/x"], 2));
     insta::assert_snapshot!("bad_name", shown(&place, &["source", "add", "a@b", "sqlite:x"], 2));
-    insta::assert_snapshot!("no_profile", shown(&place, &["backup", "cmdb", "--profile", "netbox"], 1));
     place.run(&["backup", "cmdb"]).done();
     insta::assert_snapshot!("unknown_class", shown(&place, &["ls", "latest", "devices"], 1));
     insta::assert_snapshot!("no_key", shown(&place, &["find", "latest", "device"], 2));

@@ -24,8 +24,17 @@ pub struct ManifestBody {
     pub engine_version: String,
     /// The product on top, where a profile recognised one.
     pub product: Option<String>,
+    /// The profile that said so, and what was left out and recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// Versions of application, migrations and plugins by name.
     pub application_versions: BTreeMap<String, String>,
+    /// What connects the system with others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub integrations: Vec<IntegrationState>,
+    /// Settings of the engine and of the database, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
     /// Where the source's own log stood: LSN, GTID, sequence, by name.
     pub source_position: BTreeMap<String, String>,
     /// What the clocks said.
@@ -42,6 +51,21 @@ pub struct ManifestBody {
     pub findings: Vec<Finding>,
     /// The operator's tags.
     pub tags: Vec<String>,
+}
+
+/// What connected the system with others when a snapshot was taken, such as its webhooks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrationState {
+    /// What it is.
+    pub name: String,
+    /// The class that holds it.
+    pub class: String,
+    /// The columns that were recorded.
+    pub columns: Vec<String>,
+    /// Their different values, in order; NULL is nothing.
+    pub values: Vec<Vec<Option<String>>>,
+    /// Whether there were more than are listed.
+    pub is_cut: bool,
 }
 
 /// One class of a snapshot.

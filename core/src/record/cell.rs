@@ -5,8 +5,11 @@
 use crate::codec::{Malformed, Reader, put_varint};
 use crate::id::BlobId;
 use crate::limits::RECORD_COLUMNS_MAX;
+use crate::time::WallTime;
 
+use super::civil;
 use super::schema::ColumnId;
+use super::value::{Codec, DynamicValue};
 
 /// How a cell's bytes are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +91,36 @@ impl Cell<'_> {
     }
 }
 
+impl Cell<'_> {
+    /// The time that the cell tells, if it tells one. Times without a zone count as UTC; numbers are no times, since
+    /// their unit is not known.
+    pub fn wall_time(&self, codec: Codec) -> Option<WallTime> {
+        let micros = match (self.kind, codec) {
+            (CellKind::Canonical, Codec::Timestamp | Codec::TimestampZone) => {
+                civil::unix_micros(i64::from_be_bytes(self.bytes.try_into().ok()?))
+            }
+            (CellKind::Canonical, Codec::Date) => {
+                civil::unix_micros_of_day(i32::from_be_bytes(self.bytes.try_into().ok()?))
+            }
+            (CellKind::Canonical, Codec::Dynamic) => match DynamicValue::decode(self.bytes).ok()? {
+                DynamicValue::Text(text) => parse_time(text),
+                _ => None,
+            },
+            (CellKind::Canonical | CellKind::Text, _) => parse_time(self.bytes),
+            (CellKind::Blob | CellKind::TextBlob, _) => None,
+        };
+        micros.map(WallTime)
+    }
+}
+
+/// Microseconds of a time in one of the ISO forms.
+fn parse_time(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_zone = text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_microsecond);
+    let in_utc = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    with_zone.ok().or_else(|| Some(in_utc()?.timestamp().as_microsecond()))
+}
+
 /// Appends a cell whose column follows `previous`.
 #[inline]
 pub fn put_cell(out: &mut Vec<u8>, previous: ColumnId, cell: Cell<'_>) {
@@ -134,5 +167,45 @@ impl<'a> Iterator for Cells<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.next_cell().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time_of(codec: Codec, text: &str) -> Option<String> {
+        let mut bytes = Vec::new();
+        let kind = match codec {
+            Codec::Dynamic => {
+                DynamicValue::Text(text.as_bytes()).encode(&mut bytes);
+                CellKind::Canonical
+            }
+            codec if codec.encode(text.as_bytes(), &mut bytes) => CellKind::Canonical,
+            _ => {
+                bytes = text.as_bytes().to_vec();
+                CellKind::Text
+            }
+        };
+        let cell = Cell { column: ColumnId(1), kind, bytes: &bytes };
+        cell.wall_time(codec).map(WallTime::to_rfc3339)
+    }
+
+    #[test]
+    fn times_are_read_from_typed_values_and_from_text() {
+        let noon = Some("2024-02-29T12:00:00.500000+00:00".to_owned());
+        assert_eq!(time_of(Codec::TimestampZone, "2024-02-29 12:00:00.5+00"), noon);
+        assert_eq!(time_of(Codec::Timestamp, "2024-02-29 12:00:00.5"), noon);
+        assert_eq!(time_of(Codec::Text, "2024-02-29T13:00:00.5+01:00"), noon);
+        assert_eq!(time_of(Codec::Dynamic, "2024-02-29 12:00:00.500"), noon);
+        assert_eq!(time_of(Codec::Date, "1970-01-02").unwrap(), "1970-01-02T00:00:00.000000+00:00");
+        for (codec, text) in [
+            (Codec::TimestampZone, "infinity"),
+            (Codec::Date, "-infinity"),
+            (Codec::Text, "yesterday"),
+            (Codec::Integer, "1700000000"),
+        ] {
+            assert_eq!(time_of(codec, text), None, "{text}");
+        }
     }
 }

@@ -133,6 +133,22 @@ pub(super) fn parse_timestamp(text: &[u8], zone: bool) -> Option<i64> {
     (rest.is_empty() && total != i64::MAX && total != i64::MIN).then_some(total)
 }
 
+/// Microseconds since 1970 of a timestamp; nothing for the infinities.
+pub(super) const fn unix_micros(total: i64) -> Option<i64> {
+    if total == i64::MAX || total == i64::MIN {
+        return None;
+    }
+    total.checked_add(DAYS_1970_TO_2000 * MICROS_PER_DAY)
+}
+
+/// Microseconds since 1970 of a day's beginning; nothing for the infinities.
+pub(super) fn unix_micros_of_day(days: i32) -> Option<i64> {
+    if days == i32::MAX || days == i32::MIN {
+        return None;
+    }
+    unix_micros(i64::from(days).checked_mul(MICROS_PER_DAY)?)
+}
+
 fn put_padded(out: &mut Vec<u8>, value: u64, width: usize) {
     let text = value.to_string();
     out.extend(std::iter::repeat_n(b'0', width.saturating_sub(text.len())));
