@@ -7,6 +7,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use strongroom_agent::backup::BackupError;
+use strongroom_agent::partial::PartialError;
 use strongroom_agent::restore::RestoreError;
 use strongroom_agent::source::SourceError;
 use strongroom_agent::view::ViewError;
@@ -121,6 +122,7 @@ coded!(
     KeyFileError,
     KeyringError,
     ManifestError,
+    PartialError,
     ReadError,
     RestoreError,
     SealError,
