@@ -14,7 +14,7 @@ use super::gather::Known;
 use super::judge::{ChildFact, Facts, ParentFact, TakenFact, intended};
 use super::plan::{Action, Conflict, PlannedClass, Policy, Triple};
 use super::row::{Row, Value, key_columns};
-use crate::live::{Hold, LiveClass, LiveSession, Lookup};
+use crate::live::{Checked, Hold, LiveClass, LiveSession, Lookup};
 use crate::view::FieldValue;
 
 /// Values in one statement.
@@ -374,12 +374,15 @@ fn children(
             .collect();
         let found = asker.find(&child, &child_columns, &values, Hold::Nothing)?;
         let plan = KeyPlan::new(&child.schema);
+        let checked = child.references.iter().find(|reference| reference.columns == child_columns);
+        let checked = checked.map_or(Checked::AtOnce, |reference| reference.checked);
         for ((record, _), rows) in going.into_iter().zip(found) {
             for row in rows {
                 facts.children.push(ChildFact {
                     record,
                     class: referrer.class.clone(),
                     columns: referrer.columns.clone(),
+                    checked,
                     key: plan.as_ref().map_or(Ok(Vec::new()), |plan| row.key(plan))?,
                     key_text: row.key_text(&child.schema),
                 });

@@ -191,7 +191,10 @@ fn write(job: &Job<'_>, session: &mut dyn LiveSession, plan: &Plan) -> Result<()
 }
 
 fn record_of<'p>(plan: &'p Plan, step: &Step) -> Option<&'p PlannedRecord> {
-    let (Step::Write { record, .. } | Step::Fill { record, .. } | Step::Delete { record }) = step;
+    let (Step::Loosen { record, .. }
+    | Step::Write { record, .. }
+    | Step::Fill { record, .. }
+    | Step::Delete { record }) = step;
     plan.records.get(*record)
 }
 
@@ -213,6 +216,11 @@ fn write_alike(session: &mut dyn LiveSession, plan: &Plan, steps: &[Step]) -> Re
     let (wanted, live) = (record.triple.wanted.as_ref(), record.triple.live.as_ref());
     let without = |late: &[ColumnId]| wanted.map(|row| row.only(|column| !late.contains(&column))).unwrap_or_default();
     match first {
+        Step::Loosen { columns, .. } => {
+            let Some(row) = live else { return Ok(()) };
+            let to = row.only(|column| !columns.contains(&column));
+            session.apply(&class.live, &Change::Update { row, columns, to: &to })?;
+        }
         Step::Delete { .. } => {
             let rows: Vec<&Row> =
                 steps.iter().filter_map(|step| record_of(plan, step)?.triple.live.as_ref()).collect();

@@ -51,6 +51,8 @@ pub struct ChildFact {
     pub class: String,
     /// Its referring columns, by name.
     pub columns: Vec<String>,
+    /// When the reference is checked.
+    pub checked: Checked,
     /// Its key.
     pub key: Vec<u8>,
     /// The same as people write it.
@@ -112,7 +114,7 @@ pub fn judge(classes: Vec<PlannedClass>, triples: Vec<Triple>, facts: &Facts, po
     let mut plan = Plan { classes, records, ..Plan::default() };
     loop {
         let skipped = skip(&mut plan.records, policy);
-        let edges = Edges::find(&plan, facts);
+        let edges = Edges::find(&plan, facts, policy);
         let mut is_new = false;
         plan.references_broken = edges.dangling;
         for (at, conflict) in edges.conflicts {
@@ -180,15 +182,26 @@ fn note_circle(plan: &mut Plan, circle: &[usize]) -> bool {
     is_new
 }
 
+/// Why one write waits for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The waiting record refers to the other one: the reference, by its position in the class.
+    Refers(usize),
+    /// The other record refers to the waiting one, and lets go: its columns, and when that is checked.
+    LetsGo(Vec<ColumnId>, Checked),
+    /// The other record gives a value free that the waiting one takes.
+    Value,
+}
+
 /// How one write waits for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Before {
     /// The record that must be written first.
     pub(super) first: usize,
     /// The record that waits.
     pub(super) then: usize,
-    /// The reference of the waiting record for which it waits; nothing where it waits for a value to be given free.
-    pub(super) reference: Option<usize>,
+    /// Why it waits.
+    pub(super) wait: Wait,
 }
 
 /// Which records wait for which, and what can't be.
@@ -206,7 +219,7 @@ type ByKey<'a> = HashMap<(usize, &'a [u8]), usize>;
 type ByValues = HashMap<(usize, Vec<ColumnId>), HashMap<Vec<Value>, usize>>;
 
 impl Edges {
-    fn find(plan: &Plan, facts: &Facts) -> Self {
+    fn find(plan: &Plan, facts: &Facts, policy: &Policy) -> Self {
         let by_key: ByKey<'_> = (0..)
             .zip(&plan.records)
             .map(|(at, record)| ((record.triple.class, record.triple.key.as_slice()), at))
@@ -216,7 +229,7 @@ impl Edges {
         let mut edges = Self { before: Vec::new(), conflicts: Vec::new(), dangling: 0 };
         edges.taken(plan, facts, &by_key);
         edges.parents(plan, facts, &by_key, &numbers);
-        edges.children(plan, facts, &by_key, &numbers);
+        edges.children(plan, facts, policy, &by_key, &numbers);
         edges
     }
 
@@ -231,7 +244,7 @@ impl Edges {
                 after(owner).and_then(|row| row.values(&unique.columns)) != wanted
             });
             match owner.filter(|_| gives_free) {
-                Some(first) => self.before.push(Before { first, then: fact.record, reference: None }),
+                Some(first) => self.before.push(Before { first, then: fact.record, wait: Wait::Value }),
                 None => {
                     let name = |id: &ColumnId| class.live.schema.column(*id).map(|column| column.name.clone());
                     let columns = unique.columns.iter().filter_map(name).collect();
@@ -268,7 +281,7 @@ impl Edges {
                     parent.action == Action::Create || fact.found.is_none()
                 });
                 if is_made && first != fact.record {
-                    self.before.push(Before { first, then: fact.record, reference: Some(fact.reference) });
+                    self.before.push(Before { first, then: fact.record, wait: Wait::Refers(fact.reference) });
                 }
             } else if !stays && reference.checked == Checked::Never && !fact.in_snapshot {
                 self.dangling += 1;
@@ -284,7 +297,14 @@ impl Edges {
         }
     }
 
-    fn children(&mut self, plan: &Plan, facts: &Facts, by_key: &ByKey<'_>, numbers: &BTreeMap<&str, usize>) {
+    fn children(
+        &mut self,
+        plan: &Plan,
+        facts: &Facts,
+        policy: &Policy,
+        by_key: &ByKey<'_>,
+        numbers: &BTreeMap<&str, usize>,
+    ) {
         for fact in &facts.children {
             let Some(record) = written(plan, fact.record) else { continue };
             let number = numbers.get(fact.class.as_str()).copied();
@@ -300,9 +320,11 @@ impl Edges {
             });
             match child.filter(|_| lets_go) {
                 Some(first) if first != fact.record => {
-                    self.before.push(Before { first, then: fact.record, reference: None });
+                    self.before.push(Before { first, then: fact.record, wait: lets_go_of(plan, first, fact) });
                 }
                 Some(_) => {}
+                // Where nobody checks references, one may well have led nowhere before the restore that is undone.
+                None if fact.checked == Checked::Never && !policy.remake => self.dangling += 1,
                 None => {
                     let conflict = Conflict::Referred { class: fact.class.clone(), key: fact.key_text.clone() };
                     self.conflicts.push((fact.record, conflict));
@@ -310,6 +332,13 @@ impl Edges {
             }
         }
     }
+}
+
+/// How a record refers to one that waits for it to let go.
+fn lets_go_of(plan: &Plan, child: usize, fact: &ChildFact) -> Wait {
+    let class = plan.records.get(child).and_then(|record| plan.class_of(&record.triple));
+    let columns = class.and_then(|class| columns_named(class, &fact.columns)).unwrap_or_default();
+    Wait::LetsGo(columns, fact.checked)
 }
 
 /// The record at a position, if it is written.

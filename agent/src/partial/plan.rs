@@ -250,6 +250,13 @@ pub struct PlannedRecord {
 /// One step of writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Sets references of a record to NULL, ahead of what else is done with it, so that what they lead to can go.
+    Loosen {
+        /// Its position.
+        record: usize,
+        /// The referring columns.
+        columns: Vec<ColumnId>,
+    },
     /// Writes a record, all but the columns that come later.
     Write {
         /// Its position.

@@ -289,7 +289,7 @@ mod tests {
                 before: before.map(|bytes| row(&bytes)), after: after.map(|bytes| row(&bytes)),
             };
             let kept = copy(states.into_iter().map(record).collect());
-            let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+            let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
             vault(&disk, 1).keep(&kept).unwrap();
             prop_assert_eq!(vault(&disk, 1).load("01").unwrap(), kept);
         }
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_copy_opens_under_the_hosts_key_alone_and_damage_is_seen() {
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         vault(&disk, 1).keep(&copy(Vec::new())).unwrap();
         assert!(matches!(vault(&disk, 2).load("01"), Err(PartialError::Seal(_))));
         assert!(matches!(vault(&disk, 1).load("02"), Err(PartialError::NoSafetyCopy { .. })));
@@ -305,7 +305,7 @@ mod tests {
         for at in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[at] ^= 1;
-            let other: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+            let other: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
             let vault = vault(&other, 1);
             durable_write(&other, "restores/01010101010101010101010101010101.copy", &damaged).unwrap();
             assert!(vault.load("01").is_err(), "byte {at}");
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn an_outcome_is_noted_once() {
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let vault = vault(&disk, 1);
         let id = RestoreId([1; 16]);
         vault.keep(&copy(Vec::new())).unwrap();

@@ -159,7 +159,7 @@ proptest! {
     ) {
         let [wanted, base, live] = [wanted, base, live].map(|rows| Memory::valid(rules, &rows));
         let memory = Memory::new(rules, live.clone());
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let vault = vault(&disk);
         let asked = keys(&wanted, &live, |_| true);
         let intention = FromState { memory: &memory, wanted: &wanted, base: &base, asked, policy: policy(OnConflict::Overwrite) };
@@ -192,7 +192,7 @@ proptest! {
     ) {
         let [wanted, base, live] = [wanted, base, live].map(|rows| Memory::valid(rules, &rows));
         let memory = Memory::new(rules, live.clone());
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let vault = vault(&disk);
         let asked = keys(&wanted, &live, |at| chosen >> (at % 32) & 1 == 1);
         let intention = FromState { memory: &memory, wanted: &wanted, base: &base, asked, policy: policy(on_conflict) };
@@ -225,7 +225,7 @@ proptest! {
     ) {
         let [wanted, live] = [wanted, live].map(|rows| Memory::valid(rules, &rows));
         let memory = Memory::new(rules, live.clone());
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let vault = vault(&disk);
         let asked = keys(&wanted, &live, |_| true);
         let intention = FromState { memory: &memory, wanted: &wanted, base: &live, asked, policy: policy(OnConflict::Overwrite) };
@@ -241,10 +241,11 @@ proptest! {
         let policy = Policy { blocked: OnConflict::Skip, ..undo_policy() };
         let plan = run(&memory, &FromSafetyCopy::new(&copy, policy), &vault, 2, &|_| Ok(())).unwrap();
         assert_as_planned(&plan, &now, &memory.state());
+        let after = memory.state();
         for record in &copy.records {
             let there = now[record.class].get(&record.key);
             if there != record.after.as_ref() {
-                prop_assert_eq!(memory.state()[record.class].get(&record.key), there);
+                prop_assert_eq!(after[record.class].get(&record.key), there);
             }
         }
     }
@@ -257,7 +258,7 @@ proptest! {
         let rules = Rules::default();
         let [wanted, live] = [wanted, live].map(|rows| Memory::valid(rules, &rows));
         let memory = Memory::new(rules, live.clone());
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let vault = vault(&disk);
         let asked = keys(&wanted, &live, |_| true);
         let intention = FromState { memory: &memory, wanted: &wanted, base: &live, asked, policy: policy(OnConflict::Overwrite) };
@@ -299,7 +300,7 @@ fn a_target_that_moves_between_plan_and_restore_is_left_alone() {
     let live = memory::state_of(&[(0, "1", [Some("one"), None, None])]);
     let wanted = memory::state_of(&[(0, "1", [Some("two"), None, None])]);
     let memory = Memory::new(Rules::default(), live.clone());
-    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
     let asked = keys(&wanted, &live, |_| true);
     let intention =
         FromState { memory: &memory, wanted: &wanted, base: &live, asked, policy: policy(OnConflict::Stop) };
