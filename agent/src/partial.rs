@@ -30,10 +30,10 @@ mod tests;
 mod undo;
 mod whole;
 
+pub use ask::Asker;
 pub use error::PartialError;
 pub use execute::{Carried, Job, PartialStep, carry_out, make_plan};
 pub use fate::settle;
-pub use ask::Asker;
 pub use gather::{Asked, AskedRecord, FromSnapshot, Gathered, Intention, Known};
 pub use judge::{ChildFact, Facts, ParentFact, TakenFact, judge};
 pub use plan::{

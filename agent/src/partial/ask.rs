@@ -55,7 +55,11 @@ impl<'s> Asker<'s> {
     }
 
     /// A class as the target has it.
-    pub(super) fn class(&mut self, name: &str, beside: Option<&ClassSchema>) -> Result<Option<Rc<LiveClass>>, PartialError> {
+    pub(super) fn class(
+        &mut self,
+        name: &str,
+        beside: Option<&ClassSchema>,
+    ) -> Result<Option<Rc<LiveClass>>, PartialError> {
         self.describe(&[(name, beside)])?;
         Ok(self.described.get(name).cloned().flatten())
     }
@@ -100,7 +104,8 @@ impl<'s> Asker<'s> {
         values: &[Vec<Value>],
         hold: Hold,
     ) -> Result<Vec<Row>, PartialError> {
-        let rows = self.session.lookup(&Lookup { class, columns, values, hold, rows_max: RECORDS_MAX + 1 }, self.ids)?;
+        let rows =
+            self.session.lookup(&Lookup { class, columns, values, hold, rows_max: RECORDS_MAX + 1 }, self.ids)?;
         if rows.len() > RECORDS_MAX {
             return Err(too_much());
         }
@@ -131,7 +136,7 @@ pub(super) fn learn(
     asker: &mut Asker<'_>,
     classes: &[PlannedClass],
     triples: &[Triple],
-    policy: &Policy,
+    policy: Policy,
     known: &dyn Known,
 ) -> Result<Facts, PartialError> {
     let mut facts = Facts::default();
@@ -159,7 +164,9 @@ fn shape(class: &PlannedClass, changes: &[(usize, &Triple, Action)], facts: &mut
         .schema
         .columns
         .iter()
-        .filter(|column| !column.nullable && !class.common.contains(&column.id) && !class.live.defaults.contains(&column.id))
+        .filter(|column| {
+            !column.nullable && !class.common.contains(&column.id) && !class.live.defaults.contains(&column.id)
+        })
         .map(|column| column.name.as_str())
         .collect();
     for (at, _, _) in changes.iter().filter(|(_, _, action)| *action == Action::Create) {
@@ -254,7 +261,11 @@ fn parents(
                 (None, None) => Some(Vec::new()),
                 _ => None,
             };
-            let values_text = shown_values(&class.live.schema, &reference.columns, triples.get(record).and_then(|triple| triple.wanted.as_ref()));
+            let values_text = shown_values(
+                &class.live.schema,
+                &reference.columns,
+                triples.get(record).and_then(|triple| triple.wanted.as_ref()),
+            );
             let in_snapshot = snapshot.is_some();
             facts.parents.push(ParentFact {
                 record,

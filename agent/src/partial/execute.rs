@@ -91,9 +91,9 @@ fn look(session: &mut dyn LiveSession, intention: &dyn Intention, ids: &IdFuncti
     let mut asker = Asker::new(session, ids);
     let gathered = intention.gather(&mut asker)?;
     let policy = intention.policy();
-    let mut facts = learn(&mut asker, &gathered.classes, &gathered.triples, &policy, intention)?;
+    let mut facts = learn(&mut asker, &gathered.classes, &gathered.triples, policy, intention)?;
     facts.seen.extend(gathered.seen);
-    let mut plan = judge(gathered.classes, gathered.triples, &facts, &policy);
+    let mut plan = judge(gathered.classes, gathered.triples, &facts, policy);
     plan.unchanged = gathered.unchanged;
     plan.extra = gathered.extra;
     plan.findings.extend(gathered.findings);
@@ -103,12 +103,13 @@ fn look(session: &mut dyn LiveSession, intention: &dyn Intention, ids: &IdFuncti
 
 /// Keeps triggers from firing where that can be done, and says what is so.
 fn silence(session: &mut dyn LiveSession, plan: &Plan) -> Result<Vec<Finding>, PartialError> {
-    let is_written = |number: usize| {
-        plan.records.iter().any(|record| record.triple.class == number && record.action.is_change())
-    };
-    let touched = plan.classes.iter().enumerate().filter(|(number, class)| {
-        is_written(*number) && !class.live.triggers.is_empty()
-    });
+    let is_written =
+        |number: usize| plan.records.iter().any(|record| record.triple.class == number && record.action.is_change());
+    let touched = plan
+        .classes
+        .iter()
+        .enumerate()
+        .filter(|(number, class)| is_written(*number) && !class.live.triggers.is_empty());
     let touched: Vec<_> = touched.map(|(_, class)| class).collect();
     if touched.is_empty() {
         return Ok(Vec::new());
@@ -222,8 +223,7 @@ fn write_alike(session: &mut dyn LiveSession, plan: &Plan, steps: &[Step]) -> Re
             session.apply(&class.live, &Change::Update { row, columns, to: &to })?;
         }
         Step::Delete { .. } => {
-            let rows: Vec<&Row> =
-                steps.iter().filter_map(|step| record_of(plan, step)?.triple.live.as_ref()).collect();
+            let rows: Vec<&Row> = steps.iter().filter_map(|step| record_of(plan, step)?.triple.live.as_ref()).collect();
             session.apply(&class.live, &Change::Delete { rows: &rows })?;
         }
         Step::Write { late, .. } if record.action == Action::Create => {
@@ -249,11 +249,7 @@ fn write_alike(session: &mut dyn LiveSession, plan: &Plan, steps: &[Step]) -> Re
 }
 
 /// Reads what was written, and compares it with what was wanted.
-fn read_back(
-    session: &mut dyn LiveSession,
-    ids: &IdFunctions,
-    plan: &Plan,
-) -> Result<Vec<SavedRecord>, PartialError> {
+fn read_back(session: &mut dyn LiveSession, ids: &IdFunctions, plan: &Plan) -> Result<Vec<SavedRecord>, PartialError> {
     let mut asker = Asker::new(session, ids);
     let mut saved = Vec::new();
     for (number, class) in plan.classes.iter().enumerate() {

@@ -15,12 +15,13 @@ use super::safety::{Outcome, SafetyCopy, SafetyVault};
 use crate::live::{Fate, Intent, LiveTarget};
 use crate::source::SourceError;
 
-/// Finds out what became of restores into a target that have no outcome noted, and notes it.
+/// Finds out what became of restores into a target that have no outcome noted, and notes it. Nothing stands for what
+/// can't be told.
 pub fn settle(
     vault: &SafetyVault<'_>,
     target: &dyn LiveTarget,
     ids: &IdFunctions,
-) -> Result<Vec<(RestoreId, Outcome)>, PartialError> {
+) -> Result<Vec<(RestoreId, Option<Outcome>)>, PartialError> {
     let mut settled = Vec::new();
     for (restore, outcome) in vault.list()? {
         if outcome.is_some() {
@@ -28,7 +29,11 @@ pub fn settle(
         }
         let copy = vault.load(&restore.to_string())?;
         if copy.place == target.place() {
-            settled.push((restore, find_out(vault, &copy, target, ids)?));
+            settled.push(match find_out(vault, &copy, target, ids) {
+                Ok(outcome) => (restore, Some(outcome)),
+                Err(PartialError::Unknown { .. }) => (restore, None),
+                Err(error) => return Err(error),
+            });
         }
     }
     Ok(settled)

@@ -199,30 +199,30 @@ where
     }
 
     fn asked(&mut self, asker: &mut Asker<'_>) -> Result<(), PartialError> {
-        let asked = &self.from.asked;
-        let names = asked.classes.iter().chain(asked.records.iter().map(|record| &record.class));
+        let wanted = &self.from.asked;
+        let names = wanted.classes.iter().chain(wanted.records.iter().map(|record| &record.class));
         let schemas: BTreeMap<&str, Option<&ClassSchema>> =
             names.map(|name| (name.as_str(), self.from.rows.schema(name))).collect();
         asker.describe(&schemas.into_iter().collect::<Vec<_>>())?;
-        for name in &asked.classes {
+        for name in &wanted.classes {
             self.class(asker, name)?;
         }
-        let mut named = Incoming::new();
-        for record in &asked.records {
+        let mut single = Incoming::new();
+        for record in &wanted.records {
             let found = record.keys.iter().find_map(|key| match self.from.rows.row(&record.class, key) {
                 Ok(row) => row.map(|row| Ok((key.clone(), row))),
                 Err(error) => Some(Err(error)),
             });
             let missing = || PartialError::NoRecord { record: format!("{}:{}", record.class, record.text) };
             let (key, row) = found.ok_or_else(missing)??;
-            named.entry(record.class.clone()).or_default().insert(key, row);
+            single.entry(record.class.clone()).or_default().insert(key, row);
         }
-        for name in &asked.classes {
+        for name in &wanted.classes {
             if let Some(number) = self.class(asker, name)? {
                 self.whole_class(asker, number)?;
             }
         }
-        self.take_in(asker, named, Origin::Asked, false).map(drop)
+        self.take_in(asker, single, Origin::Asked, false).map(drop)
     }
 
     /// The number of a class; nothing, and a refusal, if it can't be restored into.
@@ -232,7 +232,8 @@ where
         }
         let Some(snapshot) = self.from.rows.schema(name) else { return Ok(None) };
         let live = asker.class(name, Some(snapshot))?;
-        let planned = planned_class(snapshot, live.as_deref(), self.from.asked.classes.iter().any(|class| class == name));
+        let planned =
+            planned_class(snapshot, live.as_deref(), self.from.asked.classes.iter().any(|class| class == name));
         let number = match planned {
             Ok((class, findings)) => {
                 self.gathered.findings.extend(findings);
@@ -432,7 +433,10 @@ fn column_findings(snapshot: &ClassSchema, live: &LiveClass, common: &[ColumnId]
     let more: Vec<&str> =
         live.schema.columns.iter().filter(|c| !common.contains(&c.id)).map(|c| c.name.as_str()).collect();
     if !more.is_empty() {
-        let message = format!("the target has columns that the snapshot lacks: new records get its defaults for {}", more.join(", "));
+        let message = format!(
+            "the target has columns that the snapshot lacks: new records get its defaults for {}",
+            more.join(", ")
+        );
         findings.push(note(Severity::Info, message));
     }
     let less: Vec<&str> =
@@ -443,7 +447,10 @@ fn column_findings(snapshot: &ClassSchema, live: &LiveClass, common: &[ColumnId]
     }
     for column in &snapshot.columns {
         if let Some(other) = live.schema.column(column.id).filter(|other| other.source_type != column.source_type) {
-            let message = format!("{} is {} in the snapshot and {} in the target", other.name, column.source_type, other.source_type);
+            let message = format!(
+                "{} is {} in the snapshot and {} in the target",
+                other.name, column.source_type, other.source_type
+            );
             findings.push(note(Severity::Info, message));
         }
     }

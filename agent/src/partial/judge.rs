@@ -73,7 +73,7 @@ pub struct Facts {
 }
 
 /// What is done with a record if nothing speaks against it.
-pub(super) fn intended(class: &PlannedClass, triple: &Triple, policy: &Policy) -> Action {
+pub(super) fn intended(class: &PlannedClass, triple: &Triple, policy: Policy) -> Action {
     match (&triple.wanted, &triple.live) {
         (None, None) => Action::Unchanged,
         (Some(_), None) => Action::Create,
@@ -85,7 +85,7 @@ pub(super) fn intended(class: &PlannedClass, triple: &Triple, policy: &Policy) -
 }
 
 /// What speaks against it in the three states alone.
-fn own_conflict(class: &PlannedClass, triple: &Triple, action: Action, policy: &Policy) -> Option<Conflict> {
+fn own_conflict(class: &PlannedClass, triple: &Triple, action: Action, policy: Policy) -> Option<Conflict> {
     let is_base = |live: &Row| match &triple.base {
         Base::Known(Some(base)) => base.differing(live, &class.common).is_empty(),
         Base::Known(None) | Base::Unknown => false,
@@ -98,7 +98,7 @@ fn own_conflict(class: &PlannedClass, triple: &Triple, action: Action, policy: &
 }
 
 /// Makes the plan.
-pub fn judge(classes: Vec<PlannedClass>, triples: Vec<Triple>, facts: &Facts, policy: &Policy) -> Plan {
+pub fn judge(classes: Vec<PlannedClass>, triples: Vec<Triple>, facts: &Facts, policy: Policy) -> Plan {
     let mut records: Vec<PlannedRecord> = Vec::with_capacity(triples.len());
     for triple in triples {
         let Some(class) = classes.get(triple.class) else { continue };
@@ -138,9 +138,10 @@ pub fn judge(classes: Vec<PlannedClass>, triples: Vec<Triple>, facts: &Facts, po
     }
     let stops = |record: &PlannedRecord| {
         record.action.is_change()
-            && record.conflicts.iter().any(|conflict| {
-                if conflict.is_blocking() { true } else { policy.changed == OnConflict::Stop }
-            })
+            && record
+                .conflicts
+                .iter()
+                .any(|conflict| if conflict.is_blocking() { true } else { policy.changed == OnConflict::Stop })
     };
     plan.is_stopped = plan.records.iter().any(stops);
     if plan.is_stopped {
@@ -150,7 +151,7 @@ pub fn judge(classes: Vec<PlannedClass>, triples: Vec<Triple>, facts: &Facts, po
 }
 
 /// Leaves records with conflicts as they are, where that is wanted. Says whether there were any.
-fn skip(records: &mut [PlannedRecord], policy: &Policy) -> bool {
+fn skip(records: &mut [PlannedRecord], policy: Policy) -> bool {
     let mut any = false;
     for record in records.iter_mut().filter(|record| record.action.is_change()) {
         let is_skipped = record.conflicts.iter().any(|conflict| {
@@ -219,7 +220,7 @@ type ByKey<'a> = HashMap<(usize, &'a [u8]), usize>;
 type ByValues = HashMap<(usize, Vec<ColumnId>), HashMap<Vec<Value>, usize>>;
 
 impl Edges {
-    fn find(plan: &Plan, facts: &Facts, policy: &Policy) -> Self {
+    fn find(plan: &Plan, facts: &Facts, policy: Policy) -> Self {
         let by_key: ByKey<'_> = (0..)
             .zip(&plan.records)
             .map(|(at, record)| ((record.triple.class, record.triple.key.as_slice()), at))
@@ -240,26 +241,26 @@ impl Edges {
             let Some(unique) = class.live.uniques.get(fact.unique) else { continue };
             let wanted = record.triple.wanted.as_ref().and_then(|row| row.values(&unique.columns));
             let owner = by_key.get(&(record.triple.class, fact.owner.as_slice())).copied();
-            let gives_free = owner.and_then(|at| written(plan, at)).is_some_and(|owner| {
-                after(owner).and_then(|row| row.values(&unique.columns)) != wanted
-            });
-            match owner.filter(|_| gives_free) {
-                Some(first) => self.before.push(Before { first, then: fact.record, wait: Wait::Value }),
-                None => {
-                    let name = |id: &ColumnId| class.live.schema.column(*id).map(|column| column.name.clone());
-                    let columns = unique.columns.iter().filter_map(name).collect();
-                    let owner = format!("{}:{}", class.live.schema.name, fact.owner_text);
-                    let conflict = Conflict::Taken { constraint: unique.name.clone(), columns, owner };
-                    self.conflicts.push((fact.record, conflict));
-                }
+            let gives_free = owner
+                .and_then(|at| written(plan, at))
+                .is_some_and(|owner| after(owner).and_then(|row| row.values(&unique.columns)) != wanted);
+            if let Some(first) = owner.filter(|_| gives_free) {
+                self.before.push(Before { first, then: fact.record, wait: Wait::Value });
+                continue;
             }
+            let name = |id: &ColumnId| class.live.schema.column(*id).map(|column| column.name.clone());
+            let columns = unique.columns.iter().filter_map(name).collect();
+            let owner = format!("{}:{}", class.live.schema.name, fact.owner_text);
+            self.conflicts.push((fact.record, Conflict::Taken { constraint: unique.name.clone(), columns, owner }));
         }
     }
 
     fn parents(&mut self, plan: &Plan, facts: &Facts, by_key: &ByKey<'_>, numbers: &BTreeMap<&str, usize>) {
         let mut by_values = ByValues::new();
         for fact in &facts.parents {
-            let Some(record) = written(plan, fact.record).filter(|record| record.action != Action::Delete) else { continue };
+            let Some(record) = written(plan, fact.record).filter(|record| record.action != Action::Delete) else {
+                continue;
+            };
             let Some(reference) =
                 plan.class_of(&record.triple).and_then(|class| class.live.references.get(fact.reference))
             else {
@@ -269,7 +270,8 @@ impl Edges {
             let in_set = number.and_then(|number| {
                 let class = plan.classes.get(number)?;
                 let columns = columns_named(class, &reference.target_columns)?;
-                let rows = by_values.entry((number, columns.clone())).or_insert_with(|| values_after(plan, number, &columns));
+                let rows =
+                    by_values.entry((number, columns.clone())).or_insert_with(|| values_after(plan, number, &columns));
                 rows.get(&fact.values).copied()
             });
             let stays = fact.found.as_ref().is_some_and(|key| {
@@ -277,9 +279,8 @@ impl Edges {
                 member.and_then(|at| written(plan, *at)).is_none()
             });
             if let Some(first) = in_set {
-                let is_made = written(plan, first).is_some_and(|parent| {
-                    parent.action == Action::Create || fact.found.is_none()
-                });
+                let is_made =
+                    written(plan, first).is_some_and(|parent| parent.action == Action::Create || fact.found.is_none());
                 if is_made && first != fact.record {
                     self.before.push(Before { first, then: fact.record, wait: Wait::Refers(fact.reference) });
                 }
@@ -301,7 +302,7 @@ impl Edges {
         &mut self,
         plan: &Plan,
         facts: &Facts,
-        policy: &Policy,
+        policy: Policy,
         by_key: &ByKey<'_>,
         numbers: &BTreeMap<&str, usize>,
     ) {

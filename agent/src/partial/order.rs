@@ -80,7 +80,9 @@ impl Waiting<'_> {
         };
         let is_free = |at: &usize| self.on.get(at).is_some_and(Vec::is_empty);
         let ready: Vec<usize> = candidates.into_iter().filter(is_free).collect();
-        ready.iter().for_each(|at| drop(self.on.remove(at)));
+        for at in &ready {
+            self.on.remove(at);
+        }
         ready
     }
 
@@ -160,7 +162,8 @@ impl Waiting<'_> {
 }
 
 fn steps(plan: &Plan, sequence: &[usize], late: &Columns, loose: &Columns) -> Vec<Step> {
-    let of = |all: &Columns, at: &usize| all.get(at).map(|columns| columns.iter().copied().collect()).unwrap_or_default();
+    let of =
+        |all: &Columns, at: &usize| all.get(at).map(|columns| columns.iter().copied().collect()).unwrap_or_default();
     let is_delete = |at: &usize| plan.records.get(*at).is_some_and(|record| record.action == Action::Delete);
     let write = |at: &usize| {
         if is_delete(at) { Step::Delete { record: *at } } else { Step::Write { record: *at, late: of(late, at) } }

@@ -196,7 +196,8 @@ impl Conflict {
                 format!("its value of {} ({constraint}) belongs to the record {owner}", columns.join(", "))
             }
             Self::MissingParent { reference, class, values, in_snapshot } => {
-                let advice = if *in_snapshot { "; --with-references brings it along" } else { ", nor has the snapshot it" };
+                let advice =
+                    if *in_snapshot { "; --with-references brings it along" } else { ", nor has the snapshot it" };
                 format!("it refers to {class}:{values} ({reference}), which is not there{advice}")
             }
             Self::Referred { class, key } => format!("{class}:{key} refers to it"),

@@ -108,7 +108,9 @@ impl Row {
 
     /// The key as people write it.
     pub fn key_text(&self, schema: &ClassSchema) -> String {
-        let key = self.only(|column| matches!(&schema.key, strongroom_core::record::KeySpec::Columns(ids) if ids.contains(&column)));
+        let key = self.only(
+            |column| matches!(&schema.key, strongroom_core::record::KeySpec::Columns(ids) if ids.contains(&column)),
+        );
         key_text(schema, &key.0).ok().flatten().unwrap_or_default()
     }
 

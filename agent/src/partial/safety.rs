@@ -121,7 +121,9 @@ impl SafetyCopy {
             put_bytes(&mut out, record.key_text.as_bytes());
             for state in [&record.before, &record.after] {
                 out.push(u8::from(state.is_some()));
-                state.iter().for_each(|row| put_bytes(&mut out, row.as_bytes()));
+                if let Some(row) = state {
+                    put_bytes(&mut out, row.as_bytes());
+                }
             }
         }
         Ok(out)
@@ -161,12 +163,7 @@ pub struct SafetyVault<'a> {
 
 impl<'a> SafetyVault<'a> {
     /// The vault in a folder, which is made if it is not there.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        dir: &str,
-        host: HostKey,
-        entropy: &'a dyn Entropy,
-    ) -> Result<Self, PartialError> {
+    pub fn open(disk: Arc<dyn Disk>, dir: &str, host: HostKey, entropy: &'a dyn Entropy) -> Result<Self, PartialError> {
         disk.create_dir_all(dir).map_err(PartialError::NotKept)?;
         Ok(Self { disk, dir: dir.to_owned(), host, entropy })
     }

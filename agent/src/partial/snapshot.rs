@@ -70,12 +70,11 @@ where
             let key = row_of(&columns, &values)?.key(&plan)?;
             return Ok(self.row(name, &key)?.map(|row| (key, row)));
         }
-        self.search(&class, &columns, &values)
+        Self::search(&class, &columns, &values)
     }
 
     /// The first record that has some values in columns which are no key: the whole class is read for it.
     fn search(
-        &self,
         class: &ClassView<'a, S>,
         columns: &[ColumnId],
         values: &[Value],
@@ -104,8 +103,7 @@ where
         for class in self.view.classes().filter(|class| !class.schema().is_keyless()) {
             for reference in &class.schema().references {
                 let Some(rows) = owners.get(&reference.class) else { continue };
-                let is_required =
-                    |id: &ColumnId| class.schema().column(*id).is_some_and(|column| !column.nullable);
+                let is_required = |id: &ColumnId| class.schema().column(*id).is_some_and(|column| !column.nullable);
                 if reference.columns.iter().all(is_required) {
                     self.referring(&class, reference, rows, owned.entry(class.name().to_owned()).or_default())?;
                 }

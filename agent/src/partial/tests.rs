@@ -144,9 +144,10 @@ fn assert_as_planned(plan: &Plan, before: &State, after: &State) {
 
 /// The conflicts of a plan that nothing can be done about in one transaction of single statements.
 fn is_hopeless(plan: &Plan) -> bool {
-    plan.records.iter().flat_map(|record| &record.conflicts).all(|conflict| {
-        matches!(conflict, Conflict::Changed | Conflict::Circle { .. })
-    })
+    plan.records
+        .iter()
+        .flat_map(|record| &record.conflicts)
+        .all(|conflict| matches!(conflict, Conflict::Changed | Conflict::Circle { .. }))
 }
 
 proptest! {
@@ -231,7 +232,8 @@ proptest! {
         let intention = FromState { memory: &memory, wanted: &wanted, base: &live, asked, policy: policy(OnConflict::Overwrite) };
         prop_assume!(run(&memory, &intention, &vault, 1, &|_| Ok(())).is_ok() && wanted != live);
         let mut mixed = later.clone();
-        for ((class, key), _) in memory::named(&wanted).into_iter().enumerate().filter(|(at, _)| chosen >> (at % 32) & 1 == 0).map(|(_, k)| (k, ())) {
+        let named = memory::named(&wanted).into_iter().enumerate();
+        for (_, (class, key)) in named.filter(|(at, _)| chosen >> (at % 32) & 1 == 0) {
             mixed[class].retain(|row| row.0 != key);
             mixed[class].extend(memory::plain(&wanted, class, &key));
         }
@@ -274,7 +276,7 @@ proptest! {
         prop_assert!(ended.is_err() || now == wanted);
         let settled = settle(&vault, &memory, &ids()).unwrap();
         for (_, outcome) in &settled {
-            prop_assert_eq!(*outcome == Outcome::Committed, now == wanted);
+            prop_assert_eq!(*outcome == Some(Outcome::Committed), now == wanted);
         }
         let known = vault.list().unwrap();
         prop_assert!(now == live || known.values().all(|outcome| *outcome == Some(Outcome::Committed)) && known.len() == 1);

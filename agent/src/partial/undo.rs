@@ -24,23 +24,6 @@ impl<'a> FromSafetyCopy<'a> {
     pub const fn new(copy: &'a SafetyCopy, policy: Policy) -> Self {
         Self { copy, policy }
     }
-
-    fn class(&self, asker: &mut Asker<'_>, schema: &ClassSchema, gathered: &mut Gathered) -> Result<(), PartialError> {
-        let live = asker.class(&schema.name, Some(schema))?;
-        let mut refuse = |why: &str| gathered.refusals.push(format!("{}: {why}", schema.name));
-        let Some(live) = live else {
-            refuse("the target has no such table any more");
-            return Ok(());
-        };
-        if let Some(why) = &live.unwritable {
-            refuse(why);
-        }
-        let mut live = (*live).clone();
-        live.schema.key.clone_from(&schema.key);
-        let common = common_columns(&live, schema);
-        gathered.classes.push(PlannedClass { live, common, is_whole: false });
-        Ok(())
-    }
 }
 
 impl Known for FromSafetyCopy<'_> {
@@ -68,7 +51,7 @@ impl Intention for FromSafetyCopy<'_> {
             self.copy.classes.iter().map(|schema| (schema.name.as_str(), Some(schema))).collect();
         asker.describe(&beside)?;
         for schema in &self.copy.classes {
-            self.class(asker, schema, &mut gathered)?;
+            take_class(asker, schema, &mut gathered)?;
         }
         if !gathered.refusals.is_empty() {
             return Ok(gathered);
@@ -103,4 +86,22 @@ impl Intention for FromSafetyCopy<'_> {
         }
         Ok(gathered)
     }
+}
+
+/// Takes a class in, as the target has it now.
+fn take_class(asker: &mut Asker<'_>, schema: &ClassSchema, gathered: &mut Gathered) -> Result<(), PartialError> {
+    let live = asker.class(&schema.name, Some(schema))?;
+    let mut refuse = |why: &str| gathered.refusals.push(format!("{}: {why}", schema.name));
+    let Some(live) = live else {
+        refuse("the target has no such table any more");
+        return Ok(());
+    };
+    if let Some(why) = &live.unwritable {
+        refuse(why);
+    }
+    let mut live = (*live).clone();
+    live.schema.key.clone_from(&schema.key);
+    let common = common_columns(&live, schema);
+    gathered.classes.push(PlannedClass { live, common, is_whole: false });
+    Ok(())
 }

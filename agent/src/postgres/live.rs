@@ -127,10 +127,8 @@ impl LiveSession for PostgresSession {
             self.session.batch(&lock).map_err(|error| error.about(&class.schema.name))?;
         }
         let columns = statement::column_list(&class.schema);
-        let sql = format!(
-            "COPY (SELECT {columns} FROM ONLY {table} WHERE {condition} LIMIT {}) TO STDOUT",
-            lookup.rows_max
-        );
+        let sql =
+            format!("COPY (SELECT {columns} FROM ONLY {table} WHERE {condition} LIMIT {}) TO STDOUT", lookup.rows_max);
         let mut rows = Vec::new();
         self.read(class, &sql, ids, &mut |encoded| {
             rows.push(Row::of_encoded(encoded).map_err(malformed)?);

@@ -205,7 +205,8 @@ impl SqliteSession {
         let mut wide: Vec<Option<Vec<u8>>> = Vec::with_capacity(new.len());
         let mut values = Vec::with_capacity(new.len() + 1);
         for value in &new {
-            let value = value.as_ref().map(|value| DynamicValue::decode(&value.bytes)).transpose().map_err(malformed)?;
+            let value =
+                value.as_ref().map(|value| DynamicValue::decode(&value.bytes)).transpose().map_err(malformed)?;
             // Text that can't go through UTF-8 is bound as raw UTF-16.
             wide.push(match (value, self.order) {
                 (Some(text @ DynamicValue::Text(bytes)), Some(order)) if is_wide(&text) => order.restore(bytes),
@@ -242,12 +243,7 @@ impl SqliteSession {
         self.execute(schema, &sql, &values)
     }
 
-    fn execute(
-        &self,
-        schema: &ClassSchema,
-        sql: &str,
-        values: &[Option<DynamicValue<'_>>],
-    ) -> Result<(), SourceError> {
+    fn execute(&self, schema: &ClassSchema, sql: &str, values: &[Option<DynamicValue<'_>>]) -> Result<(), SourceError> {
         let run = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare_cached(sql)?;
             for (at, value) in values.iter().enumerate() {

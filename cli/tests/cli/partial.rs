@@ -42,7 +42,7 @@ fn restore(place: &Place, arguments: &[&str]) -> Ran {
     place.run(&[&["restore", "live@latest", "--to", &place.url("live.db")], arguments].concat())
 }
 
-fn document(ran: Ran) -> Value {
+fn document(ran: &Ran) -> Value {
     ran.documents().pop().unwrap()
 }
 
@@ -62,22 +62,26 @@ fn what_was_deleted_and_changed_comes_back_and_is_undone() {
     let place = with(SMALL);
     place.change("live.db", "DELETE FROM device WHERE id = 10; UPDATE site SET name = 'other' WHERE id = 2");
     let damaged = drift(&place, "live");
-    let plan = document(restore(&place, &["--record", "device:10", "--record", "site:2", "--plan", "--json"]).done());
-    assert_eq!((&plan["counts"]["create"], &plan["counts"]["overwrite"], &plan["possible"]), (&1.into(), &1.into(), &true.into()));
+    let plan = document(&restore(&place, &["--record", "device:10", "--record", "site:2", "--plan", "--json"]).done());
+    assert_eq!(
+        (&plan["counts"]["create"], &plan["counts"]["overwrite"], &plan["possible"]),
+        (&1.into(), &1.into(), &true.into())
+    );
     let site = plan["plan"].as_array().unwrap().iter().find(|record| record["class"] == "site").unwrap();
     assert_eq!((&site["fields"][0]["snapshot"], &site["fields"][0]["target"]), (&"leaf".into(), &"other".into()));
     assert_eq!(conflicts(&plan), ["changed"]);
     assert_eq!(drift(&place, "live"), damaged, "a plan changes nothing");
 
     restore(&place, &["--record", "site:2"]).ended_with(2);
-    let summary = document(restore(&place, &["--record", "device:10", "--record", "site:2", "--yes", "--json"]).done());
+    let summary =
+        document(&restore(&place, &["--record", "device:10", "--record", "site:2", "--yes", "--json"]).done());
     assert_eq!((&summary["records_written"], &summary["root_equal"]), (&2.into(), &true.into()));
     assert_eq!(drift(&place, "live"), [], "the trigger must not fire");
 
-    let undone = document(undo(&place, &summary, &["--yes"]).done());
+    let undone = document(&undo(&place, &summary, &["--yes"]).done());
     assert_eq!(drift(&place, "live"), damaged);
     assert_eq!(undone["undoes"], summary["restore"]);
-    document(undo(&place, &undone, &["--yes"]).done());
+    document(&undo(&place, &undone, &["--yes"]).done());
     assert_eq!(drift(&place, "live"), []);
 }
 
@@ -85,7 +89,7 @@ fn what_was_deleted_and_changed_comes_back_and_is_undone() {
 fn an_undo_leaves_what_was_changed_since_unless_told() {
     let place = with(SMALL);
     place.change("live.db", "DELETE FROM device WHERE id = 10; UPDATE device SET name = 'z' WHERE id = 12");
-    let summary = document(restore(&place, &["--class", "device", "--yes", "--json"]).done());
+    let summary = document(&restore(&place, &["--class", "device", "--yes", "--json"]).done());
     place.change("live.db", "UPDATE device SET name = 'later' WHERE id = 10");
     let ran = undo(&place, &summary, &["--yes"]).ended_with(1);
     assert_eq!(ran.documents()[0]["counts"]["skipped"], 1);
@@ -98,11 +102,11 @@ fn an_undo_leaves_what_was_changed_since_unless_told() {
 fn a_class_keeps_what_only_the_target_has_unless_told() {
     let place = with(SMALL);
     place.change("live.db", "INSERT INTO device (name, site) VALUES ('new', 1); DELETE FROM device WHERE id < 12");
-    let summary = document(restore(&place, &["--class", "device", "--json"]).done());
+    let summary = document(&restore(&place, &["--class", "device", "--json"]).done());
     assert_eq!((&summary["counts"]["create"], &summary["counts"]["extra"]), (&2.into(), &1.into()));
     let extra = [("device".to_owned(), 1, 0, 0), ("log".to_owned(), 1, 0, 0)];
     assert_eq!(drift(&place, "live"), extra);
-    let summary = document(restore(&place, &["--class", "device", "--delete-extra", "--yes", "--json"]).done());
+    let summary = document(&restore(&place, &["--class", "device", "--delete-extra", "--yes", "--json"]).done());
     assert_eq!((&summary["counts"]["delete"], &summary["counts"]["extra"]), (&1.into(), &0.into()));
     assert_eq!(drift(&place, "live"), [("log".to_owned(), 1, 0, 0)]);
     undo(&place, &summary, &[]).done();
@@ -116,14 +120,15 @@ fn a_class_keeps_what_only_the_target_has_unless_told() {
 fn records_come_with_what_they_refer_to_and_with_what_is_theirs() {
     let place = with(SMALL);
     place.change("live.db", "PRAGMA foreign_keys = OFF; DELETE FROM device WHERE site = 2; DELETE FROM site");
-    let plan = document(restore(&place, &["--record", "device:10", "--plan", "--json"]).done());
+    let plan = document(&restore(&place, &["--record", "device:10", "--plan", "--json"]).done());
     assert_eq!((conflicts(&plan), &plan["possible"]), (vec!["missing_parent"], &false.into()));
     restore(&place, &["--record", "device:10"]).ended_with(1);
-    let summary = document(restore(&place, &["--record", "device:10", "--with-references", "--json"]).done());
+    let summary = document(&restore(&place, &["--record", "device:10", "--with-references", "--json"]).done());
     assert_eq!(summary["records_written"], 3);
     assert_eq!(drift(&place, "live"), [("device".to_owned(), 0, 1, 0)]);
     undo(&place, &summary, &["--yes"]).done();
-    let summary = document(restore(&place, &["--record", "site:2", "--with-owned", "--with-references", "--json"]).done());
+    let summary =
+        document(&restore(&place, &["--record", "site:2", "--with-owned", "--with-references", "--json"]).done());
     assert_eq!((&summary["records_written"], drift(&place, "live")), (&4.into(), Vec::new()));
 }
 
@@ -135,20 +140,23 @@ fn every_conflict_is_told_and_can_be_left_out() {
         "UPDATE site SET name = 'x' WHERE id = 2; INSERT INTO site VALUES (3, 'leaf', NULL);
          DELETE FROM device WHERE id = 12; ALTER TABLE device ADD COLUMN must TEXT NOT NULL DEFAULT ''",
     );
-    let plan = document(restore(&place, &["--record", "site:2", "--plan", "--json"]).done());
+    let plan = document(&restore(&place, &["--record", "site:2", "--plan", "--json"]).done());
     assert_eq!(conflicts(&plan), ["changed", "unique_taken"]);
     restore(&place, &["--record", "site:2", "--on-conflict", "overwrite"]).ended_with(1);
     let both = ["--record", "site:2", "--record", "device:12", "--on-conflict", "skip", "--json"];
-    let summary = document(restore(&place, &both).done());
-    assert_eq!((&summary["records_written"], &summary["counts"]["skipped"], &summary["root_equal"]), (&1.into(), &1.into(), &false.into()));
+    let summary = document(&restore(&place, &both).done());
+    assert_eq!(
+        (&summary["records_written"], &summary["counts"]["skipped"], &summary["root_equal"]),
+        (&1.into(), &1.into(), &false.into())
+    );
     place.change("live.db", "DELETE FROM device; ALTER TABLE device DROP COLUMN must");
     let extra = ["--class", "site", "--delete-extra", "--plan", "--json"];
     place.change("live.db", "INSERT INTO device (id, name, site) VALUES (20, 'on', 3)");
-    let plan = document(restore(&place, &extra).done());
+    let plan = document(&restore(&place, &extra).done());
     assert!(conflicts(&plan).contains(&"referred"), "{plan:#}");
 
     place.change("live.db", "ALTER TABLE site RENAME COLUMN name TO label; ALTER TABLE site DROP COLUMN up");
-    let plan = document(restore(&place, &["--record", "site:2", "--plan", "--json"]).done());
+    let plan = document(&restore(&place, &["--record", "site:2", "--plan", "--json"]).done());
     assert!(conflicts(&plan).contains(&"no_column"), "{plan:#}");
 }
 
@@ -162,7 +170,7 @@ fn unique_values_that_move_are_written_in_their_order() {
         "live.db",
         "UPDATE site SET name = 'tmp' WHERE id = 1; UPDATE site SET name = 'root' WHERE id = 2; UPDATE site SET name = 'leaf' WHERE id = 1",
     );
-    let plan = document(restore(&place, &["--class", "site", "--plan", "--json"]).done());
+    let plan = document(&restore(&place, &["--class", "site", "--plan", "--json"]).done());
     assert!(conflicts(&plan).contains(&"circle"), "{plan:#}");
 }
 
@@ -183,9 +191,11 @@ fn wrong_uses_are_told_apart() {
     assert!(!place.path("nowhere.db").exists());
     place.change("other.db", "CREATE TABLE site (id INTEGER PRIMARY KEY, name TEXT)");
     place.run(&["restore", "latest", "--to", &place.url("other.db"), "--class", "device"]).ended_with(1);
-    let summary = document(restore(&place, &["--class", "device", "--json"]).done());
+    let summary = document(&restore(&place, &["--class", "device", "--json"]).done());
     assert_eq!((&summary["records_written"], &summary["root_equal"]), (&0.into(), &true.into()));
-    place.run(&["restore", "--undo", summary["restore"].as_str().unwrap(), "--to", &place.url("live.db")]).ended_with(1);
+    place
+        .run(&["restore", "--undo", summary["restore"].as_str().unwrap(), "--to", &place.url("live.db")])
+        .ended_with(1);
 }
 
 #[test]
@@ -238,9 +248,9 @@ fn chinook_loses_records_classes_and_neighbourhoods_and_gets_them_back() {
         place.change("live.db", &format!("PRAGMA foreign_keys = OFF; {damage}"));
         let damaged = drift(&place, "live");
         assert_ne!(damaged, []);
-        let summary = document(restore(&place, &[arguments, &["--yes", "--json"]].concat()).done());
+        let summary = document(&restore(&place, &[arguments, &["--yes", "--json"]].concat()).done());
         assert_eq!((&summary["root_equal"], drift(&place, "live")), (&true.into(), Vec::new()), "{damage}");
-        let undone = document(undo(&place, &summary, &["--yes"]).done());
+        let undone = document(&undo(&place, &summary, &["--yes"]).done());
         assert_eq!(drift(&place, "live"), damaged, "{damage}");
         undo(&place, &undone, &["--yes"]).done();
         assert_eq!(place.json(&["backup", "live"])["root"], first["root"], "{damage}");

@@ -118,15 +118,20 @@ fn values_keys_circles_and_trees_of_any_kind_come_back() {
         let quiet = "SET session_replication_role TO replica;";
         live.there(&format!("{quiet} DELETE FROM node"), &["--class", "node"]);
         live.there_and_back("DELETE FROM pair; DELETE FROM node", &["--class", "node", "--class", "pair"]);
-        live.there_and_back(&format!("{quiet} DELETE FROM pair; UPDATE node SET price = 7, tags = NULL, raw = '\\x01'"), &[
-            "--class", "pair", "--class", "public.node",
-        ]);
+        live.there_and_back(
+            &format!("{quiet} DELETE FROM pair; UPDATE node SET price = 7, tags = NULL, raw = '\\x01'"),
+            &["--class", "pair", "--class", "public.node"],
+        );
         live.there_and_back("DELETE FROM pair WHERE a = 3", &["--record", "pair:3,a%2Cb"]);
-        live.there_and_back(&format!("{quiet} DELETE FROM egg; DELETE FROM hen"), &["--record", "hen:1", "--with-references"]);
+        live.there_and_back(
+            &format!("{quiet} DELETE FROM egg; DELETE FROM hen"),
+            &["--record", "hen:1", "--with-references"],
+        );
         live.there(&format!("{quiet} DELETE FROM node WHERE id < 3"), &["--record", "node:2", "--with-references"]);
-        live.there(&format!("{quiet} DELETE FROM node WHERE id = 1; DELETE FROM pair WHERE a = 1"), &[
-            "--record", "node:1", "--with-owned",
-        ]);
+        live.there(
+            &format!("{quiet} DELETE FROM node WHERE id = 1; DELETE FROM pair WHERE a = 1"),
+            &["--record", "node:1", "--with-owned"],
+        );
         live.assert_same_root();
         assert_eq!(live.query("SELECT count(*) FROM log"), "0", "triggers must not fire");
         assert_eq!(live.query("SELECT last_value FROM node_id_seq"), "3");
@@ -149,7 +154,8 @@ fn sequences_go_forward_and_triggers_that_can_not_be_silenced_are_told() {
             "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
              GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}; DELETE FROM node WHERE id = 3"
         ));
-        let plan = live.restore_as(&role, &["--record", "node:3", "--plan", "--json"]).done().documents().pop().unwrap();
+        let plan =
+            live.restore_as(&role, &["--record", "node:3", "--plan", "--json"]).done().documents().pop().unwrap();
         assert!(plan["findings"].to_string().contains("may not silence"), "{plan:#}");
         let ran = live.restore_as(&role, &["--record", "node:3"]).ended_with(26);
         assert!(ran.err.contains("SR0052"), "the trigger changes the record: {ran:?}");
@@ -235,26 +241,31 @@ fn netbox_loses_records_classes_and_neighbourhoods_and_gets_them_back() {
         let device = live.query("SELECT device_id FROM dcim_interface GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1");
         let parts = "dcim_interface dcim_consoleport dcim_powerport dcim_consoleserverport dcim_poweroutlet \
             dcim_frontport dcim_rearport dcim_devicebay dcim_modulebay dcim_inventoryitem dcim_module";
-        let damage: Vec<String> = parts
-            .split_whitespace()
-            .map(|table| format!("DELETE FROM {table} WHERE device_id = {device};"))
-            .collect();
+        let damage: Vec<String> =
+            parts.split_whitespace().map(|table| format!("DELETE FROM {table} WHERE device_id = {device};")).collect();
         let record = format!("dcim_device:{device}");
-        live.there(&format!("{quiet} {} DELETE FROM dcim_device WHERE id = {device}", damage.concat()), &[
-            "--record", &record, "--with-owned", "--with-references",
-        ]);
+        live.there(
+            &format!("{quiet} {} DELETE FROM dcim_device WHERE id = {device}", damage.concat()),
+            &["--record", &record, "--with-owned", "--with-references"],
+        );
         let cables = format!("DELETE FROM dcim_cabletermination WHERE _device_id = {device};");
-        live.there_and_back(&format!("{quiet} {cables} {} DELETE FROM dcim_device WHERE id = {device}", damage.concat()), &[
-            "--record", &record, "--with-owned", "--with-references", "--class", "dcim_cabletermination",
-        ]);
-        live.there_and_back("UPDATE dcim_device SET comments = 'moved', serial = '' WHERE id % 7 = 0", &["--class", "dcim_device"]);
-        live.there(&format!("{quiet} DELETE FROM dcim_site; DELETE FROM dcim_region"), &[
-            "--class", "dcim_site", "--class", "dcim_region",
-        ]);
+        live.there_and_back(
+            &format!("{quiet} {cables} {} DELETE FROM dcim_device WHERE id = {device}", damage.concat()),
+            &["--record", &record, "--with-owned", "--with-references", "--class", "dcim_cabletermination"],
+        );
+        live.there_and_back(
+            "UPDATE dcim_device SET comments = 'moved', serial = '' WHERE id % 7 = 0",
+            &["--class", "dcim_device"],
+        );
+        live.there(
+            &format!("{quiet} DELETE FROM dcim_site; DELETE FROM dcim_region"),
+            &["--class", "dcim_site", "--class", "dcim_region"],
+        );
         let site = live.query("SELECT min(id) FROM dcim_site");
-        live.there_and_back(&format!("UPDATE dcim_site SET name = name || ' (old)' WHERE id = {site}"), &[
-            "--record", &format!("public.dcim_site:{site}"),
-        ]);
+        live.there_and_back(
+            &format!("UPDATE dcim_site SET name = name || ' (old)' WHERE id = {site}"),
+            &["--record", &format!("public.dcim_site:{site}")],
+        );
         live.assert_same_root();
         live.restore(&["--class", "django_migrations"]).ended_with(1);
     }

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
-use strongroom_core::record::{
-    Cell, CellKind, ClassSchema, Codec, Column, ColumnId, KeyPlan, KeySpec, put_cell,
-};
+use strongroom_core::record::{Cell, CellKind, ClassSchema, Codec, Column, ColumnId, KeyPlan, KeySpec, put_cell};
 
 use crate::live::{
     Change, Checked, Fate, Intent, LiveClass, LiveReference, LiveSession, LiveTarget, Lookup, Referrer,
@@ -185,7 +183,9 @@ impl Memory {
             if broken.is_empty() {
                 return state;
             }
-            broken.iter().for_each(|(number, key)| drop(state[*number].remove(key)));
+            for (number, key) in &broken {
+                state[*number].remove(key);
+            }
         }
     }
 }
@@ -198,8 +198,9 @@ fn broken(classes: &[LiveClass], state: &State, is_meant: impl Fn(&LiveReference
             let lacks = class.schema.columns.iter().any(|column| !column.nullable && row.value(column.id).is_none());
             let dangles = class.references.iter().filter(|reference| is_meant(reference)).any(|reference| {
                 let target = classes.iter().position(|class| class.schema.name == reference.class).unwrap();
-                row.value(reference.columns[0])
-                    .is_some_and(|value| !state[target].values().any(|row| row.value(ColumnId(1)).as_ref() == Some(&value)))
+                row.value(reference.columns[0]).is_some_and(|value| {
+                    !state[target].values().any(|row| row.value(ColumnId(1)).as_ref() == Some(&value))
+                })
             });
             if lacks || dangles {
                 broken.push((number, key.clone()));

@@ -50,7 +50,8 @@ pub(super) fn describe(
     for table in tables.iter().filter(|table| table.is_captured()) {
         let known = facts.get(&table.oid).cloned().unwrap_or_default();
         let planned = plan_table(table, &known, 0, u64::MAX, session.version(), &options);
-        described.insert(class_name(&table.schema, &table.name), live_class(table, &known, planned.class.schema, &more));
+        described
+            .insert(class_name(&table.schema, &table.name), live_class(table, &known, planned.class.schema, &more));
     }
     Ok(classes.iter().map(|(name, _)| described.remove(*name)).collect())
 }
@@ -123,9 +124,10 @@ fn live_class(table: &Table, facts: &TableFacts, schema: ClassSchema, more: &Mor
     let own = |all: &[(u32, String)]| -> Vec<String> {
         all.iter().filter(|(oid, _)| *oid == table.oid).map(|(_, name)| name.clone()).collect()
     };
-    let unwritable = more.unwritable.contains(&table.oid).then(|| {
-        "the login may not read and write it: it needs SELECT, INSERT, UPDATE and DELETE".to_owned()
-    });
+    let unwritable = more
+        .unwritable
+        .contains(&table.oid)
+        .then(|| "the login may not read and write it: it needs SELECT, INSERT, UPDATE and DELETE".to_owned());
     LiveClass {
         uniques: uniques.collect(),
         defaults: more.defaults.iter().filter(|(oid, _)| *oid == table.oid).filter_map(|(_, at)| id(at)).collect(),

@@ -97,7 +97,11 @@ mod tests {
     fn row(name: &str) -> Row {
         let mut out = Vec::new();
         put_cell(&mut out, ColumnId(0), Cell { column: ColumnId(1), kind: CellKind::Canonical, bytes: &[14] });
-        put_cell(&mut out, ColumnId(1), Cell { column: ColumnId(2), kind: CellKind::Canonical, bytes: name.as_bytes() });
+        put_cell(
+            &mut out,
+            ColumnId(1),
+            Cell { column: ColumnId(2), kind: CellKind::Canonical, bytes: name.as_bytes() },
+        );
         Row::from_bytes(&out).unwrap()
     }
 

@@ -112,7 +112,8 @@ fn referrers(
 }
 
 fn triggers(connection: &Connection, table: &Object) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name";
+    let sql =
+        "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name";
     let mut statement = connection.prepare(sql)?;
     let rows = statement.query_map([&table.name], |row| row.get(0))?;
     rows.collect()

@@ -202,6 +202,7 @@ pub(super) fn show_plan(output: &Output, plan: &Plan) {
 
 /// The end of a partial restore.
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the summary are a contract")]
 struct Summary<'a> {
     restore: RestoreId,
     snapshot: SnapshotId,
@@ -234,7 +235,8 @@ struct ClassResult<'a> {
 /// Tells how a partial restore ended.
 pub(super) fn report(output: &Output, about: &About<'_>, restore: RestoreId, carried: &Carried, took: Duration) {
     let plan = &carried.plan;
-    let classes: Vec<ClassResult<'_>> = (0..).zip(&plan.classes).map(|(number, class)| class_result(plan, number, class)).collect();
+    let classes: Vec<ClassResult<'_>> =
+        (0..).zip(&plan.classes).map(|(number, class)| class_result(plan, number, class)).collect();
     let equal = classes.iter().all(|class| class.equal);
     let counts = Counts::of(plan);
     if carried.records_written == 0 {
@@ -279,7 +281,11 @@ pub(super) fn report(output: &Output, about: &About<'_>, restore: RestoreId, car
 }
 
 /// Whether the records of a class are as they were wanted: what was written was read back and compared.
-fn class_result<'p>(plan: &'p Plan, number: usize, class: &'p strongroom_agent::partial::PlannedClass) -> ClassResult<'p> {
+fn class_result<'p>(
+    plan: &'p Plan,
+    number: usize,
+    class: &'p strongroom_agent::partial::PlannedClass,
+) -> ClassResult<'p> {
     let own = plan.records.iter().filter(|record| record.triple.class == number);
     let own: Vec<&PlannedRecord> = own.collect();
     let whole = if class.is_whole { plan.unchanged } else { 0 };

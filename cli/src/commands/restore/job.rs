@@ -37,10 +37,11 @@ pub(super) fn target(
     let what = || format!("can't find out what became of an earlier restore into {}", sources::shown(&options.to));
     for (restore, outcome) in settle(vault, target.as_ref(), ids).attempt(what)? {
         let became = match outcome {
-            Outcome::Committed => "took effect; it can be undone",
-            Outcome::Gone => "did not take effect",
+            Some(Outcome::Committed) => "it took effect, and can be undone",
+            Some(Outcome::Gone) => "it did not take effect",
+            None => "whether it took effect can't be told; undoing it is safe either way",
         };
-        app.output.warn(format!("the restore {} was cut off: it {became}", text::short(restore)));
+        app.output.warn(format!("the restore {} was cut off: {became}", text::short(restore)));
     }
     Ok(target)
 }
@@ -79,7 +80,8 @@ impl Run<'_> {
             return Ok(None);
         }
         self.allowed(&plan)?;
-        let restore = RestoreId(random_array(self.app.entropy.as_ref()).attempt(|| "can't make an id for the restore")?);
+        let restore =
+            RestoreId(random_array(self.app.entropy.as_ref()).attempt(|| "can't make an id for the restore")?);
         let job = Job {
             intention: self.intention,
             target: self.target,
@@ -91,8 +93,7 @@ impl Run<'_> {
             undoes: self.about.undoes,
             observer: &|_| Ok(()),
         };
-        let carried =
-            carry_out(&job, &plan).attempt(|| format!("the restore into {} failed", self.about.target))?;
+        let carried = carry_out(&job, &plan).attempt(|| format!("the restore into {} failed", self.about.target))?;
         document::report(output, &self.about, restore, &carried, self.app.clock.monotonic().since(began));
         Ok(Some(carried))
     }

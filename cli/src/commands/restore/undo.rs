@@ -27,7 +27,7 @@ pub(super) fn run(options: &Restore, restore: &str, app: &App) -> Result<Exit, F
     if copy.place != target.place() {
         return Err(PartialError::OtherTarget { restore: copy.restore, place: copy.place }).attempt(what);
     }
-    if vault.outcome(copy.restore).attempt(what)? != Some(Outcome::Committed) {
+    if vault.outcome(copy.restore).attempt(what)? == Some(Outcome::Gone) {
         return Err(PartialError::NothingToUndo { restore: copy.restore }).attempt(what);
     }
     let (changed, blocked) = job::rules(options.on_conflict, OnConflict::Skip);
