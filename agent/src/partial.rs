@@ -9,7 +9,7 @@
 //!                                           ─► safety copy durable ─► COMMIT ─► outcome noted
 //! ```
 //!
-//! Planning is pure: [`judge`] and [`order`] ask nobody. Until the COMMIT the target is as it was; after it, it is as
+//! Planning is pure: [`fn@judge`] and the order of steps ask nobody. Until the COMMIT the target is as it was; after it, it is as
 //! planned. The safety copy is durable before the COMMIT, so that whatever is overwritten can be brought back, and so
 //! that a run which dies between COMMIT and its answer can be told what became of it. An undo is a partial restore whose
 //! wanted rows come from the safety copy.

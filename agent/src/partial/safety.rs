@@ -5,7 +5,7 @@
 //!  DIR/<restore>.outcome   what became of it: committed, or gone
 //! ```
 //!
-//! A copy without an outcome is of a run that died around its COMMIT: the next one finds out (see [`super::fate`]).
+//! A copy without an outcome is of a run that died around its COMMIT: the next one finds out (see [`super::settle`]).
 //! Nothing here removes a copy.
 //!
 //! ```text
