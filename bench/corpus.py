@@ -56,6 +56,17 @@ class Corpus:
         numbers = f"generate_series({step // 2 + 1}, {self.cis}, {step}) AS n"
         return self.cluster.query(LIVE, f"SELECT md5('ci ' || n)::uuid FROM {numbers} LIMIT {count}").split()
 
+    def lose(self, ci: str) -> str:
+        """Deletes one item, and nothing that refers to it; returns what it was."""
+        row = self.row(ci)
+        # One statement string is one transaction, so psql's other sessions keep their checks.
+        self.cluster.query(LIVE, f"SET LOCAL session_replication_role TO replica; DELETE FROM ci WHERE id = '{ci}'")
+        return row
+
+    def row(self, ci: str) -> str:
+        """All fields of one item."""
+        return self.cluster.query(LIVE, f"SELECT ci FROM ci WHERE id = '{ci}'")
+
     def neighbour(self, ci: str) -> str:
         """Key of an item that sorts near `ci`, and yet too far away to lie in one leaf with it."""
         after = f"(SELECT id FROM ci WHERE id > '{ci}' ORDER BY id OFFSET {NEAR} LIMIT 1)"

@@ -66,6 +66,7 @@ FIGURES = (
     Figure("find-warm-reads", "one record found, warm, depot reads", "reads", 8, None, worst_of_ours),
     Figure("find-warm-time", "one record found, warm, time", "ms", 50, 20),
     Figure("find-cold-reads", "one record found, cold, depot reads", "reads", 24, None, worst_of_ours),
+    Figure("record-wall", "one item back into the live database, plan and restore, wall", "s", 2, 0.5),
     Figure("diff-1-percent", "diff of snapshots 1 % apart", "ms", 1000, 300),
     Figure("diff-equal", "diff of equal snapshots", "ms", 50, 10),
     Figure("reference-check", "reference check of a snapshot, wall", "s", 20, 8),

@@ -64,6 +64,15 @@ class Strongroom:
         _require(summary.get("root_equal") is True, "the restored records differ", summary)
         return cost
 
+    def restore_record(self, snapshot: str, ci: str) -> float:
+        """Brings one item back into the live database, planned in one run and restored in the next; seconds of both."""
+        wanted = ("restore", snapshot, "--to", self._cluster.url(LIVE), "--record", f"public.ci:{ci}")
+        planned, plan = self._ask(*wanted, "--plan")
+        _require(plan["possible"] and plan["counts"]["create"] == 1, "the item can't be brought back", plan)
+        restored, summary = self._ask(*wanted)
+        _require(summary["root_equal"] and summary["records_written"] == 1, "the item did not come back", summary)
+        return planned.wall_seconds + restored.wall_seconds
+
     def find_cold(self, snapshot: str, ci: str) -> int:
         """Looks one item up with nothing read before; returns depot reads, those that opened the snapshot included."""
         _, document = self._ask("find", snapshot, f"public.ci:{ci}", "--cold")

@@ -3,7 +3,8 @@
 Each stage leaves the live database, our room and the peers' repositories at one
 common state, on which the next one builds:
 
-    first ──► days of 1 % ──► find ──► diff ──► reference check ──► days of 0.1 % ──► restore ──► throughput
+    first ──► days of 1 % ──► find ──► records ──► diff ──► reference check ──► days of 0.1 %
+          ──► restore ──► throughput
 
 What is compared is measured in turn within each repetition (A B A B), so that a
 slow minute of the machine falls on both sides. A stage that no wanted figure
@@ -16,7 +17,7 @@ from pathlib import Path
 from corpus import Corpus
 from figures import Samples
 from measure import Cost
-from ours import NAME, Backup, Strongroom, record_throughput
+from ours import NAME, Backup, Strongroom, WrongResult, record_throughput
 from peers import Borg, DirectoryDump, Restic, copy_to_nothing
 
 RESTORED = "cmdb_restored"
@@ -50,6 +51,7 @@ class Run:
         self._days_of_one_percent()
         if self._ours:
             self._finds()
+            self._records()
             self._diffs()
             self._reference_checks()
         self._days_of_one_per_mille()
@@ -111,6 +113,17 @@ class Run:
             stats = self._ours.find_warm(newest, self._corpus.neighbour(item), item)
             self.samples["find-warm-reads"].add(stats["depot_reads"])
             self.samples["find-warm-time"].add(stats["duration_ms"])
+
+    def _records(self) -> None:
+        if not self._wants("record-wall"):
+            return
+        _say("bringing single records back into the live database")
+        newest = self._snapshots[-1]
+        for item in self._corpus.some_ids(self._repeats):
+            lost = self._corpus.lose(item)
+            self.samples["record-wall"].add(self._ours.restore_record(newest, item))
+            if self._corpus.row(item) != lost:
+                raise WrongResult(f"item {item} is not what it was")
 
     def _diffs(self) -> None:
         if self._wants("diff-1-percent"):

@@ -6,7 +6,8 @@
 //!    │                     ▼ │                    ▼
 //!    │                    cache                 depot ─► view   a snapshot, opened with the room's keys
 //!    │                                                    │
-//!    └────────── target ◄──────────────────── restore ◄───┘     its verdict reads the target back as a source
+//!    ├────────── target ◄──────────────────── restore ◄───┤     its verdict reads the target back as a source
+//!    └────────── live ◄────────────────────── partial ◄───┘     single records, planned and undone
 //! ```
 //!
 //! Agents seal and never open what left the host; they have no verb that deletes.
@@ -26,4 +27,6 @@ pub mod backup;
 pub mod view;
 pub mod restore;
 pub mod integrity;
+pub mod live;
+pub mod partial;
 pub mod sample;

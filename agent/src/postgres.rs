@@ -7,6 +7,7 @@
 //!   source ─► open (locks, snapshot) ─► cut ─┬─ lanes: COPY text ─► rows
 //!                                            └─ leader: catalogs ─► classes, facts, blobs
 //!   target ─► staging or marked database ─► rows, definitions ─► verdict ─► swap by renames
+//!   live   ─► one transaction: rows locked ─► written ─► read back ─► COMMIT
 //! ```
 
 mod blobs;
@@ -20,6 +21,7 @@ mod facts;
 mod fingerprint;
 mod failure;
 mod inspect;
+mod live;
 mod marker;
 mod names;
 mod open;
@@ -33,6 +35,7 @@ pub(crate) use blobs::model::SequenceState;
 pub use endpoint::Endpoint;
 pub use inspect::{InspectedClass, InspectedLogin, PostgresInspection};
 pub(crate) use names::parse_parts;
+pub use live::PostgresLive;
 pub use names::{class_name, parse_class_name};
 pub use options::{Observer, OpenStep, PostgresOptions};
 pub use source::PostgresSource;

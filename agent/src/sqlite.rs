@@ -7,6 +7,7 @@
 //! ```text
 //!  source   open read-only ─► BEGIN, first SELECT ─► catalog ─► classes, one after another ─► blobs ─► COMMIT
 //!  target   PATH.strongroom-TOKEN: tables ─► rows ─► indexes, views, triggers ─► check ─► sync ─► link, rename
+//!  live     BEGIN IMMEDIATE ─► rows read ─► rows written ─► rows read back ─► COMMIT
 //! ```
 //!
 //! **One snapshot, one connection.** A second connection can't join a read transaction of the first, so lanes take
@@ -33,6 +34,7 @@ mod findings;
 mod insert;
 mod inspect;
 mod keys;
+mod live;
 mod load;
 mod location;
 mod native;
@@ -46,6 +48,7 @@ mod wide;
 
 pub use cut::SqliteSource;
 pub use inspect::{InspectedClass, SqliteInspection};
+pub use live::SqliteLive;
 pub use location::SqliteLocation;
 pub use native::{DdlObject, Pragmas, parse_ddl};
 pub use target::SqliteTarget;

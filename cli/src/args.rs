@@ -244,9 +244,11 @@ pub(crate) struct Drift {
 
 /// `restore`.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Restore {
     /// An id or its beginning, `latest`, NAME@latest or NAME@TIME
-    pub(crate) snapshot: String,
+    #[arg(required_unless_present = "undo", conflicts_with = "undo")]
+    pub(crate) snapshot: Option<String>,
     /// The database that it goes into
     #[arg(long, value_name = "URL", env = "STRONGROOM_TO")]
     pub(crate) to: String,
@@ -257,7 +259,7 @@ pub(crate) struct Restore {
     #[arg(long, visible_alias = "dry-run", env = "STRONGROOM_PLAN")]
     pub(crate) plan: bool,
     /// Replace a database that holds data; it is kept under another name
-    #[arg(long, env = "STRONGROOM_OVER")]
+    #[arg(long, env = "STRONGROOM_OVER", conflicts_with_all = ["classes", "records", "undo"])]
     pub(crate) over: bool,
     /// Ask nothing
     #[arg(long, short, env = "STRONGROOM_YES")]
@@ -265,6 +267,41 @@ pub(crate) struct Restore {
     /// Connections that load side by side
     #[arg(long, value_name = "N", env = "STRONGROOM_LOADERS")]
     pub(crate) loaders: Option<usize>,
+    /// One class only, into the database in use; may be repeated
+    #[arg(long = "class", value_name = "CLASS", env = "STRONGROOM_CLASS", conflicts_with = "undo")]
+    pub(crate) classes: Vec<String>,
+    /// One record only, into the database in use; may be repeated
+    #[arg(long = "record", value_name = "CLASS:KEY", env = "STRONGROOM_RECORD", conflicts_with = "undo")]
+    pub(crate) records: Vec<String>,
+    /// Bring along what the records refer to, where the target lacks it
+    #[arg(long, env = "STRONGROOM_WITH_REFERENCES", conflicts_with = "undo")]
+    pub(crate) with_references: bool,
+    /// Bring along what belongs to the records, where the target lacks it
+    #[arg(long, env = "STRONGROOM_WITH_OWNED", conflicts_with = "undo")]
+    pub(crate) with_owned: bool,
+    /// Put back what is brought along where the target has it otherwise, too
+    #[arg(long, env = "STRONGROOM_OVERWRITE_REFERENCES", requires = "with_references")]
+    pub(crate) overwrite_references: bool,
+    /// Delete records of the classes that the snapshot does not have
+    #[arg(long, env = "STRONGROOM_DELETE_EXTRA", requires = "classes")]
+    pub(crate) delete_extra: bool,
+    /// What becomes of records that were changed since, or that can't be written [default: as --yes says, stop]
+    #[arg(long, value_enum, value_name = "WHAT", env = "STRONGROOM_ON_CONFLICT")]
+    pub(crate) on_conflict: Option<ConflictRule>,
+    /// Undo an earlier restore of classes or records
+    #[arg(long, value_name = "RESTORE", env = "STRONGROOM_UNDO")]
+    pub(crate) undo: Option<String>,
+}
+
+/// What becomes of records with conflicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConflictRule {
+    /// Nothing is restored
+    Stop,
+    /// They are left as they are
+    Skip,
+    /// Those that were changed since are overwritten; those that can't be written stop the restore
+    Overwrite,
 }
 
 /// `rescue`.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use strongroom_agent::backup::BackupError;
 use strongroom_agent::integrity::IntegrityError;
+use strongroom_agent::partial::PartialError;
 use strongroom_agent::restore::RestoreError;
 use strongroom_agent::source::SourceError;
 use strongroom_agent::view::ViewError;
@@ -123,6 +124,7 @@ coded!(
     KeyFileError,
     KeyringError,
     ManifestError,
+    PartialError,
     ReadError,
     RestoreError,
     SealError,

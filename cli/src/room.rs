@@ -3,7 +3,7 @@
 //! ```text
 //!   ROOM/depot/     packs, manifests, keyring, format       nothing else lies there
 //!   ROOM/keys/      room.key                                the key service of this room
-//!   ROOM/state/     room.toml, host.key, catalog.redb, locks; agent/<source>/ledger
+//!   ROOM/state/     room.toml, host.key, catalog.redb, locks; agent/<source>/ledger; restores/ (safety copies)
 //!   ROOM/cache/     <source>/ (index, image), depot-index   can be thrown away
 //!   ROOM/spool/     what runs need while they run
 //!   ROOM/logs/
@@ -51,6 +51,8 @@ pub(crate) mod paths {
     pub(crate) const CATALOG: &str = "state/catalog.redb";
     /// The derived index of the depot.
     pub(crate) const DEPOT_INDEX: &str = "cache/depot-index.redb";
+    /// Safety copies of partial restores.
+    pub(crate) const RESTORES: &str = "state/restores";
     /// Where spills of restores go.
     pub(crate) const SPOOL: &str = "spool";
     /// Every folder that a room has.

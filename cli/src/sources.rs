@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use strongroom_agent::postgres::{PostgresOptions, PostgresSource, PostgresTarget};
+use strongroom_agent::live::LiveTarget;
+use strongroom_agent::postgres::{PostgresLive, PostgresOptions, PostgresSource, PostgresTarget};
 use strongroom_agent::source::Source;
-use strongroom_agent::sqlite::{SqliteLocation, SqliteSource, SqliteTarget};
+use strongroom_agent::sqlite::{SqliteLive, SqliteLocation, SqliteSource, SqliteTarget};
 use strongroom_agent::target::Target;
 use strongroom_core::error::Code;
 use strongroom_platform::clock::Clock;
@@ -76,6 +77,15 @@ pub(crate) fn target(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) 
     Ok(match Engine::of(url)? {
         Engine::Postgres => Box::new(PostgresTarget::new(url, postgres_options(password)).attempt(what)?),
         Engine::Sqlite => Box::new(SqliteTarget::from_url(url, Arc::clone(clock)).attempt(what)?),
+    })
+}
+
+/// The database in use behind a URL. Nothing is opened yet.
+pub(crate) fn live(url: &str, password: Option<&str>) -> Result<Box<dyn LiveTarget>, Failure> {
+    let what = || format!("the target {} can't be used", shown(url));
+    Ok(match Engine::of(url)? {
+        Engine::Postgres => Box::new(PostgresLive::new(url, &postgres_options(password)).attempt(what)?),
+        Engine::Sqlite => Box::new(SqliteLive::from_url(url).attempt(what)?),
     })
 }
 

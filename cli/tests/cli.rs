@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "the helpers of tests are tests too")]
 #![expect(clippy::print_stdout, reason = "sweeps print what they covered")]
 
+#[path = "../../agent/tests/support/cluster.rs"]
+#[expect(dead_code, reason = "tests of the agent use more of it")]
+mod cluster;
 #[path = "cli/crashes.rs"]
 mod crashes;
 #[path = "cli/demo.rs"]
@@ -17,13 +20,16 @@ mod harness;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "../../agent/tests/support/not_run.rs"]
-#[expect(dead_code, reason = "these tests need no corpus")]
 mod not_run;
 #[path = "../../chaos-tests/tests/sweeps/outcome.rs"]
 #[expect(dead_code, reason = "sweeps of processes count for themselves")]
 mod outcome;
 #[path = "cli/profiles.rs"]
 mod profiles;
+#[path = "cli/partial.rs"]
+mod partial;
+#[path = "cli/partial_postgres.rs"]
+mod partial_postgres;
 #[path = "cli/rescue.rs"]
 mod rescue;
 #[path = "cli/schema.rs"]

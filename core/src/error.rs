@@ -93,6 +93,10 @@ codes! {
     VerdictFailed = 52, exit 26, "Do not use the target; compare the listed differences.";
     /// Verification found damage.
     VerifyFailed = 53, exit 26, "Read the findings, and restore the depot's files from a copy that verifies.";
+    /// Single records can't be restored as the target is now.
+    RestoreConflict = 54, exit 1, "Read the conflicts; leave them out with --on-conflict skip, or restore what they need with --with-references.";
+    /// Whether a restore took effect is not known.
+    RestoreUnknown = 55, exit 1, "Run the same command again once the target can be reached; it finds out first.";
     /// Stopped by the user.
     Interrupted = 60, exit 130, "Run the command again; it goes on from what is durable.";
     /// A defect of Strongroom.

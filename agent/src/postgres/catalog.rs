@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::source::SourceError;
 
@@ -112,9 +112,32 @@ impl Table {
 
 /// All tables outside the server's own schemas, in the order of their names, with estimates of their rows.
 pub(crate) fn list_tables(session: &mut Session) -> Result<(Vec<Table>, BTreeMap<u32, u64>), SourceError> {
+    read_tables(session, &format!("{TABLES} AND {OWN_SCHEMAS} ORDER BY n.nspname, c.relname"), &[])
+}
+
+/// The tables with these schemas and names that there are.
+pub(crate) fn named_tables(session: &mut Session, names: &[(String, String)]) -> Result<Vec<Table>, SourceError> {
+    let (schemas, tables): (Vec<&str>, Vec<&str>) =
+        names.iter().map(|(schema, table)| (schema.as_str(), table.as_str())).unzip();
+    let sql = format!(
+        "{TABLES} AND {OWN_SCHEMAS} AND (n.nspname, c.relname) IN
+            (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY n.nspname, c.relname"
+    );
+    let parameters: [Parameter<'_>; 2] = [(&schemas, Type::TEXT_ARRAY), (&tables, Type::TEXT_ARRAY)];
+    read_tables(session, &sql, &parameters).map(|(tables, _)| tables)
+}
+
+/// A parameter with its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+fn read_tables(
+    session: &mut Session,
+    sql: &str,
+    parameters: &[Parameter<'_>],
+) -> Result<(Vec<Table>, BTreeMap<u32, u64>), SourceError> {
     let mut estimates = BTreeMap::new();
     let mut tables = Vec::new();
-    for row in session.rows(&format!("{TABLES} AND {OWN_SCHEMAS} ORDER BY n.nspname, c.relname"), &[])? {
+    for row in session.rows(sql, parameters)? {
         let kind: i8 = session.cell(&row, 3)?;
         let persistence: i8 = session.cell(&row, 4)?;
         let oid = session.cell(&row, 0)?;

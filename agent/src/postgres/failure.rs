@@ -18,6 +18,8 @@ pub(crate) enum Side {
     Source,
     /// While writing a target.
     Target,
+    /// While changing single records of a database in use.
+    Live,
 }
 
 /// The failure of a statement or connection as the caller's error.
@@ -61,13 +63,14 @@ fn code_of(side: Side, db: &DbError) -> Code {
         _ if side == Side::Target => Code::TargetFailed,
         &SqlState::INSUFFICIENT_PRIVILEGE => Code::SourcePrivilege,
         &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN => Code::SourceChanged,
+        _ if side == Side::Live => Code::TargetFailed,
         _ => Code::SourceFailed,
     }
 }
 
 fn sentence(side: Side, db: &DbError) -> String {
     let mut text = format!("{} (SQLSTATE {})", db.message(), db.code().code());
-    if let Some(detail) = db.detail().filter(|_| side == Side::Target) {
+    if let Some(detail) = db.detail().filter(|_| matches!(side, Side::Target | Side::Live)) {
         text.push_str(". ");
         text.push_str(detail);
     }

@@ -19,7 +19,7 @@ mod binary;
 mod clear;
 mod ddl;
 mod lexer;
-mod line;
+pub(super) mod line;
 mod load;
 mod numeric;
 mod place;

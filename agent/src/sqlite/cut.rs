@@ -19,7 +19,7 @@ use super::findings;
 use super::location::SqliteLocation;
 use super::native::{self, Pragmas};
 use super::wide::ByteOrder;
-use super::{quote, schema};
+use super::{insert, quote, schema};
 use crate::source::{
     CaptureOptions, Cut, CutClass, CutFacts, Finding, NativeBlob, PartRead, RowWriter, Severity, Source, SourceError,
 };
@@ -151,7 +151,7 @@ impl Cut for SqliteCut {
             return Err(SourceError::engine(Code::Internal, class.to_string(), "there is no such class or part"));
         };
         let order = ByteOrder::of_encoding(&self.pragmas.encoding);
-        self.with(|connection| read_rows(connection, &class.schema, order, rows))
+        self.with(|connection| read_rows(connection, &class.schema, order, &Which::all(), rows))
     }
 
     fn blobs(&self) -> Result<Vec<NativeBlob>, SourceError> {
@@ -183,19 +183,36 @@ impl Cut for SqliteCut {
     }
 }
 
-/// Reads all rows of a table, in the order in which they lie.
-fn read_rows(
+/// Which rows of a table are read: what follows its name in the statement, and the values that this binds.
+pub(super) struct Which<'a> {
+    pub(super) clause: String,
+    pub(super) values: Vec<DynamicValue<'a>>,
+}
+
+impl Which<'_> {
+    /// All rows, in the order in which they lie.
+    pub(super) const fn all() -> Self {
+        Self { clause: String::new(), values: Vec::new() }
+    }
+}
+
+/// Reads rows of a table.
+pub(super) fn read_rows(
     connection: &Connection,
     schema: &ClassSchema,
     order: Option<ByteOrder>,
+    which: &Which<'_>,
     rows: &mut RowWriter<'_>,
 ) -> Result<PartRead, SourceError> {
     let failed = |error| failed(&schema.name, error);
-    let mut statement = connection.prepare(&select(schema, order)).map_err(failed)?;
+    let mut statement = connection.prepare(&(select(schema, order) + &which.clause)).map_err(failed)?;
+    for (at, value) in which.values.iter().enumerate() {
+        insert::bind(&mut statement, at + 1, Some(*value)).map_err(failed)?;
+    }
     let columns = schema.columns.len();
     let mut read = PartRead::default();
     let mut held = Vec::new();
-    let mut found = statement.query([]).map_err(failed)?;
+    let mut found = statement.raw_query();
     while let Some(row) = found.next().map_err(failed)? {
         rows.begin();
         for column in 0..columns {

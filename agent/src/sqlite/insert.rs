@@ -59,7 +59,7 @@ impl<'a> Inserter<'a> {
 }
 
 /// Whether the value is text of a UTF-16 database that is no valid UTF-8.
-fn is_wide(value: &DynamicValue<'_>) -> bool {
+pub(super) fn is_wide(value: &DynamicValue<'_>) -> bool {
     matches!(value, DynamicValue::Text(bytes) if std::str::from_utf8(bytes).is_err())
 }
 
@@ -82,16 +82,25 @@ fn decode<'r>(schema: &ClassSchema, record: &FeedRecord<'r>) -> Result<Vec<Optio
 
 fn execute(statement: &mut Statement<'_>, row: &[Option<DynamicValue<'_>>]) -> rusqlite::Result<()> {
     for (at, value) in row.iter().enumerate() {
-        let value = match *value {
-            None => ValueRef::Null,
-            Some(DynamicValue::Integer(value)) => ValueRef::Integer(value),
-            Some(DynamicValue::Real(value)) => ValueRef::Real(value),
-            Some(DynamicValue::Text(bytes)) => ValueRef::Text(bytes),
-            Some(DynamicValue::Blob(bytes)) => ValueRef::Blob(bytes),
-        };
-        statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(value))?;
+        bind(statement, at + 1, *value)?;
     }
     statement.raw_execute().map(drop)
+}
+
+/// Binds a value, its storage class kept.
+pub(super) fn bind(
+    statement: &mut Statement<'_>,
+    parameter: usize,
+    value: Option<DynamicValue<'_>>,
+) -> rusqlite::Result<()> {
+    let value = match value {
+        None => ValueRef::Null,
+        Some(DynamicValue::Integer(value)) => ValueRef::Integer(value),
+        Some(DynamicValue::Real(value)) => ValueRef::Real(value),
+        Some(DynamicValue::Text(bytes)) => ValueRef::Text(bytes),
+        Some(DynamicValue::Blob(bytes)) => ValueRef::Blob(bytes),
+    };
+    statement.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value))
 }
 
 /// The statement that inserts a row; values at `wide` are raw UTF-16, taken as text.

@@ -76,15 +76,15 @@ fn serves(connection: &Connection, table: &Object, columns: &[&TableColumn]) -> 
     connection.query_row(&sql, [], |row| row.get(0))
 }
 
-struct UniqueIndex {
-    name: String,
+pub(super) struct UniqueIndex {
+    pub(super) name: String,
     origin: String,
     /// Members by number; nothing for an expression or the row number.
-    columns: Vec<Option<i64>>,
+    pub(super) columns: Vec<Option<i64>>,
 }
 
 /// Unique indexes over all rows, those with the fewest columns first.
-fn unique_indexes(connection: &Connection, table: &Object) -> rusqlite::Result<Vec<UniqueIndex>> {
+pub(super) fn unique_indexes(connection: &Connection, table: &Object) -> rusqlite::Result<Vec<UniqueIndex>> {
     let listed = pragma_rows(connection, "index_list", &table.name, |row| {
         let whole = row.get::<_, bool>("unique")? && !row.get::<_, bool>("partial")?;
         Ok(whole.then_some(UniqueIndex { name: row.get("name")?, origin: row.get("origin")?, columns: Vec::new() }))

@@ -94,7 +94,7 @@ pub(super) fn adopt_ids(schema: &mut ClassSchema, earlier: &ClassSchema) {
 }
 
 /// The declared foreign keys. Those over generated columns stand in the DDL alone.
-fn references(
+pub(super) fn references(
     connection: &Connection,
     catalog: &Catalog,
     table: &Object,

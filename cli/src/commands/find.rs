@@ -176,7 +176,7 @@ fn search_warm(
 }
 
 /// Class and key of `CLASS:KEY`. A class's name may itself have colons.
-fn split<'v, 't>(
+pub(super) fn split<'v, 't>(
     view: &'v SnapshotView<'_, DepotStore>,
     wanted: &'t str,
 ) -> Result<(ClassView<'v, DepotStore>, &'t str), Failure> {

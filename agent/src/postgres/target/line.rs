@@ -7,19 +7,19 @@ use strongroom_core::record::{Cell, CellKind, Cells, ClassSchema, Codec};
 use crate::target::FeedRecord;
 
 /// Writes the rows of one class.
-pub(super) struct RowFormat<'a> {
+pub(in crate::postgres) struct RowFormat<'a> {
     schema: &'a ClassSchema,
     text: Vec<u8>,
 }
 
 impl<'a> RowFormat<'a> {
     /// The rows of a class, its columns in the order of the schema.
-    pub(super) const fn new(schema: &'a ClassSchema) -> Self {
+    pub(in crate::postgres) const fn new(schema: &'a ClassSchema) -> Self {
         Self { schema, text: Vec::new() }
     }
 
     /// Appends a record as one line.
-    pub(super) fn put(&mut self, record: &FeedRecord<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub(in crate::postgres) fn put(&mut self, record: &FeedRecord<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let mut cells = Cells::new(record.record);
         let mut large = record.large.iter();
         let mut next = cells.next_cell()?;

@@ -1,0 +1,43 @@
+//! Partial restore: single records, or classes, into a database that is in use.
+//!
+//! ```text
+//!  snapshot ─► gather ─► triples: wanted, base, live ─┐
+//!                 ▲                                   ├─► judge ─► plan ─► shown ─► agreed
+//!  target ────────┴─ ask ─► taken, parents, children ─┘                               │
+//!                                                                                      ▼
+//!  one transaction: lock, read and judge again = agreed ─► write in order ─► check ─► read back = wanted
+//!                                           ─► safety copy durable ─► COMMIT ─► outcome noted
+//! ```
+//!
+//! Planning is pure: [`fn@judge`] and the order of steps ask nobody. Until the COMMIT the target is as it was; after it, it is as
+//! planned. The safety copy is durable before the COMMIT, so that whatever is overwritten can be brought back, and so
+//! that a run which dies between COMMIT and its answer can be told what became of it. An undo is a partial restore whose
+//! wanted rows come from the safety copy.
+
+mod ask;
+mod error;
+mod execute;
+mod fate;
+mod gather;
+mod judge;
+mod order;
+mod plan;
+pub mod row;
+mod safety;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod undo;
+mod whole;
+
+pub use ask::Asker;
+pub use error::PartialError;
+pub use execute::{Carried, Job, PartialStep, carry_out, make_plan};
+pub use fate::settle;
+pub use gather::{Asked, AskedRecord, FromSnapshot, Gathered, Intention, Known};
+pub use judge::{ChildFact, Facts, ParentFact, TakenFact, judge};
+pub use plan::{
+    Action, Base, Conflict, FieldStates, OnConflict, Origin, Plan, PlannedClass, PlannedRecord, Policy, Step, Triple,
+};
+pub use safety::{Outcome, SafetyCopy, SafetyVault, SavedRecord};
+pub use undo::FromSafetyCopy;

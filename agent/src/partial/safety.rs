@@ -1,0 +1,323 @@
+//! The safety copy: what a restore overwrites, deletes and makes, durable before it takes effect.
+//!
+//! ```text
+//!  DIR/<restore>.copy      sealed under the host's key: what was there, what was written, where
+//!  DIR/<restore>.outcome   what became of it: committed, or gone
+//! ```
+//!
+//! A copy without an outcome is of a run that died around its COMMIT: the next one finds out (see [`super::settle`]).
+//! Nothing here removes a copy.
+//!
+//! ```text
+//!  content = bytes(description, JSON)  record*
+//!  record  = varint(class)  bytes(key)  bytes(key text)  state(before)  state(after)
+//!  state   = 00 not there · 01 bytes(row)
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use strongroom_core::codec::{Malformed, Reader, put_bytes, put_varint};
+use strongroom_core::entropy::Entropy;
+use strongroom_core::id::{RestoreId, SnapshotId};
+use strongroom_core::record::ClassSchema;
+use strongroom_core::seal::HostKey;
+use strongroom_platform::disk::{Disk, DiskError, durable, durable_write};
+
+use super::ask::ROW_BYTES_MAX;
+use super::error::PartialError;
+use super::row::Row;
+use crate::live::TransactionMark;
+
+const VERSION: u32 = 1;
+const CONTEXT: &[u8] = b"strongroom v1 safety copy";
+/// Rows before and after, and what describes them.
+const COPY_BYTES_MAX: u64 = 3 * ROW_BYTES_MAX as u64;
+const OUTCOME_BYTES_MAX: u64 = 4096;
+
+/// What is said of a restore beside its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Description {
+    version: u32,
+    snapshot: SnapshotId,
+    source: String,
+    place: String,
+    mark: Option<TransactionMark>,
+    undoes: Option<RestoreId>,
+    classes: Vec<ClassSchema>,
+    records: u64,
+}
+
+/// One record before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedRecord {
+    /// The position of its class.
+    pub class: usize,
+    /// Its encoded key.
+    pub key: Vec<u8>,
+    /// The same as people write it.
+    pub key_text: String,
+    /// As it was, all columns of the target; nothing if it was not there.
+    pub before: Option<Row>,
+    /// As it was written.
+    pub after: Option<Row>,
+}
+
+/// What a restore overwrites, deletes and makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafetyCopy {
+    /// The restore.
+    pub restore: RestoreId,
+    /// The snapshot that it is from.
+    pub snapshot: SnapshotId,
+    /// The source of that.
+    pub source: String,
+    /// The target, as [`crate::live::LiveTarget::place`] names it.
+    pub place: String,
+    /// By what the target knows the transaction again.
+    pub mark: Option<TransactionMark>,
+    /// The restore that this one undoes.
+    pub undoes: Option<RestoreId>,
+    /// The classes, as the target had them.
+    pub classes: Vec<ClassSchema>,
+    /// The records.
+    pub records: Vec<SavedRecord>,
+}
+
+/// What became of a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It took effect.
+    Committed,
+    /// It did not.
+    Gone,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutcomeDocument {
+    version: u32,
+    outcome: Outcome,
+}
+
+impl SafetyCopy {
+    fn to_bytes(&self) -> Result<Vec<u8>, PartialError> {
+        let description = Description {
+            version: VERSION,
+            snapshot: self.snapshot,
+            source: self.source.clone(),
+            place: self.place.clone(),
+            mark: self.mark.clone(),
+            undoes: self.undoes,
+            classes: self.classes.clone(),
+            records: self.records.len() as u64,
+        };
+        let mut out = Vec::new();
+        put_bytes(&mut out, &serde_json::to_vec(&description).map_err(PartialError::SafetyCopy)?);
+        for record in &self.records {
+            put_varint(&mut out, record.class as u64);
+            put_bytes(&mut out, &record.key);
+            put_bytes(&mut out, record.key_text.as_bytes());
+            for state in [&record.before, &record.after] {
+                out.push(u8::from(state.is_some()));
+                if let Some(row) = state {
+                    put_bytes(&mut out, row.as_bytes());
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn from_bytes(restore: RestoreId, bytes: &[u8]) -> Result<Self, PartialError> {
+        let mut reader = Reader::new(bytes, "safety copy");
+        let description: Description = serde_json::from_slice(reader.bytes()?).map_err(PartialError::SafetyCopy)?;
+        if description.version != VERSION {
+            return Err(Malformed::new("safety copy of a version that this program does not know").into());
+        }
+        let mut records = Vec::new();
+        for _ in 0..description.records {
+            let class = reader.bounded(description.classes.len() as u64)?;
+            let key = reader.bytes()?.to_vec();
+            let key_text = String::from_utf8_lossy(reader.bytes()?).into_owned();
+            let mut state = || match reader.u8()? {
+                0 => Ok(None),
+                1 => Row::from_bytes(reader.bytes()?).map(Some),
+                _ => Err(reader.malformed()),
+            };
+            records.push(SavedRecord { class, key, key_text, before: state()?, after: state()? });
+        }
+        reader.finish()?;
+        let Description { snapshot, source, place, mark, undoes, classes, .. } = description;
+        Ok(Self { restore, snapshot, source, place, mark, undoes, classes, records })
+    }
+}
+
+/// Where safety copies lie.
+pub struct SafetyVault<'a> {
+    disk: Arc<dyn Disk>,
+    dir: String,
+    host: HostKey,
+    entropy: &'a dyn Entropy,
+}
+
+impl<'a> SafetyVault<'a> {
+    /// The vault in a folder, which is made if it is not there.
+    pub fn open(disk: Arc<dyn Disk>, dir: &str, host: HostKey, entropy: &'a dyn Entropy) -> Result<Self, PartialError> {
+        disk.create_dir_all(dir).map_err(PartialError::NotKept)?;
+        Ok(Self { disk, dir: dir.to_owned(), host, entropy })
+    }
+
+    fn path(&self, restore: &str, kind: &str) -> String {
+        format!("{}/{restore}.{kind}", self.dir)
+    }
+
+    /// Keeps a copy. When this returns it is durable.
+    pub fn keep(&self, copy: &SafetyCopy) -> Result<(), PartialError> {
+        let sealed = self.host.wrap(&context(copy.restore), &copy.to_bytes()?, self.entropy);
+        let path = self.path(&copy.restore.to_string(), "copy");
+        durable_write(&self.disk, &path, &sealed.map_err(PartialError::Seal)?).map_err(PartialError::NotKept)
+    }
+
+    /// The copy of a restore, by its id or enough of its beginning.
+    pub fn load(&self, restore: &str) -> Result<SafetyCopy, PartialError> {
+        let restore = self.named(restore)?;
+        let path = self.path(&restore.to_string(), "copy");
+        let sealed = self.disk.read(&path, COPY_BYTES_MAX).map_err(PartialError::NotKept)?;
+        let bytes = self.host.unwrap(&context(restore), &sealed).map_err(PartialError::Seal)?;
+        SafetyCopy::from_bytes(restore, &bytes)
+    }
+
+    fn named(&self, text: &str) -> Result<RestoreId, PartialError> {
+        let missing = || PartialError::NoSafetyCopy { restore: text.to_owned() };
+        let mut fitting = self.list()?.into_keys().filter(|id| !text.is_empty() && id.to_string().starts_with(text));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(missing()),
+        }
+    }
+
+    /// All copies, and what became of their restores; nothing where that is not noted.
+    pub fn list(&self) -> Result<BTreeMap<RestoreId, Option<Outcome>>, PartialError> {
+        let mut all = BTreeMap::new();
+        let entries = self.disk.list(&self.dir).map_err(PartialError::NotKept)?;
+        for entry in entries.iter().filter(|entry| !durable::is_temporary(&entry.name)) {
+            let Some(restore) = entry.name.strip_suffix(".copy").and_then(|name| name.parse().ok()) else { continue };
+            all.insert(restore, self.outcome(restore)?);
+        }
+        Ok(all)
+    }
+
+    /// Notes what became of a restore. Told again it stays the same.
+    pub fn note(&self, restore: RestoreId, outcome: Outcome) -> Result<(), PartialError> {
+        let document = OutcomeDocument { version: VERSION, outcome };
+        let json = serde_json::to_vec(&document).map_err(PartialError::SafetyCopy)?;
+        match durable_write(&self.disk, &self.path(&restore.to_string(), "outcome"), &json) {
+            Ok(()) | Err(DiskError::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(PartialError::NotKept(error)),
+        }
+    }
+
+    /// What is noted of a restore.
+    pub fn outcome(&self, restore: RestoreId) -> Result<Option<Outcome>, PartialError> {
+        match self.disk.read(&self.path(&restore.to_string(), "outcome"), OUTCOME_BYTES_MAX) {
+            Ok(json) => {
+                let document: OutcomeDocument = serde_json::from_slice(&json).map_err(PartialError::SafetyCopy)?;
+                Ok(Some(document.outcome))
+            }
+            Err(DiskError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(PartialError::NotKept(error)),
+        }
+    }
+}
+
+fn context(restore: RestoreId) -> Vec<u8> {
+    [CONTEXT, restore.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use strongroom_core::digest::Profile;
+    use strongroom_core::record::{Cell, CellKind, ColumnId, KeySpec, put_cell};
+    use strongroom_platform::disk::SimDisk;
+    use strongroom_platform::rng::SystemEntropy;
+
+    use super::*;
+
+    fn row(bytes: &[u8]) -> Row {
+        let mut out = Vec::new();
+        put_cell(&mut out, ColumnId(0), Cell { column: ColumnId(1), kind: CellKind::Canonical, bytes });
+        Row::from_bytes(&out).unwrap()
+    }
+
+    fn copy(records: Vec<SavedRecord>) -> SafetyCopy {
+        let class = ClassSchema {
+            name: "t".into(),
+            columns: Vec::new(),
+            key: KeySpec::Keyless,
+            references: Vec::new(),
+            dropped_id_max: 0,
+        };
+        SafetyCopy {
+            restore: RestoreId([1; 16]),
+            snapshot: SnapshotId([2; 16]),
+            source: "cmdb".into(),
+            place: "sqlite:a".into(),
+            mark: Some(TransactionMark("7".into())),
+            undoes: None,
+            classes: vec![class],
+            records,
+        }
+    }
+
+    fn vault(disk: &Arc<dyn Disk>, key: u8) -> SafetyVault<'static> {
+        let host = HostKey::new(Profile::Blake3, [key; 32]);
+        SafetyVault::open(Arc::clone(disk), "restores", host, &SystemEntropy).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_kept_is_given_back(
+            states in prop::collection::vec((any::<Vec<u8>>(), any::<Option<Vec<u8>>>(), any::<Option<Vec<u8>>>()), 0..8),
+        ) {
+            let record = |(key, before, after): (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)| SavedRecord {
+                class: 0, key, key_text: "k".into(),
+                before: before.map(|bytes| row(&bytes)), after: after.map(|bytes| row(&bytes)),
+            };
+            let kept = copy(states.into_iter().map(record).collect());
+            let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
+            vault(&disk, 1).keep(&kept).unwrap();
+            prop_assert_eq!(vault(&disk, 1).load("01").unwrap(), kept);
+        }
+    }
+
+    #[test]
+    fn a_copy_opens_under_the_hosts_key_alone_and_damage_is_seen() {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
+        vault(&disk, 1).keep(&copy(Vec::new())).unwrap();
+        assert!(matches!(vault(&disk, 2).load("01"), Err(PartialError::Seal(_))));
+        assert!(matches!(vault(&disk, 1).load("02"), Err(PartialError::NoSafetyCopy { .. })));
+        let sealed = disk.read("restores/01010101010101010101010101010101.copy", 1 << 20).unwrap();
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            let other: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
+            let vault = vault(&other, 1);
+            durable_write(&other, "restores/01010101010101010101010101010101.copy", &damaged).unwrap();
+            assert!(vault.load("01").is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_noted_once() {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
+        let vault = vault(&disk, 1);
+        let id = RestoreId([1; 16]);
+        vault.keep(&copy(Vec::new())).unwrap();
+        assert_eq!(vault.list().unwrap(), BTreeMap::from([(id, None)]));
+        vault.note(id, Outcome::Committed).unwrap();
+        vault.note(id, Outcome::Committed).unwrap();
+        assert_eq!(vault.list().unwrap(), BTreeMap::from([(id, Some(Outcome::Committed))]));
+    }
+}
