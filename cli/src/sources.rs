@@ -2,7 +2,7 @@
 //!
 //! A URL may hold a password. It is shown through [`shown`] only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use strongroom_agent::postgres::{PostgresOptions, PostgresSource, PostgresTarget};
@@ -63,10 +63,32 @@ pub(crate) fn missing_file(url: &str) -> Option<PathBuf> {
 
 /// The source behind a URL. Nothing is opened yet.
 pub(crate) fn source(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, Failure> {
+    open_source(url, password, clock, None)
+}
+
+/// The same source for whoever reads all of it: `spool` is a folder of its own, for what reading needs beside it.
+pub(crate) fn source_with_spool(
+    url: &str,
+    password: Option<&str>,
+    clock: &Arc<dyn Clock>,
+    spool: &Path,
+) -> Result<Box<dyn Source>, Failure> {
+    open_source(url, password, clock, Some(spool))
+}
+
+fn open_source(
+    url: &str,
+    password: Option<&str>,
+    clock: &Arc<dyn Clock>,
+    spool: Option<&Path>,
+) -> Result<Box<dyn Source>, Failure> {
     let what = || format!("the source {} can't be used", shown(url));
     Ok(match Engine::of(url)? {
         Engine::Postgres => Box::new(PostgresSource::new(url, postgres_options(password)).attempt(what)?),
-        Engine::Sqlite => Box::new(SqliteSource::from_url(url, Arc::clone(clock)).attempt(what)?),
+        Engine::Sqlite => {
+            let source = SqliteSource::from_url(url, Arc::clone(clock)).attempt(what)?;
+            Box::new(if let Some(spool) = spool { source.with_copies_in(spool) } else { source })
+        }
     })
 }
 
@@ -87,7 +109,7 @@ pub(crate) fn postgres_options(password: Option<&str>) -> PostgresOptions {
 /// References of a SQLite database that lead nowhere.
 pub(crate) fn sqlite_broken_references(url: &str) -> Result<u64, Failure> {
     let location = SqliteLocation::parse(url).attempt(|| "the target's URL can't be used")?;
-    let count = |path: &std::path::Path| {
+    let count = |path: &Path| {
         let connection = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get::<_, i64>(0))
     };

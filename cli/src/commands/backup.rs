@@ -23,7 +23,7 @@ use crate::render::progress::{Watch, Watched};
 use crate::render::text;
 use crate::room::catalog::{RegisteredSource, RunFacts};
 use crate::room::repository::DepotRepository;
-use crate::room::{Room, host_name};
+use crate::room::{Room, host_name, paths};
 use crate::sources;
 
 /// The end of a backup.
@@ -114,7 +114,8 @@ pub(super) fn with_job<T>(
 ) -> Result<T, Failure> {
     let (settings, secrets) = (room.settings(), &source.secrets);
     let password = secrets.password.as_ref().map(|text| text.as_str());
-    let engine = sources::source(&secrets.url, password, &app.clock)?;
+    let spool = room.root().join(paths::SPOOL).join(source.facts.id.to_string());
+    let engine = sources::source_with_spool(&secrets.url, password, &app.clock, &spool)?;
     let ids = IdFunctions::new(settings.profile, &secrets.id_key());
     let signer = secrets.signer(settings.profile)?;
     let cache_dir = Room::cache_dir(source.facts.id);
