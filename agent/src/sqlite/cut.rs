@@ -51,7 +51,7 @@ impl SqliteCut {
     pub(super) fn plan(
         lanes: Lanes,
         database: &str,
-        options: &CaptureOptions,
+        options: (&CaptureOptions, u64),
         standing: Standing,
         clock: Arc<dyn Clock>,
     ) -> rusqlite::Result<Self> {

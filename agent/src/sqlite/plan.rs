@@ -37,7 +37,7 @@ struct Planned {
 pub(super) fn read(
     connection: &Connection,
     database: &str,
-    options: &CaptureOptions,
+    (options, part_bytes): (&CaptureOptions, u64),
     lanes: usize,
 ) -> rusqlite::Result<Plan> {
     let catalog = Catalog::read(connection)?;
@@ -60,7 +60,7 @@ pub(super) fn read(
     let (mut classes, mut parts) = (Vec::new(), Vec::new());
     for Planned { mut class, columns } in planned {
         let divided = match catalog.table(&class.schema.name).filter(|_| lanes > 1) {
-            Some(table) => Parts::divide(connection, table, &columns, class.bytes_estimate)?,
+            Some(table) => Parts::divide(connection, table, &columns, class.bytes_estimate / part_bytes.max(1))?,
             None => Parts::WHOLE,
         };
         class.parts = divided.len();

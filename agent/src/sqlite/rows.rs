@@ -11,9 +11,6 @@ use super::schema::{TableColumn, row_number_name};
 use super::wide::ByteOrder;
 use crate::source::{PartRead, RowWriter, SourceError};
 
-/// Bytes that one part aims at: enough to be worth a range of its own, small enough to balance lanes.
-const PART_BYTES: u64 = 16 << 20;
-
 /// Parts of one class at most.
 const PARTS_MAX: u64 = 256;
 
@@ -33,14 +30,14 @@ impl Parts {
     /// The whole class at once.
     pub(super) const WHOLE: Self = Self { row_number: None, ranges: Vec::new() };
 
-    /// Divides a table of some size by its row numbers.
+    /// Divides a table by its row numbers, into as many parts as are wanted.
     pub(super) fn divide(
         connection: &Connection,
         table: &Object,
         columns: &[TableColumn],
-        bytes: u64,
+        wanted: u64,
     ) -> rusqlite::Result<Self> {
-        let parts = (bytes / PART_BYTES).min(PARTS_MAX);
+        let parts = wanted.min(PARTS_MAX);
         let Some(name) = row_number_name(table, columns).filter(|_| parts > 1) else { return Ok(Self::WHOLE) };
         let sql = format!("SELECT min({name}), max({name}) FROM main.{}", quote::name(&table.name));
         let (least, greatest): (Option<i64>, Option<i64>) =

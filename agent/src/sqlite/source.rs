@@ -21,6 +21,9 @@ use crate::source::{CaptureOptions, Cut, Source, SourceError};
 /// How long to wait for a writer that is just committing, unless told otherwise.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
+/// Bytes that one part of a class aims at: enough to be worth a range of its own, small enough to balance lanes.
+const PART_BYTES: u64 = 16 << 20;
+
 /// A SQLite database that is protected.
 #[derive(Clone)]
 pub struct SqliteSource {
@@ -28,12 +31,13 @@ pub struct SqliteSource {
     clock: Arc<dyn Clock>,
     busy_wait: Duration,
     copies: Option<PathBuf>,
+    part_bytes: u64,
 }
 
 impl SqliteSource {
     /// A source behind a location. Nothing is opened yet.
     pub fn new(location: SqliteLocation, clock: Arc<dyn Clock>) -> Self {
-        Self { location, clock, busy_wait: BUSY_WAIT, copies: None }
+        Self { location, clock, busy_wait: BUSY_WAIT, copies: None, part_bytes: PART_BYTES }
     }
 
     /// A source behind `sqlite:PATH`. Nothing is opened yet.
@@ -53,6 +57,12 @@ impl SqliteSource {
     #[must_use]
     pub fn with_copies_in(self, folder: impl Into<PathBuf>) -> Self {
         Self { copies: Some(folder.into()), ..self }
+    }
+
+    /// The same source with tables divided into parts of about another size.
+    #[must_use]
+    pub fn with_part_bytes(self, part_bytes: u64) -> Self {
+        Self { part_bytes, ..self }
     }
 
     /// Where the database lies.
@@ -83,7 +93,8 @@ impl SqliteSource {
         let locked = copy.as_ref().map(|copy| copy.locked);
         // The lanes have it open: from here on it needs no name.
         drop(copy);
-        let mut cut = SqliteCut::plan(lanes, &subject, options, standing, Arc::clone(&self.clock)).map_err(failed)?;
+        let mut cut = SqliteCut::plan(lanes, &subject, (options, self.part_bytes), standing, Arc::clone(&self.clock))
+            .map_err(failed)?;
         if let Some(locked) = locked {
             cut.is_a_copy(locked);
         }
