@@ -18,6 +18,8 @@ mod common;
 #[expect(clippy::cast_possible_truncation, reason = "numbers of frames and slots are small")]
 #[path = "engine/depot.rs"]
 mod depot;
+#[path = "conformance/files.rs"]
+mod files;
 #[path = "conformance/fixture.rs"]
 mod fixture;
 #[expect(dead_code, reason = "no corpus is needed here")]
@@ -33,50 +35,66 @@ mod sqlite;
 mod tables;
 
 /// The tests of one source: each check of the named groups, on a fixture made anew.
-macro_rules! conformance {
-    ($($source:ident by $module:ident::$make:ident: $($group:ident [$($check:ident),* $(,)?]),* ;)*) => {
-        $(mod $source {
-            $($(#[test]
-            fn $check() {
-                crate::$module::$make(concat!(stringify!($source), "::", stringify!($check)), |fixture| {
-                    crate::$group::$check(fixture);
-                });
-            })*)*
-        })*
+macro_rules! checks {
+    ($module:ident::$make:ident: $($group:ident [$($check:ident),* $(,)?]),* $(,)?) => {
+        $($(#[test]
+        fn $check() {
+            crate::$module::$make(concat!(module_path!(), "::", stringify!($check)), |fixture| {
+                crate::$group::$check(fixture);
+            });
+        })*)*
     };
 }
 
-macro_rules! table_sources {
-    ($($source:ident by $module:ident::$make:ident;)*) => {
-        conformance! {
-            $($source by $module::$make:
-                common [
-                    a_cut_describes_itself,
-                    every_record_comes_once_over_all_parts_and_lanes,
-                    everything_comes_back,
-                    nothing_changes_between_equal_snapshots,
-                    a_change_is_seen,
-                    an_empty_source_is_a_source,
-                    reading_ends_when_it_is_told_to,
-                    a_cut_that_ends_holds_nothing,
-                    a_capture_writes_nothing,
-                    what_is_not_there_is_refused,
-                ],
-                tables [
-                    one_cut_while_others_commit,
-                    columns_keep_their_ids,
-                    a_class_that_changes_shape_is_read_as_it_was_or_not_at_all,
-                    values_of_all_sizes_come_back,
-                    names_may_hold_anything,
-                    a_keyless_class_keeps_equal_rows,
-                ];
-            )*
+/// What holds for sources of any kind.
+macro_rules! any_source {
+    ($module:ident::$make:ident) => {
+        checks! {
+            $module::$make: common [
+                a_cut_describes_itself,
+                every_record_comes_once_over_all_parts_and_lanes,
+                everything_comes_back,
+                nothing_changes_between_equal_snapshots,
+                a_change_is_seen,
+                an_empty_source_is_a_source,
+                reading_ends_when_it_is_told_to,
+                a_cut_that_ends_holds_nothing,
+                a_capture_writes_nothing,
+                what_is_not_there_is_refused,
+            ]
         }
     };
 }
 
-table_sources! {
-    on_postgres by postgres::with;
-    on_sqlite_in_wal_mode by sqlite::with_wal;
-    on_sqlite_with_a_rollback_journal by sqlite::with_rollback_journal;
+/// What holds for sources of tables.
+macro_rules! table_source {
+    ($module:ident::$make:ident) => {
+        any_source!($module::$make);
+        checks! {
+            $module::$make: tables [
+                one_cut_while_others_commit,
+                columns_keep_their_ids,
+                a_class_that_changes_shape_is_read_as_it_was_or_not_at_all,
+                values_of_all_sizes_come_back,
+                names_may_hold_anything,
+                a_keyless_class_keeps_equal_rows,
+            ]
+        }
+    };
+}
+
+mod on_postgres {
+    table_source!(postgres::with);
+}
+
+mod on_sqlite_in_wal_mode {
+    table_source!(sqlite::with_wal);
+}
+
+mod on_sqlite_with_a_rollback_journal {
+    table_source!(sqlite::with_rollback_journal);
+}
+
+mod on_files {
+    any_source!(files::with);
 }
