@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use strongroom_agent::files::{FilesLocation, FilesSource, FilesTarget};
 use strongroom_agent::postgres::{PostgresOptions, PostgresSource, PostgresTarget};
 use strongroom_agent::source::Source;
 use strongroom_agent::sqlite::{SqliteLocation, SqliteSource, SqliteTarget};
@@ -22,6 +23,8 @@ pub(crate) enum Engine {
     Postgres,
     /// `sqlite:PATH`.
     Sqlite,
+    /// `file:PATH`.
+    Files,
 }
 
 impl Engine {
@@ -31,8 +34,9 @@ impl Engine {
         match scheme {
             "postgres" | "postgresql" => Ok(Self::Postgres),
             "sqlite" => Ok(Self::Sqlite),
+            "file" => Ok(Self::Files),
             _ => Err(Failure::new(Code::Usage, format!("{} is no URL of a source", shown(url)))
-                .advise("Give postgres://USER@HOST/DATABASE or sqlite:PATH.")),
+                .advise("Give postgres://USER@HOST/DATABASE, sqlite:PATH or file:PATH.")),
         }
     }
 }
@@ -44,12 +48,19 @@ pub(crate) fn is_url(text: &str) -> bool {
 
 /// The URL as it is kept: a relative path would mean something else in another folder.
 pub(crate) fn absolute(url: &str) -> Result<String, Failure> {
-    if Engine::of(url)? == Engine::Postgres {
-        return Ok(url.to_owned());
-    }
-    let location = SqliteLocation::parse(url).attempt(|| "the source's URL can't be used")?;
-    let path = std::path::absolute(location.path()).attempt(|| format!("{url} leads nowhere"))?;
-    Ok(format!("sqlite:{}", path.display()))
+    let what = || "the source's URL can't be used";
+    let (scheme, path) = match Engine::of(url)? {
+        Engine::Postgres => return Ok(url.to_owned()),
+        Engine::Sqlite => ("sqlite", SqliteLocation::parse(url).attempt(what)?.path().to_owned()),
+        Engine::Files => ("file", FilesLocation::parse(url).attempt(what)?.path().to_owned()),
+    };
+    let path = std::path::absolute(path).attempt(|| format!("{url} leads nowhere"))?;
+    Ok(format!("{scheme}:{}", path.display()))
+}
+
+/// Whether a URL is nothing but a path behind its scheme, so that it holds no secret and no options.
+fn is_path(url: &str) -> bool {
+    matches!(Engine::of(url), Ok(Engine::Sqlite | Engine::Files))
 }
 
 /// The file of a source that is one, if it is not there.
@@ -66,28 +77,43 @@ pub(crate) fn source(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) 
     open_source(url, password, clock, None)
 }
 
-/// The same source for whoever reads all of it: `spool` is a folder of its own, for what reading needs beside it.
-pub(crate) fn source_with_spool(
+/// What reading all of a source needs beside it.
+pub(crate) struct Beside<'a> {
+    /// A folder of the source's own, for copies that hold still.
+    pub(crate) spool: &'a Path,
+    /// The room's folder, which no snapshot of the room holds.
+    pub(crate) room: &'a Path,
+}
+
+/// The same source for whoever reads all of it.
+pub(crate) fn source_beside(
     url: &str,
     password: Option<&str>,
     clock: &Arc<dyn Clock>,
-    spool: &Path,
+    beside: &Beside<'_>,
 ) -> Result<Box<dyn Source>, Failure> {
-    open_source(url, password, clock, Some(spool))
+    open_source(url, password, clock, Some(beside))
 }
 
 fn open_source(
     url: &str,
     password: Option<&str>,
     clock: &Arc<dyn Clock>,
-    spool: Option<&Path>,
+    beside: Option<&Beside<'_>>,
 ) -> Result<Box<dyn Source>, Failure> {
     let what = || format!("the source {} can't be used", shown(url));
     Ok(match Engine::of(url)? {
         Engine::Postgres => Box::new(PostgresSource::new(url, postgres_options(password)).attempt(what)?),
         Engine::Sqlite => {
             let source = SqliteSource::from_url(url, Arc::clone(clock)).attempt(what)?;
-            Box::new(if let Some(spool) = spool { source.with_copies_in(spool) } else { source })
+            Box::new(if let Some(beside) = beside { source.with_copies_in(beside.spool) } else { source })
+        }
+        Engine::Files => {
+            let source = FilesSource::from_url(url).attempt(what)?;
+            Box::new(match beside {
+                Some(beside) => source.with_copies_in(beside.spool).without(beside.room),
+                None => source,
+            })
         }
     })
 }
@@ -98,6 +124,7 @@ pub(crate) fn target(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) 
     Ok(match Engine::of(url)? {
         Engine::Postgres => Box::new(PostgresTarget::new(url, postgres_options(password)).attempt(what)?),
         Engine::Sqlite => Box::new(SqliteTarget::from_url(url, Arc::clone(clock)).attempt(what)?),
+        Engine::Files => Box::new(FilesTarget::from_url(url).attempt(what)?),
     })
 }
 
@@ -120,7 +147,7 @@ pub(crate) fn sqlite_broken_references(url: &str) -> Result<u64, Failure> {
 
 /// A URL without its secrets.
 pub(crate) fn shown(url: &str) -> String {
-    if url.starts_with("sqlite:") {
+    if is_path(url) {
         return url.to_owned();
     }
     let Ok(mut parsed) = Url::parse(url) else {
@@ -151,7 +178,7 @@ pub(crate) fn shown_word(word: &str) -> String {
 /// The name that a source gets when nobody gives it one: that of its database.
 pub(crate) fn derived_name(url: &str) -> String {
     let path = url.split_once(':').map_or(url, |(_, rest)| rest);
-    let path = if url.starts_with("sqlite:") { path } else { path.split(['?', '#']).next().unwrap_or(path) };
+    let path = if is_path(url) { path.trim_end_matches('/') } else { path.split(['?', '#']).next().unwrap_or(path) };
     let last = path.rsplit('/').next().unwrap_or_default();
     let stem = if url.starts_with("sqlite:") { last.rsplit_once('.').map_or(last, |(stem, _)| stem) } else { last };
     let kept: String = stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
@@ -183,6 +210,8 @@ mod tests {
             ("sqlite:/var/lib/it top.db", "it-top"),
             ("postgres://db", "db"),
             ("sqlite:/", "source"),
+            ("file:/srv/netbox/media/", "media"),
+            ("file:/etc/net.d", "net.d"),
         ] {
             assert_eq!(derived_name(url), name, "{url}");
         }

@@ -64,6 +64,7 @@ pub(super) fn read_still(file: &OwnedFd, spool: Option<&Path>) -> Result<(Stable
         let (before, stat) = Stillness::of(&descriptor)?;
         let content = match read_once(&file, &stat, spool) {
             // It became shorter.
+            Err(Unstable::Changed) => continue,
             Err(Unstable::Failed(error)) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
             other => other?,
         };
@@ -79,7 +80,10 @@ fn read_once(file: &File, stat: &Stat, spool: Option<&Path>) -> Result<Stable, U
     if length <= INLINE_BYTES_MAX {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         file.read_exact_at(&mut bytes, 0)?;
-        return Ok(Stable::Held(bytes));
+        // Times move in steps of some milliseconds, within which a short file can be read and written.
+        let mut again = vec![0; bytes.len()];
+        file.read_exact_at(&mut again, 0)?;
+        return if again == bytes { Ok(Stable::Held(bytes)) } else { Err(Unstable::Changed) };
     }
     let Some(spool) = spool else { return Ok(Stable::Lying(file.try_clone()?, length)) };
     let stored = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512).min(length);

@@ -115,7 +115,8 @@ pub(super) fn with_job<T>(
     let (settings, secrets) = (room.settings(), &source.secrets);
     let password = secrets.password.as_ref().map(|text| text.as_str());
     let spool = room.root().join(paths::SPOOL).join(source.facts.id.to_string());
-    let engine = sources::source_with_spool(&secrets.url, password, &app.clock, &spool)?;
+    let beside = sources::Beside { spool: &spool, room: room.root() };
+    let engine = sources::source_beside(&secrets.url, password, &app.clock, &beside)?;
     let ids = IdFunctions::new(settings.profile, &secrets.id_key());
     let signer = secrets.signer(settings.profile)?;
     let cache_dir = Room::cache_dir(source.facts.id);
