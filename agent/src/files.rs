@@ -9,7 +9,7 @@
 //! ```
 //!
 //! **One class.** `files` has a record for each entry, by its path below the root and piece 0. A file up to
-//! [`content::INLINE_BYTES_MAX`] carries its content; a longer one is cut by its content, under the source's key, and
+//! 256 KiB carries its content; a longer one is cut by its content, under the source's key, and
 //! each different piece is a record under the file's path and the piece's digest. So an inserted line moves no other
 //! piece, and no file is ever held in memory. Paths are bytes.
 //!

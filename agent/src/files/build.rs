@@ -34,7 +34,7 @@ pub(super) enum BuildError {
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// The file system refused it.
-    #[error("the file system refused it")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// Its owner or an attribute can't be given.
     #[error("{what} can't be given to it")]

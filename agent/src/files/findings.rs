@@ -2,6 +2,7 @@
 //! must not fill a manifest.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 
 use crate::source::{Finding, Severity};
@@ -23,7 +24,7 @@ struct Inner {
 
 impl Findings {
     /// Notes something about a path.
-    pub(super) fn note(&self, severity: Severity, path: impl ToString, message: impl Into<String>) {
+    pub(super) fn note(&self, severity: Severity, path: &dyn Display, message: impl Into<String>) {
         let message = message.into();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let count = inner.counts.entry((severity, message.clone())).or_default();
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn many_findings_of_a_kind_become_a_number() {
         let findings = Findings::default();
-        (0..TOLD_MAX + 5).for_each(|n| findings.note(Severity::Incomplete, n, "it can't be read"));
+        (0..TOLD_MAX + 5).for_each(|n| findings.note(Severity::Incomplete, &n, "it can't be read"));
         let list = findings.into_list();
         assert_eq!(list.len() as u64, TOLD_MAX + 1);
         assert_eq!(list.last().unwrap().subject, "5 more entries");

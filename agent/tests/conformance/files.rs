@@ -136,18 +136,18 @@ pub(crate) fn plain(root: &Path) -> Vec<String> {
 
 fn describe(root: &Path, path: &Path, lines: &mut Vec<String>) {
     let metadata = path.symlink_metadata().unwrap();
-    let name = path.strip_prefix(root).unwrap();
+    let name = shown(path.strip_prefix(root).unwrap());
     let content = if metadata.is_file() {
         let bytes = std::fs::read(path).unwrap();
         let sum = bytes.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
         format!("{} {sum:x} {} names", bytes.len(), metadata.nlink())
     } else if metadata.is_symlink() {
-        format!("{:?}", std::fs::read_link(path).unwrap())
+        shown(&std::fs::read_link(path).unwrap())
     } else {
         String::new()
     };
     lines.push(format!(
-        "{name:?} {:o} {}:{} {}.{:09} {content}",
+        "{name} {:o} {}:{} {}.{:09} {content}",
         metadata.mode(),
         metadata.uid(),
         metadata.gid(),
@@ -159,6 +159,11 @@ fn describe(root: &Path, path: &Path, lines: &mut Vec<String>) {
             describe(root, &entry.unwrap().path(), lines);
         }
     }
+}
+
+/// A path in ASCII alone, whatever its bytes.
+fn shown(path: &Path) -> String {
+    path.as_os_str().as_bytes().escape_ascii().to_string()
 }
 
 /// When each inode was last changed in any way.

@@ -53,3 +53,9 @@ pub(crate) trait TableFixture: Fixture {
     /// The type of columns that hold bytes, and such a value, written in SQL.
     fn bytes(&self, value: &[u8]) -> (&'static str, String);
 }
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

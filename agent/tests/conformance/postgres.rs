@@ -112,7 +112,6 @@ impl TableFixture for Postgres {
     }
 
     fn bytes(&self, value: &[u8]) -> (&'static str, String) {
-        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-        ("bytea", format!("'\\x{hex}'"))
+        ("bytea", format!("'\\x{}'", crate::fixture::hex(value)))
     }
 }

@@ -132,8 +132,7 @@ impl TableFixture for Sqlite {
     }
 
     fn bytes(&self, value: &[u8]) -> (&'static str, String) {
-        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-        ("BLOB", format!("x'{hex}'"))
+        ("BLOB", format!("x'{}'", crate::fixture::hex(value)))
     }
 }
 

@@ -39,8 +39,8 @@ fn made_up(place: &Place, entries: &[MadeUp<'_>]) -> Capture {
         if made_up.kind == "file" {
             encoder.dynamic(10, DynamicValue::Blob(b"x"));
         }
-        let encoded = encoder.finish().unwrap();
-        rows.push((encoded.key.to_vec(), encoded.record.to_vec(), Vec::new()));
+        let row = encoder.finish().unwrap();
+        rows.push((row.key.to_vec(), row.record.to_vec(), Vec::new()));
     }
     let (facts, blobs) = (cut.facts().clone(), cut.blobs().unwrap());
     Capture { facts, schemas: vec![schema], rows, blobs, findings: Vec::new() }
