@@ -32,6 +32,7 @@ mod owners;
 mod path;
 mod place;
 mod pieces;
+mod read;
 mod record;
 mod source;
 mod target;

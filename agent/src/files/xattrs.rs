@@ -9,16 +9,22 @@ use strongroom_core::codec::{Malformed, Reader, put_bytes};
 /// Bytes of names or of one value, as Linux allows.
 const BYTES_MAX: usize = 64 * 1024;
 
+/// A buffer that holds the names of most.
+const BYTES_MIN: usize = 1024;
+
 /// Attributes that the host gives by its own policy.
 const OF_THE_HOST: [&[u8]; 2] = [b"security.selinux", b"security.evm"];
 
 /// Reads the attributes of an open file or folder. A file system without any has none.
 pub(super) fn read(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
-    let mut names = vec![0; BYTES_MAX];
-    let length = match flistxattr(file, &mut names) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
+    // Almost every file has none, and says so without a buffer.
+    let length = match flistxattr(file, &mut [0_u8; 0]) {
+        Ok(0) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
         other => other?,
     };
+    // Some may have come meanwhile.
+    let mut names = vec![0; length.saturating_mul(2).clamp(BYTES_MIN, BYTES_MAX)];
+    let length = flistxattr(file, &mut names)?;
     names.truncate(length);
     let mut sorted: Vec<&[u8]> = names.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
     sorted.sort_unstable();
