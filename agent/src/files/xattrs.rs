@@ -17,15 +17,19 @@ const OF_THE_HOST: [&[u8]; 2] = [b"security.selinux", b"security.evm"];
 
 /// Reads the attributes of an open file or folder. A file system without any has none.
 pub(super) fn read(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
-    // Almost every file has none, and says so without a buffer.
-    let length = match flistxattr(file, &mut [0_u8; 0]) {
-        Ok(0) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
+    let mut names = vec![0; BYTES_MIN];
+    let mut listed = flistxattr(file, &mut names);
+    if listed == Err(Errno::RANGE) {
+        names.resize(BYTES_MAX, 0);
+        listed = flistxattr(file, &mut names);
+    }
+    names.truncate(match listed {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
         other => other?,
-    };
-    // Some may have come meanwhile.
-    let mut names = vec![0; length.saturating_mul(2).clamp(BYTES_MIN, BYTES_MAX)];
-    let length = flistxattr(file, &mut names)?;
-    names.truncate(length);
+    });
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut sorted: Vec<&[u8]> = names.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
     sorted.sort_unstable();
     let mut out = Vec::new();
