@@ -28,16 +28,22 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
+    /// The engine that a URL's scheme means.
+    fn of_scheme(url: &str) -> Option<Self> {
+        match url.split_once(':')?.0 {
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            "sqlite" => Some(Self::Sqlite),
+            "file" => Some(Self::Files),
+            _ => None,
+        }
+    }
+
     /// The engine that a URL means.
     pub(crate) fn of(url: &str) -> Result<Self, Failure> {
-        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-        match scheme {
-            "postgres" | "postgresql" => Ok(Self::Postgres),
-            "sqlite" => Ok(Self::Sqlite),
-            "file" => Ok(Self::Files),
-            _ => Err(Failure::new(Code::Usage, format!("{} is no URL of a source", shown(url)))
-                .advise("Give postgres://USER@HOST/DATABASE, sqlite:PATH or file:PATH.")),
-        }
+        Self::of_scheme(url).ok_or_else(|| {
+            Failure::new(Code::Usage, format!("{} is no URL of a source", shown(url)))
+                .advise("Give postgres://USER@HOST/DATABASE, sqlite:PATH or file:PATH.")
+        })
     }
 }
 
@@ -60,7 +66,7 @@ pub(crate) fn absolute(url: &str) -> Result<String, Failure> {
 
 /// Whether a URL is nothing but a path behind its scheme, so that it holds no secret and no options.
 fn is_path(url: &str) -> bool {
-    matches!(Engine::of(url), Ok(Engine::Sqlite | Engine::Files))
+    matches!(Engine::of_scheme(url), Some(Engine::Sqlite | Engine::Files))
 }
 
 /// The file of a source that is one, if it is not there.
@@ -172,7 +178,7 @@ pub(crate) fn shown(url: &str) -> String {
 
 /// A word of a command line without its secrets.
 pub(crate) fn shown_word(word: &str) -> String {
-    if Engine::of(word).is_ok() { shown(word) } else { word.to_owned() }
+    if Engine::of_scheme(word).is_some() { shown(word) } else { word.to_owned() }
 }
 
 /// The name that a source gets when nobody gives it one: that of its database.
@@ -201,6 +207,12 @@ mod tests {
             assert!(!shown(url).contains("s3cret"), "{url} became {}", shown(url));
         }
         assert_eq!(shown("postgres://ann@db:5433/cmdb"), "postgres://ann@db:5433/cmdb");
+    }
+
+    #[test]
+    fn a_url_that_means_no_engine_is_shown_in_the_refusal() {
+        let failure = Engine::of("mysql://ann:s3cret@db/x").unwrap_err();
+        assert!(failure.to_string().contains("mysql://ann:***@db/x"), "{failure}");
     }
 
     #[test]
