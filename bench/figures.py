@@ -61,6 +61,7 @@ FIGURES = (
     Figure("memory-incremental", "peak memory, incremental", "bytes", 256 * MIB, 192 * MIB, worst_of_ours),
     Figure("memory-restore", "peak memory, restore", "bytes", 256 * MIB, 192 * MIB, worst_of_ours),
     Figure("first-wall", "first backup, wall, to the faster piped peer", "s", 1.0, 0.7, ratio_to_best_peer),
+    Figure("sqlite-first-wall", "SQLite first backup, wall, to .dump | restic", "s", 1.0, 0.6, ratio_to_best_peer),
     Figure("scan-wall", "incremental scan, wall, to COPY", "s", 2.0, 1.3, ratio_to_best_peer),
     Figure("restore-wall", "whole restore with verdict, wall, to restic dump | psql", "s", 1.0, 0.7, ratio_to_best_peer),
     Figure("find-warm-reads", "one record found, warm, depot reads", "reads", 8, None, worst_of_ours),

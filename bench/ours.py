@@ -37,10 +37,11 @@ class Backup:
 
 
 class Strongroom:
-    """One room in `directory` with the live database as its only source."""
+    """One room in `directory` with the live database, or another one by its URL, as its only source."""
 
-    def __init__(self, cluster: Cluster, directory: Path):
+    def __init__(self, cluster: Cluster, directory: Path, url: str | None = None):
         self._cluster = cluster
+        self._url = url or cluster.url(LIVE)
         self._room = directory / "room"
         self._environment = cluster.environment()
 
@@ -48,7 +49,7 @@ class Strongroom:
         """Starts with an empty room."""
         shutil.rmtree(self._room, ignore_errors=True)
         self._call("init")
-        self._call("source", "add", SOURCE, self._cluster.url(LIVE))
+        self._call("source", "add", SOURCE, self._url)
 
     def back_up(self) -> Backup:
         """Takes a snapshot; of the two counts of stored bytes the greater is returned."""

@@ -6,6 +6,7 @@ modes. Compression is each tool's own default. Caches, keys and configuration
 stay below the benchmark's directory, so that no run knows of another.
 """
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -39,15 +40,31 @@ class Restic:
         """Stores the live database; returns the cost and the bytes that the repository grew by."""
         before = tree_bytes(self._repository)
         cost = run_pipeline(
-            f"pg_dump {LIVE} | restic backup --quiet --stdin --stdin-filename {DUMP_FILE}",
+            f"{self._dump()} | restic backup --quiet --stdin --stdin-filename {DUMP_FILE}",
             self._environment,
         )
         return cost, tree_bytes(self._repository) - before
+
+    def _dump(self) -> str:
+        return f"pg_dump {LIVE}"
 
     def restore(self, database: str) -> Cost:
         """Loads the newest dump into `database`, which must be empty."""
         load = f"psql -X -q -v ON_ERROR_STOP=1 -d {database} -o /dev/null"
         return run_pipeline(f"restic dump latest {DUMP_FILE} | {load}", self._environment)
+
+
+class ResticOfSqlite(Restic):
+    """`sqlite3 .dump | restic backup --stdin`."""
+
+    name = "sqlite3 .dump | restic"
+
+    def __init__(self, cluster: Cluster, directory: Path, database: Path):
+        super().__init__(cluster, directory)
+        self._database = database
+
+    def _dump(self) -> str:
+        return f"sqlite3 -readonly {shlex.quote(str(self._database))} .dump"
 
 
 class Borg:
@@ -114,7 +131,7 @@ def plain_dump_bytes(cluster: Cluster) -> int:
 
 def missing_tools() -> list[str]:
     """Which of the peers' programs are not installed here."""
-    return [tool for tool in ("restic", "borg", "bash") if shutil.which(tool) is None]
+    return [tool for tool in ("restic", "borg", "sqlite3", "bash") if shutil.which(tool) is None]
 
 
 def _remove(*folders: Path) -> None:

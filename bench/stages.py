@@ -4,7 +4,7 @@ Each stage leaves the live database, our room and the peers' repositories at one
 common state, on which the next one builds:
 
     first ──► days of 1 % ──► find ──► records ──► diff ──► reference check ──► days of 0.1 %
-          ──► restore ──► throughput
+          ──► restore ──► SQLite ──► throughput
 
 What is compared is measured in turn within each repetition (A B A B), so that a
 slow minute of the machine falls on both sides. A stage that no wanted figure
@@ -14,11 +14,12 @@ needs is left out, or shortened to what later stages stand on.
 from collections import defaultdict
 from pathlib import Path
 
+import sqlite
 from corpus import Corpus
 from figures import Samples
 from measure import Cost
 from ours import NAME, Backup, Strongroom, WrongResult, record_throughput
-from peers import Borg, DirectoryDump, Restic, copy_to_nothing
+from peers import Borg, DirectoryDump, Restic, ResticOfSqlite, copy_to_nothing
 
 RESTORED = "cmdb_restored"
 PIPED_PEERS = {Restic.name, Borg.name}
@@ -34,6 +35,7 @@ class Run:
         self.samples: dict[str, Samples] = defaultdict(Samples)
         self.costs: dict[tuple[str, str], list[Cost]] = defaultdict(list)
         self._corpus = corpus
+        self._directory = directory / "sqlite"
         self._wanted = wanted
         self._repeats = repeats
         self._days = days
@@ -56,6 +58,8 @@ class Run:
             self._reference_checks()
         self._days_of_one_per_mille()
         self._restores()
+        if self._wants("sqlite-first-wall"):
+            self._first_backups_of_sqlite()
         if self._ours and self._wants("throughput"):
             self._throughput()
 
@@ -170,6 +174,26 @@ class Run:
             self._empty_target()
             self._note_restore(self._restic.restore(RESTORED), "restic dump | psql")
         self._corpus.cluster.drop_database(RESTORED)
+
+    def _first_backups_of_sqlite(self) -> None:
+        """On a corpus of its own, in a room and a repository of its own: nothing else stands on it."""
+        cluster, path = self._corpus.cluster, self._directory / "cmdb.sqlite"
+        _say("loading the corpus into SQLite")
+        sqlite.load(cluster, path)
+        ours = Strongroom(cluster, self._directory, f"sqlite:{path}") if self._ours else None
+        restic = ResticOfSqlite(cluster, self._directory, path)
+        for repeat in range(self._repeats):
+            _say(f"first backup of SQLite {repeat + 1}")
+            if ours:
+                ours.create()
+                cost = ours.back_up().cost
+                self._note("first backup of SQLite", NAME, cost)
+                self.samples["sqlite-first-wall"].add(cost.wall_seconds)
+            restic.create()
+            cost, _ = restic.back_up()
+            self._note("first backup of SQLite", restic.name, cost)
+            self.samples["sqlite-first-wall"].add(cost.wall_seconds, restic.name)
+        path.unlink()
 
     def _throughput(self) -> None:
         for repeat in range(self._repeats):

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  system ─► source ─► capture ─► shipment ─► repository        backup: all of these, in the order that survives
-//!    ▲    sqlite, postgres │ ▲                    │             any crash; the ledger remembers what was committed
-//!    │                     ▼ │                    ▼
+//!    ▲    sqlite, postgres,│ ▲                    │             any crash; the ledger remembers what was committed
+//!    │    files            ▼ │                    ▼
 //!    │                    cache                 depot ─► view   a snapshot, opened with the room's keys
 //!    │                                                    │
 //!    ├────────── target ◄──────────────────── restore ◄───┤     its verdict reads the target back as a source
@@ -18,6 +18,7 @@ pub mod fingerprint;
 pub mod target;
 pub mod sqlite;
 pub mod postgres;
+pub mod files;
 pub mod repository;
 pub mod shipment;
 pub mod capture;

@@ -19,6 +19,7 @@ pub type RowConsumer<'a> = dyn FnMut(&Encoded<'_>) -> Result<(), SourceError> + 
 
 /// Where a source puts the rows of one class, cell by cell in the order of the schema's columns.
 pub struct RowWriter<'a> {
+    ids: IdFunctions,
     encoder: RecordEncoder,
     consume: &'a mut RowConsumer<'a>,
     rows: u64,
@@ -27,7 +28,7 @@ pub struct RowWriter<'a> {
 impl<'a> RowWriter<'a> {
     /// A writer for the rows of a class.
     pub fn new(ids: IdFunctions, schema: &ClassSchema, consume: &'a mut RowConsumer<'a>) -> Self {
-        Self { encoder: RecordEncoder::new(ids, schema), consume, rows: 0 }
+        Self { encoder: RecordEncoder::new(ids.clone(), schema), ids, consume, rows: 0 }
     }
 
     /// Starts a row.
@@ -54,6 +55,11 @@ impl<'a> RowWriter<'a> {
         let encoded = self.encoder.finish()?;
         self.rows += 1;
         (self.consume)(&encoded)
+    }
+
+    /// The source's id functions, for sources whose records depend on its key.
+    pub const fn ids(&self) -> &IdFunctions {
+        &self.ids
     }
 
     /// Rows ended so far.

@@ -24,5 +24,7 @@ mod restore;
 mod sample;
 #[path = "sqlite/source.rs"]
 mod source;
+#[path = "sqlite/standing.rs"]
+mod standing;
 #[path = "sqlite/values.rs"]
 mod values;

@@ -103,7 +103,7 @@ pub(crate) struct Init {
 /// `source …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SourceVerb {
-    /// Register a source: postgres://…, sqlite:PATH
+    #[command(about = "Register a source: postgres://…, sqlite:PATH, file:PATH")]
     Add(SourceAdd),
     /// List the sources
     Ls,

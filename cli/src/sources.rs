@@ -2,9 +2,10 @@
 //!
 //! A URL may hold a password. It is shown through [`shown`] only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use strongroom_agent::files::{FilesLocation, FilesSource, FilesTarget};
 use strongroom_agent::live::LiveTarget;
 use strongroom_agent::postgres::{PostgresLive, PostgresOptions, PostgresSource, PostgresTarget};
 use strongroom_agent::source::Source;
@@ -23,18 +24,27 @@ pub(crate) enum Engine {
     Postgres,
     /// `sqlite:PATH`.
     Sqlite,
+    /// `file:PATH`.
+    Files,
 }
 
 impl Engine {
+    /// The engine that a URL's scheme means.
+    fn of_scheme(url: &str) -> Option<Self> {
+        match url.split_once(':')?.0 {
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            "sqlite" => Some(Self::Sqlite),
+            "file" => Some(Self::Files),
+            _ => None,
+        }
+    }
+
     /// The engine that a URL means.
     pub(crate) fn of(url: &str) -> Result<Self, Failure> {
-        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-        match scheme {
-            "postgres" | "postgresql" => Ok(Self::Postgres),
-            "sqlite" => Ok(Self::Sqlite),
-            _ => Err(Failure::new(Code::Usage, format!("{} is no URL of a source", shown(url)))
-                .advise("Give postgres://USER@HOST/DATABASE or sqlite:PATH.")),
-        }
+        Self::of_scheme(url).ok_or_else(|| {
+            Failure::new(Code::Usage, format!("{} is no URL of a source", shown(url)))
+                .advise("Give postgres://USER@HOST/DATABASE, sqlite:PATH or file:PATH.")
+        })
     }
 }
 
@@ -45,12 +55,19 @@ pub(crate) fn is_url(text: &str) -> bool {
 
 /// The URL as it is kept: a relative path would mean something else in another folder.
 pub(crate) fn absolute(url: &str) -> Result<String, Failure> {
-    if Engine::of(url)? == Engine::Postgres {
-        return Ok(url.to_owned());
-    }
-    let location = SqliteLocation::parse(url).attempt(|| "the source's URL can't be used")?;
-    let path = std::path::absolute(location.path()).attempt(|| format!("{url} leads nowhere"))?;
-    Ok(format!("sqlite:{}", path.display()))
+    let what = || "the source's URL can't be used";
+    let (scheme, path) = match Engine::of(url)? {
+        Engine::Postgres => return Ok(url.to_owned()),
+        Engine::Sqlite => ("sqlite", SqliteLocation::parse(url).attempt(what)?.path().to_owned()),
+        Engine::Files => ("file", FilesLocation::parse(url).attempt(what)?.path().to_owned()),
+    };
+    let path = std::path::absolute(path).attempt(|| format!("{url} leads nowhere"))?;
+    Ok(format!("{scheme}:{}", path.display()))
+}
+
+/// Whether a URL is nothing but a path behind its scheme, so that it holds no secret and no options.
+fn is_path(url: &str) -> bool {
+    matches!(Engine::of_scheme(url), Some(Engine::Sqlite | Engine::Files))
 }
 
 /// The file of a source that is one, if it is not there.
@@ -64,10 +81,47 @@ pub(crate) fn missing_file(url: &str) -> Option<PathBuf> {
 
 /// The source behind a URL. Nothing is opened yet.
 pub(crate) fn source(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, Failure> {
+    open_source(url, password, clock, None)
+}
+
+/// What reading all of a source needs beside it.
+pub(crate) struct Beside<'a> {
+    /// A folder of the source's own, for copies that hold still.
+    pub(crate) spool: &'a Path,
+    /// The room's folder, which no snapshot of the room holds.
+    pub(crate) room: &'a Path,
+}
+
+/// The same source for whoever reads all of it.
+pub(crate) fn source_beside(
+    url: &str,
+    password: Option<&str>,
+    clock: &Arc<dyn Clock>,
+    beside: &Beside<'_>,
+) -> Result<Box<dyn Source>, Failure> {
+    open_source(url, password, clock, Some(beside))
+}
+
+fn open_source(
+    url: &str,
+    password: Option<&str>,
+    clock: &Arc<dyn Clock>,
+    beside: Option<&Beside<'_>>,
+) -> Result<Box<dyn Source>, Failure> {
     let what = || format!("the source {} can't be used", shown(url));
     Ok(match Engine::of(url)? {
         Engine::Postgres => Box::new(PostgresSource::new(url, postgres_options(password)).attempt(what)?),
-        Engine::Sqlite => Box::new(SqliteSource::from_url(url, Arc::clone(clock)).attempt(what)?),
+        Engine::Sqlite => {
+            let source = SqliteSource::from_url(url, Arc::clone(clock)).attempt(what)?;
+            Box::new(if let Some(beside) = beside { source.with_copies_in(beside.spool) } else { source })
+        }
+        Engine::Files => {
+            let source = FilesSource::from_url(url).attempt(what)?;
+            Box::new(match beside {
+                Some(beside) => source.with_copies_in(beside.spool).without(beside.room),
+                None => source,
+            })
+        }
     })
 }
 
@@ -77,6 +131,7 @@ pub(crate) fn target(url: &str, password: Option<&str>, clock: &Arc<dyn Clock>) 
     Ok(match Engine::of(url)? {
         Engine::Postgres => Box::new(PostgresTarget::new(url, postgres_options(password)).attempt(what)?),
         Engine::Sqlite => Box::new(SqliteTarget::from_url(url, Arc::clone(clock)).attempt(what)?),
+        Engine::Files => Box::new(FilesTarget::from_url(url).attempt(what)?),
     })
 }
 
@@ -86,6 +141,10 @@ pub(crate) fn live(url: &str, password: Option<&str>) -> Result<Box<dyn LiveTarg
     Ok(match Engine::of(url)? {
         Engine::Postgres => Box::new(PostgresLive::new(url, &postgres_options(password)).attempt(what)?),
         Engine::Sqlite => Box::new(SqliteLive::from_url(url).attempt(what)?),
+        Engine::Files => {
+            return Err(Failure::new(Code::Usage, format!("single entries can't be restored into {}", shown(url)))
+                .advise("Restore the whole tree into an empty folder, and take from it what is needed."));
+        }
     })
 }
 
@@ -97,7 +156,7 @@ pub(crate) fn postgres_options(password: Option<&str>) -> PostgresOptions {
 /// References of a SQLite database that lead nowhere.
 pub(crate) fn sqlite_broken_references(url: &str) -> Result<u64, Failure> {
     let location = SqliteLocation::parse(url).attempt(|| "the target's URL can't be used")?;
-    let count = |path: &std::path::Path| {
+    let count = |path: &Path| {
         let connection = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get::<_, i64>(0))
     };
@@ -108,7 +167,7 @@ pub(crate) fn sqlite_broken_references(url: &str) -> Result<u64, Failure> {
 
 /// A URL without its secrets.
 pub(crate) fn shown(url: &str) -> String {
-    if url.starts_with("sqlite:") {
+    if is_path(url) {
         return url.to_owned();
     }
     let Ok(mut parsed) = Url::parse(url) else {
@@ -133,13 +192,13 @@ pub(crate) fn shown(url: &str) -> String {
 
 /// A word of a command line without its secrets.
 pub(crate) fn shown_word(word: &str) -> String {
-    if Engine::of(word).is_ok() { shown(word) } else { word.to_owned() }
+    if Engine::of_scheme(word).is_some() { shown(word) } else { word.to_owned() }
 }
 
 /// The name that a source gets when nobody gives it one: that of its database.
 pub(crate) fn derived_name(url: &str) -> String {
     let path = url.split_once(':').map_or(url, |(_, rest)| rest);
-    let path = if url.starts_with("sqlite:") { path } else { path.split(['?', '#']).next().unwrap_or(path) };
+    let path = if is_path(url) { path.trim_end_matches('/') } else { path.split(['?', '#']).next().unwrap_or(path) };
     let last = path.rsplit('/').next().unwrap_or_default();
     let stem = if url.starts_with("sqlite:") { last.rsplit_once('.').map_or(last, |(stem, _)| stem) } else { last };
     let kept: String = stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
@@ -165,12 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn a_url_that_means_no_engine_is_shown_in_the_refusal() {
+        let failure = Engine::of("mysql://ann:s3cret@db/x").unwrap_err();
+        assert!(failure.to_string().contains("mysql://ann:***@db/x"), "{failure}");
+    }
+
+    #[test]
     fn a_source_is_called_after_its_database() {
         for (url, name) in [
             ("postgres://ann@db/cmdb?x=/y", "cmdb"),
             ("sqlite:/var/lib/it top.db", "it-top"),
             ("postgres://db", "db"),
             ("sqlite:/", "source"),
+            ("file:/srv/netbox/media/", "media"),
+            ("file:/etc/net.d", "net.d"),
         ] {
             assert_eq!(derived_name(url), name, "{url}");
         }

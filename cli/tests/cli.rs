@@ -13,6 +13,8 @@ mod demo;
 mod error_pages;
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/golden.rs"]
 mod golden;
 #[path = "cli/harness.rs"]

@@ -88,6 +88,12 @@ impl Catalog {
         self.objects.iter().filter(move |object| object.kind == kind)
     }
 
+    /// Whether a search index of another table's making knows the rows of this one by their numbers.
+    pub(super) fn is_counted_on(&self, table: &Object) -> bool {
+        let content = |index: &Object| option(&module_of(&index.sql).1, "content");
+        self.of(Kind::VirtualTable).filter_map(content).any(|name| name.eq_ignore_ascii_case(&table.name))
+    }
+
     /// The table that stores rows under this name, in whatever case.
     pub(super) fn table(&self, name: &str) -> Option<&Object> {
         self.of(Kind::Table).find(|table| table.name.eq_ignore_ascii_case(name))
@@ -118,9 +124,26 @@ pub(super) fn module_of(sql: &str) -> (String, String) {
     (module.to_ascii_lowercase(), arguments.trim().to_owned())
 }
 
+/// The value of `name=value` among a module's arguments, without its quotes.
+pub(super) fn option(arguments: &str, name: &str) -> Option<String> {
+    let inner = arguments.trim_start_matches('(').trim_end_matches(')');
+    inner.split(',').find_map(|argument| {
+        let (left, right) = argument.split_once('=')?;
+        let value = right.trim().trim_matches(['\'', '"', '`', '[', ']']);
+        left.trim().eq_ignore_ascii_case(name).then(|| value.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_is_found_whatever_its_quotes() {
+        assert_eq!(option("(body, content='doc', tokenize=porter)", "content").as_deref(), Some("doc"));
+        assert_eq!(option("(body, Content = \"a b\")", "content").as_deref(), Some("a b"));
+        assert_eq!(option("(content, body)", "content"), None);
+    }
 
     #[test]
     fn the_module_is_the_word_after_using() {

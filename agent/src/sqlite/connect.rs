@@ -4,7 +4,7 @@
 //! has a shared-memory file beside it that every reader must be able to open or make; where that can't be done, the
 //! error says so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -14,8 +14,11 @@ use super::location::SqliteLocation;
 use super::quote;
 use crate::source::SourceError;
 
-/// Opens a database that must be there, read-only.
-pub(super) fn open_read_only(location: &SqliteLocation, busy_wait: Duration) -> Result<Connection, SourceError> {
+/// Opens a database that must be there, read-only, and says where it really lies.
+pub(super) fn open_read_only(
+    location: &SqliteLocation,
+    busy_wait: Duration,
+) -> Result<(Connection, PathBuf), SourceError> {
     let subject = location.shown();
     let path = location
         .resolve()?
@@ -23,7 +26,8 @@ pub(super) fn open_read_only(location: &SqliteLocation, busy_wait: Duration) -> 
     if !path.is_file() {
         return Err(SourceError::engine(Code::SourceUnreachable, subject, "this is not a file"));
     }
-    std::fs::File::open(&path).map_err(|error| SourceError::Engine {
+    // Asked, and not tried: closing a file of our own would free every lock that this process has on the database.
+    rustix::fs::access(&path, rustix::fs::Access::READ_OK).map_err(|error| SourceError::Engine {
         code: Code::SourcePrivilege,
         subject: subject.clone(),
         message: "the file can't be read".into(),
@@ -31,7 +35,7 @@ pub(super) fn open_read_only(location: &SqliteLocation, busy_wait: Duration) -> 
     })?;
     let connection = open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| failed(&subject, error))?;
     connection.busy_timeout(busy_wait).map_err(|error| failed(&subject, error))?;
-    Ok(connection)
+    Ok((connection, path))
 }
 
 /// Opens a file by its absolute path; SQLite's own URIs are off, and so is its mutex: a connection is never shared

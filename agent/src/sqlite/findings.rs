@@ -7,8 +7,9 @@ use std::path::Path;
 
 use strongroom_core::record::{ClassSchema, KeySpec};
 
-use super::catalog::{Catalog, Kind, Object, module_of};
+use super::catalog::{Catalog, Kind, Object, module_of, option};
 use super::location::beside;
+use super::schema::ROW_NUMBER_TYPE;
 use crate::source::{CutClass, Finding, Severity};
 
 /// Modules that keep all they hold in shadow tables of the same file.
@@ -49,41 +50,37 @@ pub(super) fn of_catalog(catalog: &Catalog, classes: &[CutClass]) -> Vec<Finding
             let message = format!("what the module {module} keeps outside the tables of this file is not captured");
             findings.push(finding(Severity::Incomplete, &table.name, message));
         }
-        findings.extend(of_external_content(table, &arguments, catalog, classes));
+        findings.extend(of_external_content(table, &arguments, classes));
     }
     findings
 }
 
-/// A search index over another table knows its rows by number; where these are not kept, it must be built again.
-fn of_external_content(index: &Object, arguments: &str, catalog: &Catalog, classes: &[CutClass]) -> Option<Finding> {
-    let content = option(arguments, "content").filter(|table| !table.is_empty())?;
-    let table = catalog.table(&content)?;
-    let class = classes.iter().find(|class| class.schema.name == table.name)?;
-    if keeps_row_numbers(&class.schema) {
+/// A search index over what is no table of this file, or over a table whose columns have taken all names of the row
+/// number, may not fit after a restore.
+fn of_external_content(index: &Object, arguments: &str, classes: &[CutClass]) -> Option<Finding> {
+    let content = option(arguments, "content").filter(|name| !name.is_empty())?;
+    let class = classes.iter().find(|class| class.schema.name.eq_ignore_ascii_case(&content));
+    if class.is_some_and(|class| keeps_row_numbers(&class.schema)) {
         return None;
     }
     let message = format!(
-        "the index refers to rows of {} by number, which are not kept: after a restore, run INSERT INTO {}({}) VALUES ('rebuild')",
-        table.name, index.name, index.name
+        "the index refers to rows of {content} by numbers that may not be kept: after a restore, run INSERT INTO \
+         {}({}) VALUES ('rebuild')",
+        index.name, index.name
     );
     Some(finding(Severity::Warning, &index.name, message))
 }
 
-/// Whether row numbers are a column of the class: a key of one column that is declared INTEGER.
+/// Whether row numbers are a column of the class: taken along, or as a key of one column that is declared INTEGER.
 fn keeps_row_numbers(schema: &ClassSchema) -> bool {
-    let KeySpec::Columns(ids) = &schema.key else { return false };
-    let [id] = ids.as_slice() else { return false };
-    schema.column(*id).is_some_and(|column| column.source_type.eq_ignore_ascii_case("INTEGER"))
-}
-
-/// The value of `name=value` among a module's arguments, without its quotes.
-fn option(arguments: &str, name: &str) -> Option<String> {
-    let inner = arguments.trim_start_matches('(').trim_end_matches(')');
-    inner.split(',').find_map(|argument| {
-        let (left, right) = argument.split_once('=')?;
-        let value = right.trim().trim_matches(['\'', '"', '`', '[', ']']);
-        left.trim().eq_ignore_ascii_case(name).then(|| value.to_owned())
-    })
+    let is_declared = || match &schema.key {
+        KeySpec::Columns(ids) if ids.len() == 1 => ids
+            .iter()
+            .filter_map(|id| schema.column(*id))
+            .all(|column| column.source_type.eq_ignore_ascii_case("INTEGER")),
+        _ => false,
+    };
+    schema.columns.iter().any(|column| column.source_type == ROW_NUMBER_TYPE) || is_declared()
 }
 
 /// What reading leaves beside the file: a shared-memory file that belongs to somebody else than the database shuts its
@@ -97,16 +94,4 @@ pub(super) fn of_files(path: &Path) -> Option<Finding> {
             or the application may not be able to write";
         finding(Severity::Warning, path.display().to_string(), message)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::option;
-
-    #[test]
-    fn an_option_is_found_whatever_its_quotes() {
-        assert_eq!(option("(body, content='doc', tokenize=porter)", "content").as_deref(), Some("doc"));
-        assert_eq!(option("(body, Content = \"a b\")", "content").as_deref(), Some("a b"));
-        assert_eq!(option("(content, body)", "content"), None);
-    }
 }

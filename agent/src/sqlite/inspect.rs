@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use strongroom_core::record::{ClassSchema, KeySpec};
 
 use super::connect::failed;
-use super::cut::{SqliteCut, SqliteSource};
+use super::cut::SqliteCut;
 use super::location::beside;
 use super::quote;
+use super::source::SqliteSource;
 use crate::source::{CaptureOptions, Cut, Finding, SourceError};
 
 /// A database as it is.

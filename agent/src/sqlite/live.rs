@@ -19,7 +19,7 @@ use strongroom_core::error::Code;
 use strongroom_core::record::{ClassSchema, ColumnId, DynamicValue, Encoded};
 
 use super::connect::{failed, open, pragma_word};
-use super::cut::{Which, read_rows};
+use super::rows::{Which, read_rows};
 use super::insert::{Inserter, bind, is_wide};
 use super::location::SqliteLocation;
 use super::quote;

@@ -12,12 +12,12 @@ use strongroom_core::record::ClassSchema;
 use strongroom_platform::clock::Clock;
 
 use super::checks;
-use super::cut::SqliteSource;
 use super::insert::Inserter;
 use super::location::SqliteLocation;
 use super::native::{DdlObject, Pragmas, parse_ddl};
 use super::occupancy::{Occupancy, refuse_side_files, set_wal};
 use super::publish;
+use super::source::SqliteSource;
 use super::staging::{Staging, load_failed};
 use super::target::blob_of;
 use super::wide::ByteOrder;

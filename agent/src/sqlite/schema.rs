@@ -1,10 +1,11 @@
 //! From a table to the schema of its class: columns, key and declared references.
 //!
 //! All values are held with their storage class, whatever type a column declares: SQLite allows any value anywhere.
-//! Generated columns are not captured, since the target computes them again.
+//! Generated columns are not captured, since the target computes them again. Row numbers are captured where a search
+//! index knows the table's rows by them.
 
 use rusqlite::Connection;
-use strongroom_core::record::{ClassSchema, Codec, Column, ColumnId, Reference};
+use strongroom_core::record::{ClassSchema, Codec, Column, ColumnId, KeySpec, Reference};
 
 use super::catalog::{Catalog, Object};
 use super::connect::pragma_rows;
@@ -42,15 +43,29 @@ impl TableColumn {
     }
 }
 
-/// The schema of a table's class, and why it is keyless where it declares a key.
-pub(super) fn read(
-    connection: &Connection,
-    catalog: &Catalog,
-    table: &Object,
-) -> rusqlite::Result<(ClassSchema, Option<&'static str>)> {
+/// The type under which row numbers stand among the columns.
+pub(super) const ROW_NUMBER_TYPE: &str = "rowid";
+
+/// The name by which a statement can speak of a table's row number: a column may have taken any of them.
+pub(super) fn row_number_name(table: &Object, columns: &[TableColumn]) -> Option<&'static str> {
+    let is_free = |name: &&&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    ["rowid", "_rowid_", "oid"].iter().find(is_free).copied().filter(|_| !table.without_rowid)
+}
+
+/// What is known of a table.
+pub(super) struct TableSchema {
+    pub(super) schema: ClassSchema,
+    /// Its columns as SQLite lists them.
+    pub(super) columns: Vec<TableColumn>,
+    /// Why a declared key does not serve.
+    pub(super) unusable_key: Option<&'static str>,
+}
+
+/// The schema of a table's class.
+pub(super) fn read(connection: &Connection, catalog: &Catalog, table: &Object) -> rusqlite::Result<TableSchema> {
     let columns = TableColumn::read(connection, &table.name)?;
-    let ChosenKey { key, row_number, unusable } = keys::choose(connection, table, &columns)?;
-    let described = columns
+    let ChosenKey { mut key, row_number, unusable } = keys::choose(connection, table, &columns)?;
+    let mut described: Vec<Column> = columns
         .iter()
         .filter(|column| !column.generated)
         .map(|column| Column {
@@ -62,8 +77,28 @@ pub(super) fn read(
             source_ordinal: id_of(column).0,
         })
         .collect();
+    if let Some(name) = row_number_name(table, &columns).filter(|_| !row_number && catalog.is_counted_on(table)) {
+        let id = ColumnId(columns.iter().map(|column| id_of(column).0).max().unwrap_or(0) + 1);
+        if key == KeySpec::Keyless {
+            key = KeySpec::Columns(vec![id]);
+        }
+        described.push(row_number_column(id, name));
+    }
     let references = references(connection, catalog, table, &columns)?;
-    Ok((ClassSchema { name: table.name.clone(), columns: described, key, references, dropped_id_max: 0 }, unusable))
+    let schema = ClassSchema { name: table.name.clone(), columns: described, key, references, dropped_id_max: 0 };
+    Ok(TableSchema { schema, columns, unusable_key: unusable })
+}
+
+/// The row number as a column, for tables whose rows something else knows by it.
+fn row_number_column(id: ColumnId, name: &str) -> Column {
+    Column {
+        id,
+        name: name.into(),
+        source_type: ROW_NUMBER_TYPE.into(),
+        codec: Codec::Dynamic,
+        nullable: false,
+        source_ordinal: 0,
+    }
 }
 
 /// The id of a column in a class that has no earlier snapshot.
@@ -158,7 +193,6 @@ fn target(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strongroom_core::record::KeySpec;
 
     fn schema(names: &[&str]) -> ClassSchema {
         let column = |(at, name): (u32, &&str)| Column {

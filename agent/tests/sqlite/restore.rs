@@ -11,7 +11,7 @@ use strongroom_agent::target::{FeedRecord, Load, LoadPlan, Target};
 use strongroom_core::error::Code;
 use strongroom_platform::clock::SystemClock;
 
-use crate::harness::{Capture, Place, capture, capture_source};
+use crate::harness::{Capture, Place, capture, capture_source, values};
 
 pub(crate) const TOKEN: &str = "token";
 
@@ -132,19 +132,45 @@ fn search_indexes_come_back_as_they_were() {
         CREATE VIRTUAL TABLE old USING fts4(body); INSERT INTO old VALUES ('switch in rack 7');
         CREATE VIRTUAL TABLE place USING rtree(id, x0, x1, y0, y1); INSERT INTO place VALUES (1, 0, 1, 0, 1), (2, 5, 6, 5, 6);
         CREATE VIRTUAL TABLE words USING fts5vocab(doc, row);
-        CREATE TABLE note(body TEXT); CREATE VIRTUAL TABLE noted USING fts5(body, content='note');";
+        CREATE VIRTUAL TABLE older USING fts3(body); INSERT INTO older VALUES ('patch panel'); DELETE FROM old WHERE docid = 9;
+        CREATE VIRTUAL TABLE bare USING fts5(body, content=''); INSERT INTO bare(rowid, body) VALUES (41, 'cable tray');";
     let (first, _, findings) = round_trip(&place, script);
     assert!(findings.is_empty(), "{findings:?}");
-    assert!(first.findings().any(|finding| finding.subject == "noted" && finding.severity == Severity::Warning));
-    assert!(!first.findings().any(|finding| finding.severity == Severity::Incomplete));
+    assert!(!first.findings().any(|finding| finding.severity >= Severity::Warning));
     let restored = Connection::open(place.path("restored.db")).unwrap();
     let count = |sql: &str| restored.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM doc WHERE doc MATCH 'racks'"), 1);
     assert_eq!(count("SELECT count(*) FROM old WHERE old MATCH 'switch'"), 1);
     assert_eq!(count("SELECT count(*) FROM place WHERE x0 >= 5"), 1);
+    assert_eq!(count("SELECT count(*) FROM older WHERE older MATCH 'panel'"), 1);
+    assert_eq!(count("SELECT rowid FROM bare WHERE bare MATCH 'tray'"), 41);
+    assert_eq!(count("SELECT rtreecheck('place') = 'ok'"), 1);
     restored
         .execute_batch("INSERT INTO doc VALUES ('new', 'one'); INSERT INTO doc(doc) VALUES ('integrity-check')")
         .unwrap();
+}
+
+#[test]
+fn an_index_over_rows_that_it_knows_by_number_still_finds_them() {
+    let place = Place::new();
+    let script = "CREATE TABLE note(body TEXT, oid TEXT); INSERT INTO note(body) VALUES ('gone'), ('rack'), ('site');
+        CREATE VIRTUAL TABLE noted USING fts5(body, content='note'); INSERT INTO noted(noted) VALUES ('rebuild');
+        INSERT INTO noted(noted, rowid, body) VALUES ('delete', 1, 'gone'); DELETE FROM note WHERE body = 'gone';
+        CREATE TABLE word(w TEXT PRIMARY KEY, body TEXT); INSERT INTO word VALUES ('z', 'last'), ('a', 'first');
+        CREATE VIRTUAL TABLE words USING fts4(content=\"word\", body); INSERT INTO words(words) VALUES ('rebuild');
+        CREATE VIEW named AS SELECT 7 AS rowid, 'x' AS body; CREATE VIRTUAL TABLE v USING fts5(body, content='named');";
+    let (first, _, findings) = round_trip(&place, script);
+    assert!(findings.is_empty(), "{findings:?}");
+    let warned: Vec<_> = first.findings().filter(|finding| finding.severity == Severity::Warning).collect();
+    assert_eq!((warned.len(), warned[0].subject.as_str()), (1, "v"), "{warned:?}");
+    let numbers: Vec<_> =
+        first.rows["note"].iter().map(|row| values(first.schema("note"), row)["rowid"].clone()).collect();
+    assert_eq!(numbers, ["i 2", "i 3"]);
+    let restored = Connection::open(place.path("restored.db")).unwrap();
+    let text = |sql: &str| restored.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(text("SELECT body FROM noted WHERE noted MATCH 'site'"), "site");
+    assert_eq!(text("SELECT body FROM words WHERE words MATCH 'last'"), "last");
+    restored.execute_batch("INSERT INTO noted(noted, rank) VALUES ('integrity-check', 1)").unwrap();
 }
 
 #[test]
@@ -171,6 +197,38 @@ fn broken_references_and_checks_are_restored_and_found() {
     let (_, _, findings) = round_trip(&place, script);
     let subjects: Vec<_> = findings.iter().map(|finding| finding.subject.as_str()).collect();
     assert_eq!(subjects, ["integrity_check", "b"], "{findings:?}");
+}
+
+#[test]
+fn deferred_references_stay_deferred() {
+    let place = Place::new();
+    let script = "CREATE TABLE a(id INTEGER PRIMARY KEY, b INT NOT NULL REFERENCES b DEFERRABLE INITIALLY DEFERRED);
+        CREATE TABLE b(id INTEGER PRIMARY KEY, a INT NOT NULL REFERENCES a DEFERRABLE INITIALLY DEFERRED);
+        BEGIN; INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1, 1); COMMIT;";
+    let (_, _, findings) = round_trip(&place, script);
+    assert_eq!(findings, []);
+    let restored = Connection::open(place.path("restored.db")).unwrap();
+    let both = "PRAGMA foreign_keys = ON; BEGIN; INSERT INTO a VALUES (2, 2); INSERT INTO b VALUES (2, 2); COMMIT;";
+    restored.execute_batch(both).unwrap();
+    assert!(restored.execute_batch("INSERT INTO a VALUES (3, 3)").is_err());
+}
+
+#[test]
+fn no_definition_reaches_another_file() {
+    let place = Place::new();
+    let mut captured = capture(&place.database("source.db", "CREATE TABLE t(a); CREATE VIEW v AS SELECT 1;"));
+    let other = place.path("other.db");
+    let attach = format!("ATTACH DATABASE '{}' AS other; CREATE TABLE other.x(a)", other.display());
+    let trigger = "CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM elsewhere.t; END";
+    let object = |name: &str, kind: &str, sql: &str| {
+        format!("-- strongroom {{\"kind\":\"{kind}\",\"name\":\"{name}\",\"bytes\":{}}}\n{sql}\n;\n", sql.len())
+    };
+    let after = captured.blobs.iter_mut().find(|blob| blob.role == "ddl-after").unwrap();
+    after.content.extend_from_slice((object("evil", "view", &attach) + &object("r", "trigger", trigger)).as_bytes());
+    let findings = restore(&captured, &place.path("restored.db"), false).unwrap();
+    let named: Vec<_> = findings.iter().map(|finding| (finding.subject.as_str(), finding.severity)).collect();
+    assert_eq!(named, [("evil", Severity::Incomplete), ("r", Severity::Incomplete)], "{findings:?}");
+    assert!(!other.exists());
 }
 
 #[test]

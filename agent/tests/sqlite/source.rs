@@ -139,40 +139,6 @@ fn utf16_text_is_captured_without_loss() {
 }
 
 #[test]
-fn what_is_written_during_the_cut_is_not_in_it() {
-    let place = Place::new();
-    let path = place.database(
-        "a.db",
-        "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);",
-    );
-    let writer = Connection::open(&path).unwrap();
-    let cut = source(&path).open(&options()).unwrap();
-    let write = "INSERT INTO t VALUES (2); DELETE FROM t WHERE id = 1; CREATE TABLE later(x); PRAGMA user_version = 9;";
-    writer.execute_batch(write).unwrap();
-    assert_eq!(cut.classes().len(), 1);
-    assert_eq!(read_class(&*cut, 0, &cut.classes()[0].schema).len(), 1);
-    writer.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
-    let after = capture(&path);
-    let ddl = cut.blobs().unwrap().into_iter().find(|blob| blob.role == "ddl-before").unwrap();
-    assert!(!String::from_utf8(ddl.content).unwrap().contains("later"));
-    assert_eq!(cut.close().unwrap(), []);
-    assert_eq!(values(after.schema("t"), &after.rows["t"][0])["id"], "i 2");
-}
-
-#[test]
-fn a_rollback_journal_holds_writers_up_and_the_cut_says_so() {
-    let place = Place::new();
-    let path = place.database("a.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1);");
-    let cut = source(&path).open(&options()).unwrap();
-    let writer = Connection::open(&path).unwrap();
-    writer.busy_timeout(Duration::ZERO).unwrap();
-    assert!(writer.execute_batch("INSERT INTO t VALUES (2)").is_err());
-    let findings = cut.close().unwrap();
-    assert!(findings[0].message.contains("could not commit"), "{findings:?}");
-    writer.execute_batch("INSERT INTO t VALUES (2)").unwrap();
-}
-
-#[test]
 fn a_source_that_cannot_be_read_is_refused_with_its_code() {
     let place = Place::new();
     let code = |name: &str| source(&place.path(name)).open(&options()).err().unwrap().code();

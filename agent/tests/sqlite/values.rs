@@ -28,6 +28,7 @@ fn any_value() -> impl Strategy<Value = Any> {
         Just(Any::Plain(Value::Null)),
         any::<i64>().prop_map(|value| Any::Plain(Value::Integer(value))),
         (-300_i64..300).prop_map(|value| Any::Plain(Value::Integer(value))),
+        // Among them NaNs, which SQLite stores as NULL.
         any::<u64>().prop_map(|bits| Any::Plain(Value::Real(f64::from_bits(bits)))),
         prop::sample::select(vec![
             0.0,

@@ -24,7 +24,7 @@ use crate::render::progress::{Watch, Watched};
 use crate::render::text;
 use crate::room::catalog::{RegisteredSource, RunFacts};
 use crate::room::repository::DepotRepository;
-use crate::room::{Room, host_name};
+use crate::room::{Room, host_name, paths};
 use crate::{profiles, sources};
 
 /// The end of a backup.
@@ -125,7 +125,9 @@ pub(super) fn with_job<T>(
 ) -> Result<T, Failure> {
     let (settings, secrets) = (room.settings(), &source.secrets);
     let password = secrets.password.as_ref().map(|text| text.as_str());
-    let engine = sources::source(&secrets.url, password, &app.clock)?;
+    let spool = room.root().join(paths::SPOOL).join(source.facts.id.to_string());
+    let beside = sources::Beside { spool: &spool, room: room.root() };
+    let engine = sources::source_beside(&secrets.url, password, &app.clock, &beside)?;
     let engine = ProfiledSource::new(engine, asked.profile.clone());
     let ids = IdFunctions::new(settings.profile, &secrets.id_key());
     let signer = secrets.signer(settings.profile)?;

@@ -7,7 +7,7 @@ use crate::live::{Checked, LiveClass, LiveReference, Referrer, UniqueKey};
 use crate::sqlite::catalog::{Catalog, Kind, Object};
 use crate::sqlite::connect::pragma_rows;
 use crate::sqlite::keys::unique_indexes;
-use crate::sqlite::schema::{self, TableColumn, adopt_ids, references};
+use crate::sqlite::schema::{self, TableColumn, TableSchema, adopt_ids, references};
 
 /// Describes tables, by the names of their classes.
 pub(super) fn describe(
@@ -29,11 +29,10 @@ fn live_class(
     table: &Object,
     beside: Option<&ClassSchema>,
 ) -> rusqlite::Result<LiveClass> {
-    let (mut schema, _) = schema::read(connection, catalog, table)?;
+    let TableSchema { mut schema, columns, .. } = schema::read(connection, catalog, table)?;
     if let Some(beside) = beside {
         adopt_ids(&mut schema, beside);
     }
-    let columns = TableColumn::read(connection, &table.name)?;
     let named = |name: &str| schema.column_named(name).map(|column| column.id);
     let reference = |reference: &strongroom_core::record::Reference| LiveReference {
         name: reference.name.clone(),
