@@ -19,10 +19,10 @@ use strongroom_core::error::Code;
 use strongroom_core::record::{ClassSchema, ColumnId, DynamicValue, Encoded};
 
 use super::connect::{failed, open, pragma_word};
-use super::rows::{Which, read_rows};
 use super::insert::{Inserter, bind, is_wide};
 use super::location::SqliteLocation;
 use super::quote;
+use super::rows::{Which, read_rows};
 use super::staging::load_failed;
 use super::wide::ByteOrder;
 use crate::live::{Change, Fate, Intent, LiveClass, LiveSession, LiveTarget, Lookup, TransactionMark};

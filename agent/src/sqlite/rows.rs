@@ -6,9 +6,9 @@ use strongroom_core::record::{ClassSchema, DynamicValue};
 
 use super::catalog::Object;
 use super::connect::failed;
-use super::{insert, quote};
 use super::schema::{TableColumn, row_number_name};
 use super::wide::ByteOrder;
+use super::{insert, quote};
 use crate::source::{PartRead, RowWriter, SourceError};
 
 /// Parts of one class at most.
