@@ -197,3 +197,35 @@ fn profiles_that_cannot_be_used_are_refused_with_what_to_change() {
     assert_eq!(place.run(add).ended_with(2).code, Some(2));
     assert_eq!(place.json(&["source", "ls"]).as_array().unwrap().len(), 1, "nothing was registered");
 }
+
+#[test]
+fn references_are_checked_by_the_profile_and_named_by_it() {
+    const NAMED: &str = "
+        name = \"tree\"
+        product = \"Tree\"
+        about = \"Parts of parts.\"
+        [classes.asset]
+        label = \"asset\"
+        display = [\"name\"]
+        [[references.conventional]]
+        class = \"asset\"
+        column = \"part_of\"
+        target = \"asset\"
+        ";
+    let place = Place::empty();
+    place.run(&["init"]).done();
+    std::fs::write(place.path("tree.toml"), NAMED).unwrap();
+    let script = "CREATE TABLE asset (id INTEGER PRIMARY KEY, name TEXT, part_of INTEGER);
+        INSERT INTO asset VALUES (1, 'pump', NULL), (2, 'valve', 1), (3, 'seal', 9);";
+    place.source("parts", script);
+    place.run(&["source", "add", "tree", &place.url("parts.db"), "--profile", "tree.toml"]).done();
+    place.run(&["backup", "tree"]).done();
+    for arguments in [&["verify", "tree@latest"][..], &["verify", "--live", "tree"]] {
+        let checked = place.json(arguments);
+        let broken = &checked["references"][0]["broken"][0];
+        assert_eq!((&broken["rule"], &broken["class"], &broken["count"]), (&"R02".into(), &"asset".into(), &1.into()));
+        assert_eq!(broken["examples"][0]["name"], "asset seal", "{checked}");
+    }
+    place.run(&["backup", "parts", "--profile", "none"]).done();
+    assert_eq!(place.json(&["verify", "parts@latest"])["references_broken"], 0);
+}

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use strongroom_agent::capture::Progress;
-use strongroom_agent::source::CaptureOptions;
+use strongroom_agent::profile::ProfiledSource;
+use strongroom_agent::source::{CaptureOptions, Source as _};
 use strongroom_core::digest::{IdFunctions, IdKey};
 use strongroom_core::entropy::random_array;
 
@@ -19,7 +20,7 @@ use crate::passphrase::first_line_of_file;
 use crate::render::text;
 use crate::room::Room;
 use crate::room::custodian::Custodian;
-use crate::sources;
+use crate::{profiles, sources};
 
 /// Checks the references of a live source.
 pub(super) fn check(
@@ -30,11 +31,11 @@ pub(super) fn check(
     progress: &Arc<Progress>,
 ) -> Result<Summary, Failure> {
     let given = options.password_file.as_deref().map(first_line_of_file).transpose()?;
-    let (url, password) = if sources::is_url(name) {
-        (sources::absolute(name)?.into(), given)
+    let (url, password, profile) = if sources::is_url(name) {
+        (sources::absolute(name)?.into(), given, profiles::AUTO.to_owned())
     } else {
         let known = registered::named(room, name)?;
-        (known.secrets.url, given.or(known.secrets.password))
+        (known.secrets.url, given.or(known.secrets.password), known.facts.profile)
     };
     let references = References::new(options, app, room, progress)?;
     let mut against = None;
@@ -47,6 +48,7 @@ pub(super) fn check(
         against = Some(manifest.head().snapshot.to_string());
     }
     let source = sources::source(&url, password.as_ref().map(|text| text.as_str()), &app.clock)?;
+    let source = ProfiledSource::new(source, profiles::choice(&profile)?);
     let readers = options.readers.unwrap_or(app.readers).max(1);
     let what = || format!("can't read {}", sources::shown(&url));
     // Records are compared with nothing that is stored, so any key does for their ids.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strongroom_agent::capture::{Progress, Spool};
-use strongroom_agent::integrity::{Baseline, Broken, CheckJob, Example, Report, check_cut, check_snapshot};
+use strongroom_agent::integrity::{Baseline, Broken, CheckJob, Example, Naming, Report, check_cut, check_snapshot};
+use strongroom_agent::profile::profile_of;
 use strongroom_agent::source::Cut;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::entropy::random_array;
@@ -17,6 +18,7 @@ use strongroom_core::error::Code;
 use strongroom_core::graph::TupleKey;
 use strongroom_core::graph::rules::ReferenceRules;
 use strongroom_core::manifest::VerifiedManifest;
+use strongroom_core::profile::Profile;
 
 use super::{Finding, Severity};
 use crate::app::App;
@@ -60,7 +62,8 @@ struct RulesFile {
 /// What all checks of one run share.
 pub(super) struct References<'a> {
     app: &'a App,
-    rules: ReferenceRules,
+    /// Rules that the user gives; else those of the profile count.
+    rules: Option<ReferenceRules>,
     key: TupleKey,
     examples_max: usize,
     spool: Arc<Spool>,
@@ -76,7 +79,7 @@ impl<'a> References<'a> {
         room: &Room,
         progress: &'a Arc<Progress>,
     ) -> Result<Self, Failure> {
-        let rules = options.rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
+        let rules = options.rules.as_deref().map(read_rules).transpose()?;
         let spool_lock = room.lock_spool()?;
         let spool = Spool::new(Arc::clone(room.disk()), paths::SPOOL, app.entropy.as_ref());
         let spool = spool.map_err(|error| Failure::because(Code::VolumeFailed, "can't use the room's spool", error))?;
@@ -97,7 +100,10 @@ impl<'a> References<'a> {
         snapshot.store.heed(Arc::clone(self.progress));
         let view = snapshot.view()?;
         let what = || format!("can't check the references of snapshot {}", manifest.head().snapshot);
-        check_snapshot(&view, &self.job(baseline)).attempt(what)
+        let profile = profile_of(&view).attempt(what)?;
+        let classes = view.classes().map(|class| class.name().to_owned());
+        let known = self.known(profile.as_ref(), classes);
+        check_snapshot(&view, &self.job(&known, baseline)).attempt(what)
     }
 
     /// Checks a live source.
@@ -109,7 +115,10 @@ impl<'a> References<'a> {
         baseline: Option<&Baseline>,
         name: &str,
     ) -> Result<Report, Failure> {
-        check_cut(cut, ids, lanes, &self.job(baseline)).attempt(|| format!("can't check the references of {name}"))
+        let classes = cut.classes().iter().map(|class| class.schema.name.clone());
+        let known = self.known(cut.profile().map(|applied| applied.profile()), classes);
+        check_cut(cut, ids, lanes, &self.job(&known, baseline))
+            .attempt(|| format!("can't check the references of {name}"))
     }
 
     /// What a check found, and how long it took.
@@ -135,11 +144,22 @@ impl<'a> References<'a> {
         })
     }
 
-    fn job<'j>(&'j self, baseline: Option<&'j Baseline>) -> CheckJob<'j> {
-        const NO_NAMES: &BTreeMap<String, strongroom_agent::integrity::Naming> = &BTreeMap::new();
+    /// The user's rules, or the profile's, and what the profile calls records.
+    fn known(&self, profile: Option<&Profile>, classes: impl Iterator<Item = String>) -> Known {
+        let rules = self.rules.clone().or_else(|| profile.map(|profile| profile.references.clone()));
+        let mut naming = BTreeMap::new();
+        for class in classes {
+            let Some(facts) = profile.map(|profile| profile.facts(&class)) else { break };
+            let label = facts.label.unwrap_or_default();
+            naming.insert(class, Naming { label, display: facts.display });
+        }
+        Known { rules: rules.unwrap_or_default(), naming }
+    }
+
+    fn job<'j>(&'j self, known: &'j Known, baseline: Option<&'j Baseline>) -> CheckJob<'j> {
         CheckJob {
-            rules: &self.rules,
-            naming: NO_NAMES,
+            rules: &known.rules,
+            naming: &known.naming,
             baseline,
             key: self.key,
             examples_max: self.examples_max,
@@ -147,6 +167,12 @@ impl<'a> References<'a> {
             progress: self.progress,
         }
     }
+}
+
+/// What is known of the references and names of one product.
+struct Known {
+    rules: ReferenceRules,
+    naming: BTreeMap<String, Naming>,
 }
 
 fn read_rules(path: &Path) -> Result<ReferenceRules, Failure> {
