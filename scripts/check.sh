@@ -51,11 +51,8 @@ main() {
     require_system_packages
     require_cargo_tool nextest "$NEXTEST_VERSION" "$NEXTEST_WHEELS"
     require_cargo_tool deny "$DENY_VERSION" "$DENY_WHEELS"
-<<<<<<< HEAD
     find_reader_python
-=======
     require_emulators
->>>>>>> de4d3d9 (Keep depots in object stores)
 
     check "formatting" cargo fmt --all --check
     check "formatting of fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check

@@ -1,6 +1,6 @@
 //! A pack on its way into an object store.
 //!
-//! Owns at most `PARTS_IN_FLIGHT + 1` parts of memory. A pack of one part is one conditional put. A larger one is
+//! Owns at most `PARTS_IN_FLIGHT + 2` parts of memory. A pack of one part is one conditional put. A larger one is
 //! uploaded in parts, which show under no name before they are completed; the completion is conditional where the
 //! service can do that (S3). Where it can't, a look whether the name is free comes first, and only a second writer of
 //! the same random id could slip between.
@@ -10,7 +10,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::{MultipartUpload, ObjectStore as _, PutMode, PutPayload};
+use object_store::{MultipartUpload, ObjectStore as _, PutMode, PutMultipartOptions, PutPayload};
 use strongroom_core::id::PackId;
 
 use super::super::layout::pack_path;
@@ -63,7 +63,10 @@ impl ObjectSink {
 
     fn begin(&self) -> Result<Upload, StoreError> {
         let (store, key) = (Arc::clone(&self.remote.store), self.remote.key(&self.path));
-        let begun = self.remote.engine.run(async move { store.put_multipart_opts(&key, Default::default()).await })?;
+        let begun = self
+            .remote
+            .engine
+            .run(async move { store.put_multipart_opts(&key, PutMultipartOptions::default()).await })?;
         Ok(Upload { parts: begun.map_err(|error| self.error(error))?, flying: VecDeque::new() })
     }
 
