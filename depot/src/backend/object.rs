@@ -17,6 +17,7 @@ mod engine;
 mod error;
 mod location;
 mod open;
+mod remote;
 mod s3;
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,7 @@ mod upload;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::TryStreamExt as _;
-use object_store::path::Path;
-use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
-};
+use object_store::{PutMode, UpdateVersion};
 use strongroom_core::id::{DomainId, PackId, SourceId};
 use strongroom_platform::clock::Clock;
 
@@ -42,6 +39,7 @@ pub use bucket::{BucketLock, StoreFacts};
 use engine::Engine;
 pub use error::StoreError;
 pub use location::{LocationError, ObjectLocation, Retention, RetentionMode, Service};
+use remote::{Remote, Whole};
 use s3::S3Bucket;
 use upload::ObjectSink;
 
@@ -55,24 +53,10 @@ pub struct ObjectBackend {
     retention: Option<Retention>,
 }
 
-/// The store, and how its objects are named and reached.
-struct Remote {
-    engine: Engine,
-    store: Arc<dyn ObjectStore>,
-    bucket: String,
-    prefix: Path,
-}
-
 #[derive(Clone)]
 enum Seen {
     Nothing,
     Version(UpdateVersion),
-}
-
-/// A whole object, and which version of it.
-struct Whole {
-    bytes: Vec<u8>,
-    version: UpdateVersion,
 }
 
 impl ObjectBackend {
@@ -147,95 +131,6 @@ impl ObjectBackend {
             Some(seen) => keyrings.insert(domain, seen),
             None => keyrings.remove(&domain),
         };
-    }
-}
-
-impl Remote {
-    fn key(&self, path: &str) -> Path {
-        self.prefix.parts().chain(Path::from(path).parts()).collect()
-    }
-
-    fn error(&self, path: &str, error: object_store::Error) -> StoreError {
-        StoreError::classify(&self.bucket, path, error)
-    }
-
-    fn put(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<UpdateVersion, StoreError> {
-        let (store, key) = (Arc::clone(&self.store), self.key(path));
-        let payload = PutPayload::from(bytes.to_vec());
-        let options = PutOptions::from(mode);
-        let put = self.engine.run(async move { store.put_opts(&key, payload, options).await })?;
-        put.map(UpdateVersion::from).map_err(|error| self.error(path, error))
-    }
-
-    /// Reads an object as a whole, if it is there and no larger than `bytes_max`.
-    fn read_whole(&self, path: &str, bytes_max: u64) -> Result<Option<Whole>, StoreError> {
-        let (store, key) = (Arc::clone(&self.store), self.key(path));
-        let got = self.engine.run(async move {
-            let got = store.get(&key).await?;
-            if got.meta.size > bytes_max {
-                return Ok(Err(got.meta.size));
-            }
-            let version = UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
-            Ok(Ok(Whole { bytes: got.bytes().await?.to_vec(), version }))
-        })?;
-        match got.map_err(|error| self.error(path, error)) {
-            Ok(Ok(whole)) => Ok(Some(whole)),
-            Ok(Err(bytes)) => Err(StoreError::TooLarge { path: path.to_owned(), bytes, bytes_max }),
-            Err(StoreError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        let (store, key) = (Arc::clone(&self.store), self.key(path));
-        let head = self.engine.run(async move { store.head(&key).await })?;
-        match head.map_err(|error| self.error(path, error)) {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(StoreError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn read_at(&self, path: &str, offset: u64, bytes: &mut [u8]) -> Result<(), StoreError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let end = offset.saturating_add(bytes.len() as u64);
-        let (store, key) = (Arc::clone(&self.store), self.key(path));
-        let options = GetOptions { range: Some(GetRange::Bounded(offset..end)), ..GetOptions::default() };
-        let got = self.engine.run(async move { store.get_opts(&key, options).await?.bytes().await })?;
-        let got = got.map_err(|error| self.error(path, error))?;
-        if got.len() != bytes.len() {
-            return Err(StoreError::UnexpectedEnd { path: path.to_owned(), end });
-        }
-        bytes.copy_from_slice(&got);
-        Ok(())
-    }
-
-    /// Lists what lies below a folder, page by page; `item` recognises what belongs there.
-    fn list<T: Ord + Send + 'static>(
-        &self,
-        folder: &str,
-        item: impl Fn(&str, u64) -> Option<T> + Send + Sync + 'static,
-    ) -> Result<Listing<T>, StoreError> {
-        let (store, top) = (Arc::clone(&self.store), self.key(folder));
-        let skip = if self.prefix.as_ref().is_empty() { 0 } else { self.prefix.as_ref().len() + 1 };
-        let listed = self.engine.run(async move {
-            let mut listing = Listing::default();
-            let mut objects = store.list(Some(&top));
-            while let Some(object) = objects.try_next().await? {
-                let path = object.location.as_ref().get(skip..).unwrap_or_default();
-                match item(path, object.size) {
-                    Some(found) => listing.items.push(found),
-                    None => listing.foreign.push(path.to_owned()),
-                }
-            }
-            Ok(listing)
-        })?;
-        let mut listing = listed.map_err(|error| self.error(folder, error))?;
-        listing.items.sort();
-        listing.foreign.sort();
-        Ok(listing)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The object backend over a store in memory, and what its answers are taken for. Real services are in the package's
 //! tests.
 
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 use strongroom_core::error::Code;
 
 use super::*;

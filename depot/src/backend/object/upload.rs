@@ -15,7 +15,8 @@ use strongroom_core::id::PackId;
 
 use super::super::layout::pack_path;
 use super::engine::Pending;
-use super::{Remote, StoreError};
+use super::error::StoreError;
+use super::remote::Remote;
 use crate::backend::{BackendError, PackSink};
 
 /// The size of a part: S3 takes none below 5 MiB but the last, and 10,000 of them.
