@@ -7,6 +7,7 @@
 # Nothing in the source tree is written; `just fix` does that. What could not be checked is named at the end.
 #
 #   STRONGROOM_CORPORA                 folder of the public corpora; tests that need it say so if it is not there
+#   STRONGROOM_EMULATORS               folder of the servers for tests of object stores; below the user's caches unless given
 #   STRONGROOM_FUZZ_SECONDS            how long each decoder is fuzzed, 60 unless given
 #   STRONGROOM_REQUIRE_ADVISORIES=1    fail, instead of saying so, when the advisory database can't be reached
 
@@ -51,6 +52,7 @@ main() {
     require_cargo_tool nextest "$NEXTEST_VERSION" "$NEXTEST_WHEELS"
     require_cargo_tool deny "$DENY_VERSION" "$DENY_WHEELS"
     find_reader_python
+    require_emulators
 
     check "formatting" cargo fmt --all --check
     check "formatting of fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check
@@ -144,6 +146,24 @@ install_wheel() {
         --requirement "$folder/requirements.txt" --dest "$folder" || return 1
     python3 -m zipfile -e "$folder"/*.whl "$folder" || return 1
     install -m 755 "$folder"/*.data/scripts/"cargo-$name" "$CARGO_BIN/cargo-$name"
+}
+
+# Servers that speak the protocols of object stores, in a folder of their own. Without them the tests of object stores
+# say that they could not run.
+require_emulators() {
+    local folder=${STRONGROOM_EMULATORS:-${XDG_CACHE_HOME:-$HOME/.cache}/strongroom/emulators}
+    local list=scripts/emulators.txt python="$folder/python/bin/python"
+    cmp -s "$list" "$folder/python/installed.txt" && return 0
+    if [[ $may_install == no ]]; then
+        say "the servers of $list are not in $folder: tests of object stores will not run"
+        return 0
+    fi
+    say "installing servers for the tests of object stores"
+    rm -rf "$folder/python"
+    mkdir -p "$folder" && python3 -m venv "$folder/python" &&
+        "$python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --requirement "$list" &&
+        cp "$list" "$folder/python/installed.txt" && return 0
+    say "could not install them: tests of object stores will not run"
 }
 
 # ---- the checks -------------------------------------------------------------------------------------------------------

@@ -95,6 +95,9 @@ pub(crate) struct Init {
     /// Where the data may lie: an ISO 3166 code, or the group `local`
     #[arg(long, value_name = "CC", default_value = "local", env = "STRONGROOM_JURISDICTION")]
     pub(crate) jurisdiction: String,
+    /// The object store that the depot goes to: s3:, gs: or az: URLs with bucket and prefix [default: the room's folder]
+    #[arg(long, value_name = "URL", env = "STRONGROOM_DEPOT")]
+    pub(crate) depot: Option<String>,
     /// Use the algorithms that FIPS 140-3 allows, throughout and for good
     #[arg(long, env = "STRONGROOM_FIPS")]
     pub(crate) fips: bool,

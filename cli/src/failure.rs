@@ -16,6 +16,7 @@ use strongroom_core::entropy::EntropyError;
 use strongroom_core::error::Code;
 use strongroom_core::manifest::ManifestError;
 use strongroom_core::seal::{KeyFileError, KeyringError, SealError};
+use strongroom_depot::backend::object::StoreError;
 use strongroom_depot::backend::{BackendError, disk_code};
 use strongroom_depot::index::IndexError;
 use strongroom_depot::reader::ReadError;
@@ -129,6 +130,7 @@ coded!(
     RestoreError,
     SealError,
     SourceError,
+    StoreError,
     ViewError,
 );
 

@@ -1,7 +1,7 @@
 //! The room: the state of one installation, which is one site with one depot and one agent.
 //!
 //! ```text
-//!   ROOM/depot/     packs, manifests, keyring, format       nothing else lies there
+//!   ROOM/depot/     packs, manifests, keyring, format       nothing else lies there; or all of it in an object store
 //!   ROOM/keys/      room.key                                the key service of this room
 //!   ROOM/state/     room.toml, host.key, catalog.redb, locks; agent/<source>/ledger; restores/ (safety copies)
 //!   ROOM/cache/     <source>/ (index, image), depot-index   can be thrown away
@@ -17,6 +17,7 @@ pub(crate) mod create;
 pub(crate) mod custodian;
 pub(crate) mod locks;
 pub(crate) mod manifests;
+pub(crate) mod place;
 pub(crate) mod repository;
 pub(crate) mod selector;
 pub(crate) mod settings;
@@ -29,12 +30,14 @@ use strongroom_core::error::Code;
 use strongroom_core::id::SourceId;
 use strongroom_core::seal::{HostKey, Scope};
 use strongroom_depot::Depot;
-use strongroom_depot::backend::DirectoryBackend;
-use strongroom_platform::disk::{Disk, DiskError, RealDisk};
+use strongroom_depot::backend::Backend;
+use strongroom_depot::backend::object::ObjectBackend;
+use strongroom_platform::disk::{Disk, RealDisk};
 use zeroize::Zeroizing;
 
 use crate::failure::{Attempt as _, Failure};
 use catalog::Catalog;
+use place::DepotPlace;
 use settings::Settings;
 
 /// Paths below a room, as its disk knows them.
@@ -71,7 +74,7 @@ pub(crate) struct Room {
     settings: Settings,
     host: HostKey,
     depot: Depot,
-    backend: Arc<DirectoryBackend>,
+    place: DepotPlace,
 }
 
 impl Room {
@@ -86,22 +89,15 @@ impl Room {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&root).attempt(what)?);
         let settings = Settings::parse(&disk.read(paths::SETTINGS, SETTINGS_BYTES_MAX).attempt(what)?)?;
         let host = read_host_key(disk.as_ref(), &settings)?;
-        let depot_disk: Arc<dyn Disk> = match RealDisk::open(root.join(paths::DEPOT)) {
-            Ok(disk) => Arc::new(disk),
-            Err(DiskError::NotFound { .. }) => {
-                return Err(Failure::new(Code::NoRoom, format!("the depot of the room {} is gone", root.display())));
-            }
-            Err(error) => return Err(error).attempt(what),
-        };
-        let backend = Arc::new(DirectoryBackend::new(depot_disk));
-        let depot =
-            Depot::open(Arc::clone(&backend) as _).attempt(|| format!("can't open the depot of {}", root.display()))?;
+        let place = DepotPlace::open(&root, settings.depot.as_deref())?;
+        let opened = Depot::open(Arc::clone(&place.backend));
+        let depot = opened.attempt(|| format!("can't open the depot of {}", root.display()))?;
         if depot.domain() != settings.domain || depot.profile() != settings.profile {
-            let what = format!("the depot in {} is that of another room", root.display());
+            let what = format!("the depot {} is that of another room", place.name);
             return Err(Failure::new(Code::Damaged, what).advise("Put this room's own depot back."));
         }
         tracing::info!(room = %root.display(), site = settings.site, "room opened");
-        Ok(Self { root, disk, settings, host, depot, backend })
+        Ok(Self { root, disk, settings, host, depot, place })
     }
 
     /// The folder.
@@ -130,8 +126,18 @@ impl Room {
     }
 
     /// The depot's files.
-    pub(crate) const fn backend(&self) -> &Arc<DirectoryBackend> {
-        &self.backend
+    pub(crate) const fn backend(&self) -> &Arc<dyn Backend> {
+        &self.place.backend
+    }
+
+    /// The depot's files, if they lie in an object store.
+    pub(crate) const fn store(&self) -> Option<&Arc<ObjectBackend>> {
+        self.place.store.as_ref()
+    }
+
+    /// Where the depot lies: a path or a URL.
+    pub(crate) fn depot_name(&self) -> &str {
+        &self.place.name
     }
 
     /// What everything sealed in this room is bound to.

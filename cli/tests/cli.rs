@@ -36,8 +36,12 @@ mod partial_postgres;
 mod rescue;
 #[path = "cli/schema.rs"]
 mod schema;
+#[path = "../../depot/tests/object_stores/emulator.rs"]
+mod emulator;
 #[path = "cli/side_by_side.rs"]
 mod side_by_side;
+#[path = "cli/stores.rs"]
+mod stores;
 #[path = "cli/system_calls.rs"]
 mod system_calls;
 #[path = "cli/walk.rs"]

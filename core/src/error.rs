@@ -65,6 +65,12 @@ codes! {
     Ambiguous = 19, exit 2, "Give more of the name or id.";
     /// The depot is ahead of what the host remembers of a source.
     LedgerBehind = 20, exit 1, "The host's state was lost or rolled back: bring ROOM/state back from a newer copy, or register the source under a new name.";
+    /// The object store that holds the depot can't be reached, or does not answer in time.
+    DepotUnreachable = 25, exit 1, "Check the depot's URL, region, endpoint and network, then run the command again; what was stored is reused.";
+    /// The object store that holds the depot refuses the access, or has no such bucket.
+    DepotRefused = 26, exit 1, "Check the bucket's name and region, and that the credentials may list, read and put below the depot's prefix.";
+    /// A clock is too far off for what depends on it.
+    ClockUnsafe = 27, exit 22, "Set this host's clock, and keep it with NTP.";
     /// The source can't be reached.
     SourceUnreachable = 30, exit 1, "Check the URL, the network and that the server runs.";
     /// The source refused the login.

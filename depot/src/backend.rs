@@ -10,6 +10,8 @@
 //! ```
 
 mod directory;
+mod layout;
+pub mod object;
 mod reads;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,8 @@ use strongroom_core::id::{DomainId, PackId, SourceId};
 use strongroom_platform::disk::DiskError;
 
 pub use directory::DirectoryBackend;
+pub use object::ObjectBackend;
+use object::StoreError;
 pub use reads::{ReadCounter, Reads};
 
 /// A depot's files can't be read or written.
@@ -57,6 +61,9 @@ pub enum BackendError {
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// The object store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl BackendError {
@@ -67,6 +74,7 @@ impl BackendError {
             Self::PackExists { .. } => Code::Internal,
             Self::Conflict { .. } => Code::Busy,
             Self::Disk(error) => disk_code(error),
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -148,6 +156,14 @@ pub trait Backend: Send + Sync {
     /// Reads the file that says what the depot is, if there is one.
     fn read_format(&self) -> Result<Option<Vec<u8>>, BackendError>;
 
+    /// Cleans up after a writer that died: removes what it left unfinished, and makes durable the names that it gave.
+    ///
+    /// Only while nobody else on this host writes. Gives the number of files removed. A store in which nothing
+    /// unfinished shows has nothing to clean up.
+    fn recover(&self) -> Result<usize, BackendError> {
+        Ok(0)
+    }
+
     /// Counts the reads.
     fn reads(&self) -> &ReadCounter;
 
@@ -219,7 +235,15 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).read_format()
     }
 
+    fn recover(&self) -> Result<usize, BackendError> {
+        (**self).recover()
+    }
+
     fn reads(&self) -> &ReadCounter {
         (**self).reads()
+    }
+
+    fn read_pack(&self, pack: PackId, offset: u64, len: usize) -> Result<Vec<u8>, BackendError> {
+        (**self).read_pack(pack, offset, len)
     }
 }

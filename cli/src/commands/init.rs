@@ -15,6 +15,7 @@ use crate::room::paths;
 #[derive(Serialize)]
 struct RoomDocument {
     room: String,
+    depot: String,
     site: String,
     jurisdiction: String,
     profile: Profile,
@@ -34,13 +35,14 @@ pub(super) fn run(options: &Init, app: &App) -> Result<Exit, Failure> {
     let profile = if options.fips { Profile::Fips } else { Profile::Blake3 };
     let passphrase = app.passphrase.chosen()?;
     let is_protected = passphrase.is_some();
-    let room = NewRoom { jurisdiction, profile, passphrase }.create(&path, &app.entropy)?;
+    let new = NewRoom { jurisdiction, profile, depot: options.depot.clone(), passphrase };
+    let room = new.create(&path, &app.entropy)?;
     let key_file = path.join(paths::KEY_FILE).display().to_string();
     let output = &app.output;
     output.say(format!("Made the room {}.", path.display()));
     output.say(format!(
         "  Packs go to {}, at one site, and may lie in: {}.",
-        path.join(paths::DEPOT).display(),
+        room.depot_name(),
         room.settings().jurisdiction
     ));
     output.say(format!("  The key that opens them is {key_file}."));
@@ -55,6 +57,7 @@ pub(super) fn run(options: &Init, app: &App) -> Result<Exit, Failure> {
         Schema::Room,
         &RoomDocument {
             room: path.display().to_string(),
+            depot: room.depot_name().to_owned(),
             site: room.settings().site.clone(),
             jurisdiction: room.settings().jurisdiction.clone(),
             profile,

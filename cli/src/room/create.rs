@@ -14,6 +14,7 @@ use strongroom_platform::disk::{Disk, RealDisk, durable_write};
 use strongroom_platform::keys::KeyFile;
 use zeroize::Zeroizing;
 
+use super::place::DepotPlace;
 use super::settings::Settings;
 use super::{Room, paths};
 use crate::failure::{Attempt as _, Failure};
@@ -25,6 +26,8 @@ pub(crate) struct NewRoom {
     pub(crate) jurisdiction: String,
     /// The algorithms.
     pub(crate) profile: Profile,
+    /// The URL of an object store for the depot; without one it lies in the room.
+    pub(crate) depot: Option<String>,
     /// Protects the key file.
     pub(crate) passphrase: Option<Secret>,
 }
@@ -33,9 +36,11 @@ impl NewRoom {
     /// Makes the room in a folder that is empty or missing.
     pub(crate) fn create(self, root: &Path, entropy: &Arc<dyn Entropy>) -> Result<Room, Failure> {
         let what = || format!("can't make a room in {}", root.display());
+        // A URL that means nothing leaves no folder behind.
+        let store = self.depot.as_deref().map(|url| DepotPlace::open(root, Some(url))).transpose()?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::create(root).attempt(what)?);
         clear(root, disk.as_ref())?;
-        for folder in paths::FOLDERS {
+        for folder in paths::FOLDERS.iter().filter(|folder| store.is_none() || **folder != paths::DEPOT) {
             disk.create_dir_all(folder).attempt(what)?;
         }
         let domain = DomainId(random_array(entropy.as_ref()).attempt(what)?);
@@ -45,9 +50,11 @@ impl NewRoom {
             KeyFile::create(&disk, paths::KEY_FILE, self.profile, passphrase, Arc::clone(entropy)).attempt(what)?;
         let recovery = Recovery { jurisdiction: &self.jurisdiction, service: &key };
         let keyring = Keyring::create(self.profile, domain, &[recovery], entropy.as_ref()).attempt(what)?;
-        let depot_disk: Arc<dyn Disk> = Arc::new(RealDisk::open(root.join(paths::DEPOT)).attempt(what)?);
-        let backend = Arc::new(DirectoryBackend::new(depot_disk));
-        let depot = Depot::create(backend, DepotFormat { profile: self.profile, domain }).attempt(what)?;
+        let place = store.map_or_else(|| DepotPlace::open(root, None), Ok)?;
+        let format = DepotFormat { profile: self.profile, domain };
+        let what = || format!("can't make a depot in {}", place.name);
+        let depot = Depot::create(Arc::clone(&place.backend), format).attempt(what)?;
+        place.check()?;
         depot.put_keyring(&keyring).attempt(what)?;
         let epoch = keyring.newest_epoch().cloned();
         let settings = Settings {
@@ -57,6 +64,7 @@ impl NewRoom {
             domain,
             profile: self.profile,
             epoch: epoch.ok_or_else(|| Failure::new(Code::Internal, "the new keyring has no epoch"))?,
+            depot: self.depot.clone(),
         };
         let host: Zeroizing<[u8; 32]> = Zeroizing::new(random_array(entropy.as_ref()).attempt(what)?);
         let host = Zeroizing::new(format!("{}\n", hex::encode(*host)));

@@ -80,7 +80,7 @@ impl Custodian {
         let keyring = room.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
         let keyring = keyring.ok_or_else(|| Failure::new(Code::WrongKey, "the depot has no keyring of this room"))?;
         let keys = keyring.open(&key).attempt(|| "the room's key does not open its keyring")?;
-        let custodian = Self::over(Arc::clone(room.backend()) as _, keyring, keys, open_index(room)?)?;
+        let custodian = Self::over(Arc::clone(room.backend()), keyring, keys, open_index(room)?)?;
         for (pack, error) in &custodian.unreadable {
             app.output.warn(format!("pack {pack} can't be opened and is left out: {error}"));
         }

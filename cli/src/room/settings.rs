@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) profile: Profile,
     /// The key that packs are sealed to.
     pub(crate) epoch: EpochPublicKey,
+    /// The URL of the depot, if it lies in an object store.
+    pub(crate) depot: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +40,8 @@ struct Document {
     environment: String,
     domain: DomainId,
     profile: Profile,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    depot: Option<String>,
     epoch: Epoch,
 }
 
@@ -62,6 +66,7 @@ impl Settings {
             environment: self.environment.clone(),
             domain: self.domain,
             profile: self.profile,
+            depot: self.depot.clone(),
             epoch: Epoch { number: self.epoch.epoch(), public_key: Hex(self.epoch.as_bytes().to_vec()) },
         };
         toml::to_string(&document)
@@ -86,6 +91,7 @@ impl Settings {
             domain: document.domain,
             profile: document.profile,
             epoch: epoch.attempt(|| "the room's settings can't be read")?,
+            depot: document.depot,
         })
     }
 }

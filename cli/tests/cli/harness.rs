@@ -30,9 +30,14 @@ impl Place {
 
     /// A folder with a room, and with a sample CMDB that is registered as `cmdb`.
     pub(crate) fn with_sample() -> Self {
+        Self::with_sample_in(&[])
+    }
+
+    /// The same, in a room that was made with these options.
+    pub(crate) fn with_sample_in(options: &[&str]) -> Self {
         let place = Self::empty();
         create_sqlite(&place.path("cmdb.db"), SampleSize::SMALL, 1).unwrap();
-        place.run(&["init"]).done();
+        place.run(&[&["init"], options].concat()).done();
         place.run(&["source", "add", "cmdb", &place.url("cmdb.db")]).done();
         place
     }

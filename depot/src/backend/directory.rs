@@ -17,21 +17,11 @@ use strongroom_core::id::{DomainId, PackId, SourceId};
 use strongroom_platform::disk::durable::{clear_temporaries, is_temporary};
 use strongroom_platform::disk::{DirEntry, Disk, DiskError, DiskRead, DurableFile, durable_replace, durable_write};
 
+use super::layout::{
+    self, FORMAT, FORMAT_BYTES_MAX, KEYRING_BYTES_MAX, KEYS, MANIFEST_BYTES_MAX, MANIFESTS, PACKS, keyring_path,
+    manifest_dir, manifest_path, pack_dir, pack_path,
+};
 use super::{Backend, BackendError, Listing, PackSink, PackSource, ReadCounter, StoredManifest, StoredPack};
-
-const FORMAT: &str = "format";
-const PACKS: &str = "packs";
-const MANIFESTS: &str = "manifests";
-const KEYS: &str = "keys";
-const PACK_SUFFIX: &str = ".pack";
-const MANIFEST_SUFFIX: &str = ".manifest";
-const KEYRING_SUFFIX: &str = ".keyring";
-/// The file that says what the depot is has a few hundred bytes.
-const FORMAT_BYTES_MAX: u64 = 64 * 1024;
-/// A keyring holds a few hundred bytes a source and epoch.
-const KEYRING_BYTES_MAX: u64 = 64 << 20;
-/// A manifest's body is bounded; its head lists packs and classes.
-const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 /// A [`Backend`] over a disk.
 pub struct DirectoryBackend {
@@ -43,23 +33,6 @@ impl DirectoryBackend {
     /// A depot whose files lie below the root of a disk.
     pub fn new(disk: Arc<dyn Disk>) -> Self {
         Self { disk, reads: Arc::new(ReadCounter::default()) }
-    }
-
-    /// Cleans up after a writer that died: removes temporary files, and makes durable the names that it gave.
-    ///
-    /// Only while nobody else writes. Gives the number of files removed.
-    pub fn recover(&self) -> Result<usize, BackendError> {
-        let mut removed = clear_temporaries(self.disk.as_ref(), "")?;
-        for top in [PACKS, MANIFESTS, KEYS] {
-            if !self.disk.exists(top)? {
-                continue;
-            }
-            removed += clear_temporaries(self.disk.as_ref(), top)?;
-            for entry in self.disk.list(top)?.into_iter().filter(|entry| entry.is_dir) {
-                removed += clear_temporaries(self.disk.as_ref(), &format!("{top}/{}", entry.name))?;
-            }
-        }
-        Ok(removed)
     }
 
     fn list_dir(&self, dir: &str) -> Result<Vec<DirEntry>, BackendError> {
@@ -74,7 +47,7 @@ impl DirectoryBackend {
     }
 
     /// Walks the files of the folders below one; `item` recognises what belongs there.
-    fn walk<T: Ord>(&self, top: &str, item: impl Fn(&str, &DirEntry) -> Option<T>) -> Result<Listing<T>, BackendError> {
+    fn walk<T: Ord>(&self, top: &str, item: impl Fn(&str, u64) -> Option<T>) -> Result<Listing<T>, BackendError> {
         let mut listing = Listing::default();
         for folder in self.list_dir(top)? {
             let dir = format!("{top}/{}", folder.name);
@@ -83,9 +56,10 @@ impl DirectoryBackend {
                 continue;
             }
             for entry in self.list_dir(&dir)? {
-                match item(&folder.name, &entry).filter(|_| !entry.is_dir) {
+                let path = format!("{dir}/{}", entry.name);
+                match item(&path, entry.len).filter(|_| !entry.is_dir) {
                     Some(found) => listing.items.push(found),
-                    None => listing.foreign.push(format!("{dir}/{}", entry.name)),
+                    None => listing.foreign.push(path),
                 }
             }
         }
@@ -103,27 +77,6 @@ impl DirectoryBackend {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn pack_dir(pack: PackId) -> String {
-    let [first, ..] = pack.0;
-    format!("{PACKS}/{first:02x}")
-}
-
-fn pack_path(pack: PackId) -> String {
-    format!("{}/{pack}{PACK_SUFFIX}", pack_dir(pack))
-}
-
-fn manifest_dir(source: SourceId) -> String {
-    format!("{MANIFESTS}/{source}")
-}
-
-fn manifest_path(source: SourceId, sequence: u64) -> String {
-    format!("{}/{sequence:020}{MANIFEST_SUFFIX}", manifest_dir(source))
-}
-
-fn keyring_path(domain: DomainId) -> String {
-    format!("{KEYS}/{domain}{KEYRING_SUFFIX}")
 }
 
 impl Backend for DirectoryBackend {
@@ -145,11 +98,7 @@ impl Backend for DirectoryBackend {
     }
 
     fn list_packs(&self) -> Result<Listing<StoredPack>, BackendError> {
-        self.walk(PACKS, |folder, entry| {
-            let pack: PackId = entry.name.strip_suffix(PACK_SUFFIX)?.parse().ok()?;
-            (pack_path(pack) == format!("{PACKS}/{folder}/{}", entry.name))
-                .then_some(StoredPack { pack, bytes: entry.len })
-        })
+        self.walk(PACKS, layout::stored_pack)
     }
 
     fn put_manifest(&self, source: SourceId, sequence: u64, bytes: &[u8]) -> Result<(), BackendError> {
@@ -173,12 +122,7 @@ impl Backend for DirectoryBackend {
     }
 
     fn list_manifests(&self) -> Result<Listing<StoredManifest>, BackendError> {
-        self.walk(MANIFESTS, |folder, entry| {
-            let source: SourceId = folder.parse().ok()?;
-            let sequence = entry.name.strip_suffix(MANIFEST_SUFFIX)?.parse().ok()?;
-            (manifest_path(source, sequence) == format!("{MANIFESTS}/{folder}/{}", entry.name))
-                .then_some(StoredManifest { source, sequence })
-        })
+        self.walk(MANIFESTS, |path, _| layout::stored_manifest(path))
     }
 
     fn put_keyring(&self, domain: DomainId, bytes: &[u8]) -> Result<(), BackendError> {
@@ -196,6 +140,20 @@ impl Backend for DirectoryBackend {
 
     fn read_format(&self) -> Result<Option<Vec<u8>>, BackendError> {
         self.read_whole(FORMAT, FORMAT_BYTES_MAX)
+    }
+
+    fn recover(&self) -> Result<usize, BackendError> {
+        let mut removed = clear_temporaries(self.disk.as_ref(), "")?;
+        for top in [PACKS, MANIFESTS, KEYS] {
+            if !self.disk.exists(top)? {
+                continue;
+            }
+            removed += clear_temporaries(self.disk.as_ref(), top)?;
+            for entry in self.disk.list(top)?.into_iter().filter(|entry| entry.is_dir) {
+                removed += clear_temporaries(self.disk.as_ref(), &format!("{top}/{}", entry.name))?;
+            }
+        }
+        Ok(removed)
     }
 
     fn reads(&self) -> &ReadCounter {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use strongroom_agent::source::CaptureOptions;
 use strongroom_core::time::WallTime;
+use strongroom_depot::backend::object::BucketLock;
 use strongroom_depot::verify::Finding;
 use strongroom_platform::disk::{Disk, DiskError, durable_write};
 
@@ -41,6 +42,7 @@ pub(super) fn all(app: &App) -> Vec<Check> {
     let mut checks = vec![Check::ok("room", room.root().display().to_string())];
     checks.extend(volume(app, &room));
     checks.extend([permissions(&room), clock(app), tools()]);
+    checks.extend(store(&room));
     checks.extend(depot(&room));
     checks.extend(sources(app, &room));
     checks
@@ -154,6 +156,56 @@ fn tools() -> Check {
         );
     }
     Check::ok("pg_dump", versions.join(", "))
+}
+
+/// What the object store keeps of what a depot relies upon, if the depot lies in one.
+fn store(room: &Room) -> Vec<Check> {
+    let Some(store) = room.store() else { return Vec::new() };
+    let facts = match store.facts() {
+        Ok(facts) => facts,
+        Err(error) => return vec![Check::failed("object store", error.to_string(), error.code().remedy())],
+    };
+    let conditional = if facts.conditional_puts {
+        Check::ok("object store", format!("{} refuses what another writer has put", room.depot_name()))
+    } else {
+        Check::failed(
+            "object store",
+            format!("{} replaces objects that were to be new", room.depot_name()),
+            "Move the depot to a store that honours If-None-Match: here two writers lose each other's snapshots.",
+        )
+    };
+    vec![conditional, object_lock(store.retention().is_some(), facts.lock)]
+}
+
+fn object_lock(is_wanted: bool, lock: BucketLock) -> Check {
+    const NAME: &str = "object lock";
+    match lock {
+        BucketLock::On { .. } if is_wanted => Check::ok(NAME, "packs and manifests are put with a retention"),
+        BucketLock::On { default: Some(default) } => Check::ok(
+            NAME,
+            format!("the bucket keeps versions for {} by default", text::plural(default.days.into(), "day", "days")),
+        ),
+        BucketLock::On { default: None } => Check::warning(
+            NAME,
+            "the bucket could lock what is put into it, and nothing asks it to",
+            "Give the bucket a default retention, or the depot's URL lock and lock_days.",
+        ),
+        BucketLock::Off if is_wanted => Check::failed(
+            NAME,
+            "the bucket has no Object Lock, and the depot's URL asks for it",
+            "Make a bucket with Object Lock, or leave lock and lock_days out of the URL.",
+        ),
+        BucketLock::Off => Check::warning(
+            NAME,
+            "none: whoever has these credentials can delete the depot",
+            "Keep a depot that has to survive an intruder in a bucket with Object Lock.",
+        ),
+        BucketLock::Unknown => Check::warning(
+            NAME,
+            "whether the bucket locks what is put into it can't be asked",
+            "Look at the bucket's retention in the store's own console.",
+        ),
+    }
 }
 
 fn depot(room: &Room) -> Vec<Check> {

@@ -8,7 +8,7 @@ use strongroom_core::id::HeadHash;
 use strongroom_platform::disk::failpoint::{FailpointDisk, Fault};
 use strongroom_platform::disk::{Disk, SimDisk};
 
-use crate::backend::{DirectoryBackend, StoredPack};
+use crate::backend::{Backend as _, DirectoryBackend, StoredPack};
 use crate::depot::{Depot, DepotError};
 use crate::testing::{Domain, SOURCE, bodies};
 use crate::verify::{Finding, scrub, verify};
