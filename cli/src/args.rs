@@ -400,7 +400,7 @@ pub(crate) struct Verify {
     /// Say which violations of references this snapshot does not have, and fail on them
     #[arg(long, value_name = "SNAPSHOT", env = "STRONGROOM_AGAINST")]
     pub(crate) against: Option<String>,
-    /// A file with a table [references]: what is known beside the declared references
+    /// A file whose table of references says what is known beside the declared ones
     #[arg(long, value_name = "FILE", env = "STRONGROOM_RULES")]
     pub(crate) rules: Option<PathBuf>,
     /// Examples of each kind of violation
