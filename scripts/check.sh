@@ -60,7 +60,7 @@ main() {
     check "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
     check "doc tests" cargo test --workspace --doc --locked
     check "tests" cargo nextest run --workspace --locked
-    check "fuzzing" scripts/fuzz.sh "${STRONGROOM_FUZZ_SECONDS:-60}"
+    check "fuzzing" fuzz
     check "licences, bans and sources" cargo deny --locked check --hide-inclusion-graph licenses bans sources
     check_advisories
     conclude
@@ -181,6 +181,14 @@ check() {
     fi
 }
 
+# What broke a decoder is repeated at the end.
+fuzz() {
+    scripts/fuzz.sh "${STRONGROOM_FUZZ_SECONDS:-60}" >"$scratch/fuzz"
+    local status=$?
+    cat "$scratch/fuzz"
+    return "$status"
+}
+
 # The database is kept in a public repository, which not every machine reaches.
 check_advisories() {
     local start=$SECONDS
@@ -206,6 +214,7 @@ conclude() {
         printf '\nsweeps:\n'
         sort -u "$STRONGROOM_SWEEPS_FILE" | sed 's/^/  /'
     fi
+    grep ' FAILED: ' "$scratch/fuzz" 2>/dev/null && echo
     if [[ -s $STRONGROOM_NOT_RUN_FILE ]]; then
         printf '\ntests that could not run:\n'
         sort -u "$STRONGROOM_NOT_RUN_FILE" | sed 's/^/  /'

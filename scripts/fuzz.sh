@@ -3,8 +3,8 @@
 #
 #   scripts/fuzz.sh [SECONDS [TARGET...]]     60 seconds a target, and all targets, unless told otherwise
 #
-# The vectors of docs/repository-format.md are where it starts. What breaks a target is left in fuzz/artifacts/, and
-# `fuzz/artifacts/TARGET-...` given as the only argument to the program runs it again.
+# The vectors of docs/repository-format.md are where it starts, and what broke a target before: fuzz/found/. What breaks
+# one now is left in fuzz/artifacts/ and printed as base64; given as the only argument to the program it runs again.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz"
@@ -38,6 +38,8 @@ for name, body in blocks:
     digits = "".join(body.split())
     content = bytes.fromhex(digits) if re.fullmatch(r"(?:[0-9a-f]{2})+", digits) else body.encode()
     (seeds / name.replace(" ", "-")).write_bytes(content)
+for found in pathlib.Path("found").iterdir():
+    (seeds / found.name).write_bytes(found.read_bytes())
 PYTHON
 
 run() {
@@ -48,8 +50,9 @@ run() {
         -artifact_prefix="artifacts/$target-" >"$scratch/$target.log" 2>&1; then
         sed -n "s/^Done \([0-9]*\) runs.*/fuzz $target: \1 inputs/p" "$scratch/$target.log"
     else
-        echo "fuzz $target: FAILED"
-        tail -n 40 "$scratch/$target.log"
+        grep -v '^#' "$scratch/$target.log" | tail -n 60
+        grep -A2 'panicked at' "$scratch/$target.log" >"$scratch/$target.failed"
+        sed -n 's/^SUMMARY: //p; s/^Base64: /input, as base64: /p' "$scratch/$target.log" >>"$scratch/$target.failed"
         return 1
     fi
 }
@@ -68,5 +71,9 @@ done
 while ((running)); do
     wait -n || failed=1
     running=$((running - 1))
+done
+# Last, since reports of other checks may keep only the end.
+for report in "$scratch"/*.failed; do
+    [[ ! -e $report ]] || sed "s/^/fuzz $(basename "$report" .failed) FAILED: /" "$report"
 done
 exit "$failed"

@@ -26,6 +26,10 @@ pub const LEAF_RECORDS_TARGET_MAX: u32 = 1024;
 /// Records that a leaf can hold: the upper end of the widest window.
 pub const LEAF_RECORDS_MAX: usize = (LEAF_RECORDS_TARGET_MAX + LEAF_RECORDS_TARGET_MAX / 2) as usize;
 
+/// The records of a leaf, uncompressed: what its full form may hold, and again as much for the heads of its cells. A delta
+/// does one operation to all records of its base, so the length of a form does not bound this.
+pub const LEAF_RECORD_BYTES_MAX: usize = 2 * OBJECT_BYTES_MAX;
+
 /// The number of children that an inner node aims at.
 pub const NODE_CHILDREN_TARGET: u32 = 128;
 

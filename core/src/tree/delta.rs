@@ -231,6 +231,7 @@ fn merge_keyed(
         }
     }
     take_below(&mut leaf, &mut next, None);
+    leaf.check_bounds()?;
     let ascending = (1..leaf.len()).all(|at| leaf.key(at - 1) < leaf.key(at));
     if ascending { Ok(leaf) } else { Err(Malformed::new("delta leaf: keys do not ascend").into()) }
 }

@@ -11,6 +11,7 @@
 use crate::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::digest::IdFunctions;
 use crate::id::{LeafId, RecordDigest};
+use crate::limits::{LEAF_RECORD_BYTES_MAX, LEAF_RECORDS_MAX};
 use crate::record::{ClassSchema, KeyError, KeyPlan, keyless_key};
 
 use super::block::{BlockWriter, block_records, read_block};
@@ -161,6 +162,12 @@ impl Leaf {
         self.records.total_bytes()
     }
 
+    /// Refuses a leaf of more records, or more bytes, than any leaf that is written.
+    pub(super) fn check_bounds(&self) -> Result<(), Malformed> {
+        let fits = self.len() <= LEAF_RECORDS_MAX && self.record_bytes() <= LEAF_RECORD_BYTES_MAX;
+        if fits { Ok(()) } else { Err(Malformed::new("leaf: more than a leaf can hold")) }
+    }
+
     /// The position of a key.
     pub fn find(&self, key: &[u8]) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.len());
@@ -272,7 +279,7 @@ impl<'a> Assembly<'a> {
             self.next_ordinal += 1;
         }
         self.leaf.push(&self.key, digest, record);
-        Ok(())
+        Ok(self.leaf.check_bounds()?)
     }
 
     pub(super) fn finish(self) -> Result<Leaf, Malformed> {

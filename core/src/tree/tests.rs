@@ -13,9 +13,11 @@ use super::node::{Child, Node};
 use super::params::{PartId, TreeParams, class_root};
 use super::reader::{Body, Form, PartSource, ReadError, TreeReader};
 use super::scaffold::Scaffold;
+use crate::codec::put_varint;
 use crate::digest::{IdFunctions, IdKey, Profile};
 use crate::frame::{Frame, ObjectKind};
 use crate::id::{Hint, LeafId, NodeId, SchemaDigest};
+use crate::limits::LEAF_RECORDS_MAX;
 use crate::record::{ClassSchema, Codec, Column, ColumnId, Key, KeySpec, RecordEncoder, keyless_key};
 
 fn ids() -> IdFunctions {
@@ -80,6 +82,45 @@ fn delta_bytes(context: &LeafContext, base: &Leaf, leaf: &Leaf, generation: u32,
     let head = DeltaHead { generation, base: PartId::from(base_id).hint() };
     put_delta(context, head, base, leaf, &mut BlockWriter::new(), &mut out).unwrap();
     out
+}
+
+/// A delta that does operations to all records of its base, and brings new ones.
+fn hostile_delta(sweep: &[u8], block: &[u8]) -> Vec<u8> {
+    let head = [1, 0, 0, 0, 0, 0, 0, 0];
+    let nothing_gone_or_changed = [0, 0];
+    [&head, sweep, &nothing_gone_or_changed, block].concat()
+}
+
+/// Base forms and deltas are small; what they claim together is more than any leaf that is written.
+#[test]
+fn small_forms_do_not_make_large_leaves() {
+    let keyed = LeafContext::new(ids(), &schema(true));
+    let half = u32::try_from(LEAF_RECORDS_MAX / 2 + 1).unwrap();
+    let rows = |from: u32| (from..from + half).map(|id| (i64::from(id), (None, None))).collect::<Rows>();
+    let base = leaf(&keyed, true, &rows(0));
+    let mut more = Vec::new();
+    leaf(&keyed, true, &rows(half)).put_full(&keyed, &mut BlockWriter::new(), &mut more).unwrap();
+    let too_many = hostile_delta(&[0], &more[2..]);
+    assert!(apply_delta(&keyed, &base, &too_many).unwrap_err().to_string().contains("more than a leaf can hold"));
+
+    let keyless = LeafContext::new(ids(), &schema(false));
+    let block = |records: u32| {
+        let mut block = Vec::new();
+        put_varint(&mut block, u64::from(records));
+        block.push(0);
+        block
+    };
+    let base = Leaf::read_full(&keyless, &[&[0, 0][..], &block(half)].concat()).unwrap();
+    let too_many = hostile_delta(&[0], &block(half));
+    assert!(apply_delta(&keyless, &base, &too_many).unwrap_err().to_string().contains("more than a leaf can hold"));
+
+    // One operation sets a megabyte in each of some hundred records.
+    let base = leaf(&keyed, true, &rows(0));
+    let mut sweep = vec![1, 2 << 2];
+    put_varint(&mut sweep, 1 << 20 << 2);
+    sweep.resize(sweep.len() + (1 << 20), b'x');
+    let too_long = hostile_delta(&sweep, &block(0));
+    assert!(apply_delta(&keyed, &base, &too_long).unwrap_err().to_string().contains("more than a leaf can hold"));
 }
 
 fn full_bytes(context: &LeafContext, leaf: &Leaf) -> Vec<u8> {
