@@ -23,9 +23,8 @@ use strongroom_core::tree::reader::{PartSource, ReadError};
 pub use class::{ClassView, FoundRecord};
 pub use compare::{ClassDifference, RecordChange, RecordVisit, compare, not_compared};
 pub use key_text::{KeyTextError, key_text, parse_key};
-pub(crate) use value_text::cell_value;
-pub(crate) use value_text::inline_value;
 pub use value_text::{FieldValue, field_values};
+pub(crate) use value_text::{cell_value, inline_value};
 
 use crate::source::NativeBlob;
 

@@ -22,6 +22,8 @@ mod depot;
 mod files;
 #[path = "conformance/fixture.rs"]
 mod fixture;
+#[path = "support/noise.rs"]
+mod noise;
 #[expect(dead_code, reason = "no corpus is needed here")]
 #[path = "support/not_run.rs"]
 mod not_run;

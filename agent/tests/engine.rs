@@ -2,6 +2,8 @@
 #![expect(clippy::pedantic, reason = "tests read better without")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
 
+#[path = "support/copy_dir.rs"]
+mod copy_dir;
 #[path = "engine/depot.rs"]
 mod depot;
 #[path = "engine/faults.rs"]

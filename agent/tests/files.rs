@@ -10,6 +10,8 @@
 mod harness;
 #[path = "files/hostile.rs"]
 mod hostile;
+#[path = "support/noise.rs"]
+mod noise;
 #[expect(dead_code, reason = "no corpus is needed here")]
 #[path = "support/not_run.rs"]
 mod not_run;

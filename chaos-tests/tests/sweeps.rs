@@ -15,6 +15,8 @@
 
 #[path = "sweeps/bytes.rs"]
 mod bytes;
+#[path = "../../agent/tests/support/copy_dir.rs"]
+mod copy_dir;
 #[path = "sweeps/disks.rs"]
 mod disks;
 #[path = "sweeps/outcome.rs"]

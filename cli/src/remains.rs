@@ -15,7 +15,7 @@ use std::sync::Arc;
 use strongroom_core::error::Code;
 use strongroom_core::id::{DomainId, SourceId};
 use strongroom_core::seal::Keyring;
-use strongroom_depot::backend::{Backend, DirectoryBackend};
+use strongroom_depot::backend::{Backend, DirectoryBackend, KEYS, keyring_domain, keyring_path};
 use strongroom_depot::index::Index;
 use strongroom_depot::{Depot, DepotError, DepotFormat, FormatError};
 use strongroom_platform::disk::{Disk, RealDisk};
@@ -27,9 +27,6 @@ use crate::room::custodian::{Custodian, open_key_file};
 use crate::room::manifests::{Manifests, Signers};
 use crate::room::paths;
 
-/// Where keyrings lie in a depot, and how their names end.
-const KEYS: &str = "keys";
-const KEYRING_SUFFIX: &str = ".keyring";
 /// The file of the index in the scratch folder.
 const INDEX: &str = "depot-index.redb";
 
@@ -51,7 +48,7 @@ impl Remains {
         let keyring = depot.read_keyring().attempt(|| format!("can't read the keyring of {}", folder.display()));
         let missing = || Failure::new(Code::WrongKey, format!("the depot {} has no keyring", folder.display()));
         let keyring = keyring.and_then(|found| found.ok_or_else(missing)).map_err(|failure| {
-            let path = format!("{KEYS}/{}{KEYRING_SUFFIX}", depot.domain());
+            let path = keyring_path(depot.domain());
             failure.advise(format!("Bring {path} back from another copy of the depot: no key opens a pack without it."))
         })?;
         let key_disk = RealDisk::open(parent(key)).attempt(|| format!("can't read the key file {}", key.display()))?;
@@ -134,8 +131,7 @@ fn open_depot(backend: &Arc<dyn Backend>, disk: &dyn Disk, folder: &Path, app: &
         opened => return opened.attempt(|| format!("can't open the depot {}", folder.display())),
     };
     let entries = disk.list(KEYS).unwrap_or_default();
-    let domains = entries.iter().filter_map(|entry| entry.name.strip_suffix(KEYRING_SUFFIX)?.parse::<DomainId>().ok());
-    let domains: Vec<DomainId> = domains.collect();
+    let domains: Vec<DomainId> = entries.iter().filter_map(|entry| keyring_domain(&entry.name)).collect();
     let [domain] = domains[..] else {
         return Err(match lost {
             FormatError::NoDepot => no_depot(folder),

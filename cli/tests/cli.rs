@@ -5,6 +5,8 @@
 #[path = "../../agent/tests/support/cluster.rs"]
 #[expect(dead_code, reason = "tests of the agent use more of it")]
 mod cluster;
+#[path = "../../agent/tests/support/copy_dir.rs"]
+mod copy_dir;
 #[path = "cli/crashes.rs"]
 mod crashes;
 #[path = "cli/demo.rs"]
@@ -24,7 +26,6 @@ mod keys;
 #[path = "../../agent/tests/support/not_run.rs"]
 mod not_run;
 #[path = "../../chaos-tests/tests/sweeps/outcome.rs"]
-#[expect(dead_code, reason = "sweeps of processes count for themselves")]
 mod outcome;
 #[path = "cli/profiles.rs"]
 mod profiles;

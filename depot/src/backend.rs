@@ -23,6 +23,7 @@ use strongroom_core::id::{DomainId, PackId, SourceId};
 use strongroom_platform::disk::DiskError;
 
 pub use directory::DirectoryBackend;
+pub use layout::{KEYS, keyring_domain, keyring_path};
 pub use object::ObjectBackend;
 use object::StoreError;
 pub use reads::{ReadCounter, Reads};

@@ -80,7 +80,7 @@ pub(crate) fn inline_value(column: &Column, record: &[u8]) -> Result<FieldValue,
     let mut cells = Cells::new(record);
     while let Some(cell) = cells.next_cell()? {
         if cell.column == column.id {
-            return value(column.codec, cell.kind, cell.bytes);
+            return cell_value(column.codec, &cell);
         }
     }
     Ok(FieldValue::Null)

@@ -12,6 +12,7 @@ use strongroom_agent::source::Source;
 use strongroom_agent::target::Target;
 
 use crate::fixture::{FILLED, Fixture};
+use crate::noise::noise;
 
 /// A tree in a folder of its own.
 pub(crate) struct Files {
@@ -38,16 +39,6 @@ impl Files {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
-}
-
-/// Bytes that don't compress, of any length.
-pub(crate) fn noise(length: usize) -> Vec<u8> {
-    let mut state = length as u64 | 1;
-    let mut next = || {
-        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        state.to_be_bytes()[0]
-    };
-    (0..length).map(|_| next()).collect()
 }
 
 impl Fixture for Files {

@@ -2,7 +2,8 @@
 
 use strongroom_core::error::Code;
 
-use super::host::{Host, copy_dir};
+use super::copy_dir::copy_dir;
+use super::host::Host;
 use super::table::{Table, Tables};
 
 fn source() -> Tables {

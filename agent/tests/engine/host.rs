@@ -1,7 +1,6 @@
 //! One agent on one host: keys, disk, cache.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_agent::backup::{BackupError, BackupJob, BackupOutcome, backup};
@@ -132,19 +131,5 @@ impl Host {
         assert!(outcome.complete);
         assert_eq!(self.contents(outcome.sequence), source.contents());
         outcome
-    }
-}
-
-/// Copies a folder, for caches that are rolled back.
-pub(crate) fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }

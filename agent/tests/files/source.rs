@@ -10,7 +10,8 @@ use strongroom_agent::source::{CaptureOptions, Severity, Source};
 use strongroom_core::error::Code;
 use strongroom_core::record::DynamicValue;
 
-use crate::harness::{Place, capture, noise, restore};
+use crate::harness::{Place, capture, restore};
+use crate::noise::noise;
 use crate::not_run::not_run;
 
 const SIZE: u32 = 8;

@@ -60,6 +60,15 @@ fn counted(report: &Report, code: &str, class: &str, reference: &str) -> u64 {
     report.broken.iter().filter(fits).map(|broken| broken.new.unwrap_or(broken.count)).sum()
 }
 
+/// Each kind of violation must have been made, and be found as often.
+fn expect(report: &Report, expected: &[(&str, &str, &str, u64)]) {
+    for (code, class, reference, found) in expected {
+        assert!(*found > 0, "{code} {class}: the corpus has nothing to corrupt");
+        let counted = counted(report, code, class, reference);
+        assert_eq!(counted, *found, "{code} {class} {reference}: {:#?}", lines(report));
+    }
+}
+
 #[test]
 fn netbox_is_whole_until_it_is_corrupted() {
     let test = "netbox_is_whole_until_it_is_corrupted";
@@ -112,15 +121,7 @@ fn netbox_is_whole_until_it_is_corrupted() {
             ("R16", "dcim_device", "custom fields", count("SELECT count(*) FROM dcim_device WHERE id % 6 = 0")),
             ("R17", "dcim_device", "id", 1),
         ];
-        for (code, class, reference, found) in expected {
-            assert!(found > 0, "{code} {class}: the corpus has nothing to corrupt");
-            assert_eq!(
-                counted(&corrupted, code, class, reference),
-                found,
-                "{code} {class} {reference}: {:#?}",
-                lines(&corrupted)
-            );
-        }
+        expect(&corrupted, &expected);
         let sequence = corrupted.broken.iter().find(|broken| broken.rule.code() == "R17").unwrap();
         let says = sequence.examples[0].leads_to.as_deref().unwrap();
         assert!(says.starts_with("public.dcim_device_id_seq has given 5, and the greatest id is "), "{says}");
@@ -160,14 +161,6 @@ fn nautobot_associations_survive_and_apps_go() {
             ("R04", "dcim_cable", "end b", 1),
             ("R08", "extras_relationshipassociation", "edge", 2),
         ];
-        for (code, class, reference, found) in expected {
-            assert!(found > 0, "{code} {class}: the corpus has nothing to corrupt");
-            assert_eq!(
-                counted(&corrupted, code, class, reference),
-                found,
-                "{code} {class} {reference}: {:#?}",
-                lines(&corrupted)
-            );
-        }
+        expect(&corrupted, &expected);
     }
 }

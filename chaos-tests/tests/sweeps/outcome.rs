@@ -7,32 +7,29 @@ use std::sync::Mutex;
 /// Outcomes by kind, counted from several threads.
 #[derive(Default)]
 pub(crate) struct Outcomes {
-    counts: Mutex<BTreeMap<&'static str, u64>>,
+    counts: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Outcomes {
-    pub(crate) fn add(&self, kind: &'static str) {
-        *self.counts.lock().unwrap().entry(kind).or_default() += 1;
+    pub(crate) fn add(&self, kind: impl Into<String>) {
+        *self.counts.lock().unwrap().entry(kind.into()).or_default() += 1;
     }
 
-    pub(crate) fn of(&self, kind: &'static str) -> u64 {
+    pub(crate) fn of(&self, kind: &str) -> u64 {
         self.counts.lock().unwrap().get(kind).copied().unwrap_or(0)
     }
 
+    /// Prints what a sweep covered, and notes it for the check that lists all sweeps.
     pub(crate) fn report(&self, sweep: &str) {
-        report(sweep, &self.counts.lock().unwrap());
-    }
-}
-
-/// Prints what a sweep covered, and notes it for the check that lists all sweeps.
-pub(crate) fn report<K: std::fmt::Display>(sweep: &str, counts: &BTreeMap<K, u64>) {
-    let points: u64 = counts.values().sum();
-    let kinds: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let line = format!("{sweep}: {points} points: {}", kinds.join(", "));
-    println!("sweep {line}");
-    if let Some(list) = std::env::var_os("STRONGROOM_SWEEPS_FILE") {
-        let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-        writeln!(list, "{line}").unwrap();
+        let counts = self.counts.lock().unwrap();
+        let points: u64 = counts.values().sum();
+        let kinds: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let line = format!("{sweep}: {points} points: {}", kinds.join(", "));
+        println!("sweep {line}");
+        if let Some(list) = std::env::var_os("STRONGROOM_SWEEPS_FILE") {
+            let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
+            writeln!(list, "{line}").unwrap();
+        }
     }
 }
 

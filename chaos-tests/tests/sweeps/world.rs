@@ -23,6 +23,8 @@ use strongroom_platform::disk::{Disk, SimDisk, durable_write};
 use strongroom_platform::keys::KeyFile;
 use strongroom_platform::rng::SystemEntropy;
 
+use crate::copy_dir::copy_dir;
+
 pub(crate) const KEY_FILE: &str = "room.key";
 const SOURCE: SourceId = SourceId([1; 16]);
 const DOMAIN: DomainId = DomainId([2; 16]);
@@ -194,19 +196,6 @@ fn create_source(path: &Path, rows: u32) {
         let note = (id == 5).then(|| vec![b'n'; 3000]);
         database.execute("INSERT INTO device VALUES (?1, 'device-' || ?1, 'live', NULL, ?2)", (id, note)).unwrap();
         database.execute("INSERT INTO link VALUES (?1 / 3, 'power')", [id]).unwrap();
-    }
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 

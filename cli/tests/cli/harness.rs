@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use strongroom_agent::sample::{SampleSize, apply_day, create_sqlite};
 
+use crate::copy_dir::copy_dir;
 use crate::schema;
 
 /// A folder with a room, and databases beside it.
@@ -125,19 +126,6 @@ impl Place {
     /// A text without what differs from run to run.
     pub(crate) fn normal(&self, text: &str) -> String {
         text.replace(&self.folder.path().display().to_string(), "PLACE")
-    }
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 

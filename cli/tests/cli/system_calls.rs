@@ -7,13 +7,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 
 use rusqlite::Connection;
 
 use crate::harness::Place;
 use crate::not_run::not_run;
-use crate::outcome::report;
+use crate::outcome::{Outcomes, side_by_side};
 
 const CHANGES: &str = "write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,\
     ftruncate,mkdir,mkdirat,link,linkat,sync_file_range";
@@ -74,35 +73,24 @@ fn points(place: &Place, arguments: &[&str]) -> Vec<Point> {
 
 /// Runs with a fault at each point, in a copy of the place, and has the copy judged. Prints what became of the runs.
 fn sweep(name: &str, place: &Place, arguments: &[&str], judge: impl Fn(&Place, &str) + Sync) {
-    let points = points(place, arguments);
-    let outcomes: Mutex<BTreeMap<String, u64>> = Mutex::default();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    std::thread::scope(|scope| {
-        for first in 0..threads {
-            let (points, outcomes, judge) = (&points, &outcomes, &judge);
-            scope.spawn(move || {
-                for Point { fault, call, at } in points.iter().skip(first).step_by(threads) {
-                    let (kind, _, how) = FAULTS[*fault];
-                    let copy = place.copy();
-                    let inject = format!("inject={call}:{how}:when={at}");
-                    let log = copy.path("calls");
-                    let code = traced(&copy, &log, call, Some(&inject), arguments);
-                    let has_struck = std::fs::read_to_string(&log).unwrap().contains("(INJECTED)");
-                    judge(&copy, &format!("{name}, {kind} at {call} {at}"));
-                    // A thread may make fewer calls than it did without a fault.
-                    let outcome = match (code, has_struck) {
-                        (Some(0), true) => format!("{kind} and borne"),
-                        (Some(0), false) => "not reached".to_owned(),
-                        _ => kind.to_owned(),
-                    };
-                    *outcomes.lock().unwrap().entry(outcome).or_default() += 1;
-                }
-            });
-        }
+    let outcomes = Outcomes::default();
+    side_by_side(&points(place, arguments), |Point { fault, call, at }| {
+        let (kind, _, how) = FAULTS[*fault];
+        let copy = place.copy();
+        let inject = format!("inject={call}:{how}:when={at}");
+        let log = copy.path("calls");
+        let code = traced(&copy, &log, call, Some(&inject), arguments);
+        let has_struck = std::fs::read_to_string(&log).unwrap().contains("(INJECTED)");
+        judge(&copy, &format!("{name}, {kind} at {call} {at}"));
+        // A thread may make fewer calls than it did without a fault.
+        outcomes.add(match (code, has_struck) {
+            (Some(0), true) => format!("{kind} and borne"),
+            (Some(0), false) => "not reached".to_owned(),
+            _ => kind.to_owned(),
+        });
     });
-    let outcomes = outcomes.into_inner().unwrap();
-    report(name, &outcomes);
-    assert!(outcomes.get("killed").is_some_and(|killed| *killed > 10), "{outcomes:?}");
+    outcomes.report(name);
+    assert!(outcomes.of("killed") > 10);
 }
 
 #[test]
@@ -156,7 +144,7 @@ fn a_restore_that_dies_at_any_system_call_leaves_the_target_old_or_new() {
     place.change("target.db", "CREATE TABLE before_restore (x); INSERT INTO before_restore VALUES (1)");
     let restore = ["restore", "latest", "--to", "sqlite:target.db", "--over", "--yes"];
     sweep("restore process", &place, &restore, |place, point| {
-        let _ = (state(place, 300), point);
+        assert!(["old", "new"].contains(&state(place, 300)), "{point}");
         let again = place.run(&restore);
         assert_eq!(again.code, Some(0), "{point}: {again:#?}");
         assert_eq!(state(place, 300), "new", "{point}");

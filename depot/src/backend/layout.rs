@@ -13,7 +13,7 @@ pub(super) const PACKS: &str = "packs";
 /// The folder of manifests.
 pub(super) const MANIFESTS: &str = "manifests";
 /// The folder of keyrings.
-pub(super) const KEYS: &str = "keys";
+pub const KEYS: &str = "keys";
 const PACK_SUFFIX: &str = ".pack";
 const MANIFEST_SUFFIX: &str = ".manifest";
 const KEYRING_SUFFIX: &str = ".keyring";
@@ -46,8 +46,13 @@ pub(super) fn manifest_path(source: SourceId, sequence: u64) -> String {
 }
 
 /// The path of a domain's keyring.
-pub(super) fn keyring_path(domain: DomainId) -> String {
+pub fn keyring_path(domain: DomainId) -> String {
     format!("{KEYS}/{domain}{KEYRING_SUFFIX}")
+}
+
+/// The domain whose keyring has a name within its folder, if it is a keyring's.
+pub fn keyring_domain(name: &str) -> Option<DomainId> {
+    name.strip_suffix(KEYRING_SUFFIX)?.parse().ok()
 }
 
 /// The pack that has a path, if it is a pack's.
