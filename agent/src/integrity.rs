@@ -24,7 +24,6 @@ mod counters;
 mod show;
 mod gather;
 mod confirm;
-mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,7 +32,6 @@ use strongroom_core::digest::IdFunctions;
 use strongroom_core::graph::rules::ReferenceRules;
 use strongroom_core::graph::{GraphBuilder, ReferenceGraph, TupleKey};
 
-pub use records::SnapshotRecords;
 pub use report::{Baseline, Broken, Example, Naming, Report};
 pub use rows::IntegrityError;
 pub use rule::Rule;

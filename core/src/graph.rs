@@ -1,7 +1,7 @@
-//! The graph that references make of records: what a record refers to, and the neighbourhood that it needs.
+//! The graph that references make of records: where a record leads, and what leads to it.
 //!
-//! Everything here is pure. Records are given as canonical bytes, or asked for through [`Records`], so that a snapshot's
-//! view and a live database serve alike. Nothing is written, and no target is presumed to be there.
+//! Everything here is pure. Records are given as canonical bytes, so that a snapshot's and a live database's serve
+//! alike. Nothing is written, and no target is presumed to be there.
 //!
 //! ```text
 //!  rules ([references] of a profile) ─┐
@@ -9,20 +9,8 @@
 //!                                     │        │  ◄── take(class, record) ──┘
 //!                                     │        ▼ build()
 //!                                     └── ReferenceGraph ── references(class, record, large) ──► [Resolved]
-//!                                              │
-//!                        neighbourhood(graph, roots, Records, bounds) ──► members, parents before children
-//! ```
-//!
-//! Contract, as others call it:
-//!
-//! ```text
-//! GraphBuilder::new(schemas: impl IntoIterator<Item = &ClassSchema>, rules: &ReferenceRules) -> Result<Self, RuleError>
-//! GraphBuilder::wants(&self) -> Vec<String>                       classes whose records are to be taken in first
-//! GraphBuilder::take(&mut self, class: &str, record: &[u8]) -> Result<(), Malformed>
-//! GraphBuilder::build(self) -> ReferenceGraph
-//! ReferenceGraph::references(&self, class: &str, record: &[u8], large: &[Vec<u8>]) -> Result<Vec<Resolved>, Malformed>
-//! neighbourhood<R: Records>(graph: &ReferenceGraph, roots: &[RecordName], records: &mut R, bounds: &Bounds)
-//!     -> Result<Neighbourhood, NeighbourhoodError<R::Error>>
+//!                                              ├─────────── incoming(class, record) ──► [Incoming]: what would lead to it
+//!                                              └─────────── plan(class) ──► what a check visits, record by record
 //! ```
 //!
 //! `large` holds the contents of the record's cells that refer to blobs, in order, as `field_values` takes them.
@@ -39,15 +27,10 @@ mod builder;
 mod extract;
 mod resolve;
 mod incoming;
-mod neighbour;
-mod closure;
-mod order;
 
 pub use builder::GraphBuilder;
-pub use closure::neighbourhood;
 pub use extract::{EndVisit, Large, Lead, LeadVisit, Scratch, SetVisit};
 pub use incoming::Incoming;
-pub use neighbour::{Bounds, Member, Neighbourhood, NeighbourhoodError, Reason, RecordContent, Records};
 pub use plan::{ClassPlan, NeededEnds, PlannedReference, ReferenceGraph, SetId, Slots, TargetSet};
 pub use resolved::{Kind, RecordName, Resolved, Target, Tuple};
 pub use said::{TupleKey, tuple_text};

@@ -7,6 +7,7 @@ use strongroom_core::record::KeyError;
 use strongroom_core::seal::SealError;
 use strongroom_platform::disk::DiskError;
 
+use crate::integrity::IntegrityError;
 use crate::source::SourceError;
 use crate::view::ViewError;
 
@@ -16,6 +17,9 @@ pub enum PartialError {
     /// The snapshot can't be read.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// What the snapshot's references lead to can't be told.
+    #[error(transparent)]
+    References(#[from] IntegrityError),
     /// The target failed.
     #[error(transparent)]
     Target(#[from] SourceError),
@@ -96,6 +100,7 @@ impl PartialError {
     pub const fn code(&self) -> Code {
         match self {
             Self::View(error) => error.code(),
+            Self::References(error) => error.code(),
             Self::Target(error) => error.code(),
             Self::Malformed(_) | Self::SafetyCopy(_) => Code::Damaged,
             Self::Key(_) => Code::SourceUnsupported,

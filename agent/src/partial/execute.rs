@@ -9,11 +9,12 @@ use strongroom_core::digest::IdFunctions;
 use strongroom_core::id::{RestoreId, SnapshotId};
 use strongroom_core::record::ColumnId;
 
-use super::ask::{Asker, learn};
+use super::ask::Asker;
 use super::error::PartialError;
 use super::fate::find_out;
-use super::gather::Intention;
+use super::intention::Intention;
 use super::judge::{after, judge};
+use super::learn::learn;
 use super::plan::{Action, Plan, PlannedRecord, Step};
 use super::row::{Row, Value, key_columns};
 use super::safety::{Outcome, SafetyCopy, SafetyVault, SavedRecord};

@@ -6,30 +6,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use strongroom_core::record::{ClassSchema, ColumnId, KeyPlan, KeySpec};
+use strongroom_core::graph::Target;
+use strongroom_core::graph::rules::ReferenceRules;
+use strongroom_core::record::{ClassSchema, KeyPlan};
 
-use super::ask::{Asker, RECORDS_MAX, ROW_BYTES_MAX, common_columns, too_much};
+use super::admit::planned_class;
+use super::ask::{Asker, RECORDS_MAX, ROW_BYTES_MAX, too_much};
 use super::error::PartialError;
-use super::plan::{Base, Conflict, Origin, PlannedClass, Policy, Triple};
+use super::intention::{Gathered, Intention, Known};
+use super::plan::{Base, Conflict, Origin, Policy, Triple};
+use super::related::{Related, Undeclared, Written};
 use super::row::{Row, Value, key_columns};
-use super::snapshot::SnapshotRows;
+use super::snapshot::{RowsByKey, SnapshotRows};
 use super::whole::compare_class;
-use crate::live::{LiveClass, LiveReference};
-use crate::source::{Finding, Severity};
+use crate::live::LiveReference;
 use crate::view::{ObjectStore, SnapshotView};
 
 /// Steps from a record that was asked for to one that is brought along.
 const LEVELS_MAX: usize = 32;
-
-/// Classes in which applications note how far their database was migrated: never a record's own state.
-const BOOKKEEPING: [&str; 6] = [
-    "django_migrations",
-    "alembic_version",
-    "flyway_schema_history",
-    "schema_migrations",
-    "DATABASECHANGELOG",
-    "databasechangelog",
-];
 
 /// A record that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,57 +51,13 @@ pub struct Asked {
     pub delete_extra: bool,
 }
 
-/// What was gathered.
-#[derive(Default)]
-pub struct Gathered {
-    /// The classes.
-    pub classes: Vec<PlannedClass>,
-    /// The records.
-    pub triples: Vec<Triple>,
-    /// Records of whole classes that are as they should be.
-    pub unchanged: u64,
-    /// Records of whole classes that the snapshot lacks and that are left.
-    pub extra: u64,
-    /// Conflicts that were seen, by record.
-    pub seen: Vec<(usize, Conflict)>,
-    /// What a person should know.
-    pub findings: Vec<Finding>,
-    /// Why nothing can be done.
-    pub refusals: Vec<String>,
-}
-
-/// What is known beside the target.
-pub trait Known {
-    /// The schema of a class, if it is known.
-    fn schema(&self, class: &str) -> Option<&ClassSchema>;
-
-    /// The record that a reference leads to.
-    fn find(
-        &self,
-        from: &ClassSchema,
-        reference: &LiveReference,
-        values: &[Value],
-    ) -> Result<Option<Row>, PartialError>;
-}
-
-/// What a restore is to do: from a snapshot, or back from a safety copy.
-pub trait Intention: Known {
-    /// Classes that are read from end to end.
-    fn whole(&self) -> Vec<&str>;
-
-    /// What may be done.
-    fn policy(&self) -> Policy;
-
-    /// Gathers the records, asking the target for its side of them.
-    fn gather(&self, asker: &mut Asker<'_>) -> Result<Gathered, PartialError>;
-}
-
 /// Records of a snapshot.
 pub struct FromSnapshot<'a, S: ObjectStore>
 where
     S::Error: std::error::Error + Send + Sync + 'static,
 {
     rows: SnapshotRows<'a, S>,
+    related: Related,
     newest: Option<SnapshotRows<'a, S>>,
     asked: Asked,
     policy: Policy,
@@ -117,14 +67,18 @@ impl<'a, S: ObjectStore> FromSnapshot<'a, S>
 where
     S::Error: std::error::Error + Send + Sync + 'static,
 {
-    /// Records of a snapshot. `newest` is the source's newest one, if that is another.
+    /// Records of a snapshot. `newest` is the source's newest one, if that is another; `rules` say what is known of
+    /// references beside those that the source declares.
     pub fn new(
         view: &'a SnapshotView<'a, S>,
         newest: Option<&'a SnapshotView<'a, S>>,
+        rules: &ReferenceRules,
         asked: Asked,
         policy: Policy,
-    ) -> Self {
-        Self { rows: SnapshotRows::new(view), newest: newest.map(SnapshotRows::new), asked, policy }
+    ) -> Result<Self, PartialError> {
+        let rows = SnapshotRows::new(view);
+        let related = Related::new(&rows, rules)?;
+        Ok(Self { rows, related, newest: newest.map(SnapshotRows::new), asked, policy })
     }
 }
 
@@ -140,10 +94,21 @@ where
         &self,
         from: &ClassSchema,
         reference: &LiveReference,
-        values: &[Value],
-    ) -> Result<Option<Row>, PartialError> {
-        let found = self.rows.parent(from, &reference.columns, &reference.class, &reference.target_columns, values)?;
-        Ok(found.map(|(_, row)| row))
+        values: &[Vec<Value>],
+    ) -> Result<Vec<Option<Row>>, PartialError> {
+        let targets = values.iter().map(|values| self.rows.target_of(from, reference, values));
+        let targets: Vec<Option<Target>> = targets.collect::<Result<_, _>>()?;
+        let found = self.rows.targets(&targets.iter().flatten().cloned().collect())?;
+        let row = |target: Option<Target>| found.get(&target?).map(|(_, row)| row.clone());
+        Ok(targets.into_iter().map(row).collect())
+    }
+
+    fn undeclared(&self, records: &[Written<'_>]) -> Result<Vec<Vec<Undeclared>>, PartialError> {
+        self.related.undeclared(&self.rows, records)
+    }
+
+    fn names_of_types(&self, class: &str) -> Vec<String> {
+        self.related.names_of_types(class)
     }
 }
 
@@ -187,9 +152,6 @@ where
     bytes: usize,
 }
 
-/// Rows that are to come in, by class.
-type Incoming = BTreeMap<String, BTreeMap<Vec<u8>, Row>>;
-
 impl<'s, 'a, S: ObjectStore> Set<'s, 'a, S>
 where
     S::Error: std::error::Error + Send + Sync + 'static,
@@ -207,7 +169,7 @@ where
         for name in &wanted.classes {
             self.class(asker, name)?;
         }
-        let mut single = Incoming::new();
+        let mut single = RowsByKey::new();
         for record in &wanted.records {
             let found = record.keys.iter().find_map(|key| match self.from.rows.row(&record.class, key) {
                 Ok(row) => row.map(|row| Ok((key.clone(), row))),
@@ -257,7 +219,7 @@ where
         if !self.from.asked.delete_extra {
             self.gathered.extra += compared.extra;
         }
-        let incoming = Incoming::from([(name, compared.wanted)]);
+        let incoming = RowsByKey::from([(name, compared.wanted)]);
         self.take_in(asker, incoming, Origin::Asked, false)?;
         for row in compared.deletes {
             let Some(plan) = KeyPlan::new(&class.live.schema) else { continue };
@@ -271,7 +233,7 @@ where
     fn take_in(
         &mut self,
         asker: &mut Asker<'_>,
-        incoming: Incoming,
+        incoming: RowsByKey,
         origin: Origin,
         only_missing: bool,
     ) -> Result<Vec<usize>, PartialError> {
@@ -327,13 +289,11 @@ where
     fn needed(&mut self, asker: &mut Asker<'_>) -> Result<(), PartialError> {
         let mut level: Vec<usize> = (0..self.gathered.triples.len()).collect();
         for _ in 0..LEVELS_MAX {
-            let mut incoming = Incoming::new();
-            for triple in level.iter().filter_map(|at| self.gathered.triples.get(*at)) {
-                let Some(class) = self.gathered.classes.get(triple.class) else { continue };
-                for (name, key, row) in self.parents_of(class, triple)? {
-                    incoming.entry(name).or_default().insert(key, row);
-                }
-            }
+            let records = self.written(&level).map(|(class, triple, wanted)| {
+                let live = triple.live.as_ref();
+                Written { class, wanted, live }
+            });
+            let incoming = self.from.related.needed_by(&self.from.rows, records)?;
             if incoming.is_empty() {
                 break;
             }
@@ -342,41 +302,27 @@ where
         Ok(())
     }
 
-    fn parents_of(&self, class: &PlannedClass, triple: &Triple) -> Result<Vec<(String, Vec<u8>, Row)>, PartialError> {
-        let Some(snapshot) = self.from.rows.schema(&class.live.schema.name) else { return Ok(Vec::new()) };
-        let Some(wanted) = triple.wanted.as_ref() else { return Ok(Vec::new()) };
-        let mut parents = Vec::new();
-        for reference in &snapshot.references {
-            let values = wanted.values(&reference.columns);
-            let live = triple.live.as_ref().and_then(|row| row.values(&reference.columns));
-            let Some(values) = values.filter(|values| Some(values) != live.as_ref()) else { continue };
-            let rows = &self.from.rows;
-            if let Some((key, row)) =
-                rows.parent(snapshot, &reference.columns, &reference.class, &reference.target_columns, &values)?
-            {
-                parents.push((reference.class.clone(), key, row));
-            }
-        }
-        Ok(parents)
-    }
-
-    /// Brings what belongs to records and the target lacks: what can't be without them.
+    /// Brings what belongs to records and the target lacks.
     fn owned(&mut self, asker: &mut Asker<'_>) -> Result<(), PartialError> {
         let mut level: Vec<usize> = (0..self.gathered.triples.len()).collect();
         for _ in 0..LEVELS_MAX {
-            let mut owners: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-            for triple in level.iter().filter_map(|at| self.gathered.triples.get(*at)) {
-                if let (Some(class), Some(row)) = (self.gathered.classes.get(triple.class), &triple.wanted) {
-                    owners.entry(class.live.schema.name.clone()).or_default().push(row.clone());
-                }
-            }
-            let incoming = self.from.rows.owned_by(&owners)?;
+            let owners = self.written(&level).map(|(class, _, wanted)| (class, wanted));
+            let incoming = self.from.related.owned_by(&self.from.rows, owners)?;
             level = self.take_in(asker, incoming, Origin::Owned, true)?;
             if level.is_empty() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Some of the records, as they are to be: class, record and row.
+    fn written(&self, level: &[usize]) -> impl Iterator<Item = (&str, &Triple, &Row)> {
+        let triples = level.iter().filter_map(|at| self.gathered.triples.get(*at));
+        triples.filter_map(|triple| {
+            let class = self.gathered.classes.get(triple.class)?;
+            Some((class.live.schema.name.as_str(), triple, triple.wanted.as_ref()?))
+        })
     }
 
     /// Says what both sides last had in common, where they differ.
@@ -396,63 +342,4 @@ where
         }
         Ok(())
     }
-}
-
-/// A class as the target has it, beside the snapshot's; or why it can't be restored into.
-fn planned_class(
-    snapshot: &ClassSchema,
-    live: Option<&LiveClass>,
-    is_whole: bool,
-) -> Result<(PlannedClass, Vec<Finding>), String> {
-    let simple = snapshot.name.rsplit('.').next().unwrap_or_default();
-    if BOOKKEEPING.contains(&simple) {
-        return Err("it notes how far the database was migrated, which no partial restore changes".to_owned());
-    }
-    let KeySpec::Columns(keys) = &snapshot.key else {
-        return Err("it has no key, so its records can't be told apart".to_owned());
-    };
-    let live = live.ok_or_else(|| "the target has no such table".to_owned())?;
-    if let Some(why) = &live.unwritable {
-        return Err(why.clone());
-    }
-    let is_key = |columns: &[ColumnId]| columns.len() == keys.len() && keys.iter().all(|key| columns.contains(key));
-    if !live.uniques.iter().any(|unique| is_key(&unique.columns)) {
-        let names: Vec<&str> = keys.iter().filter_map(|id| snapshot.column(*id)).map(|c| c.name.as_str()).collect();
-        return Err(format!("its records have the key {}, which is no unique key of the target", names.join(", ")));
-    }
-    let mut live = live.clone();
-    live.schema.key.clone_from(&snapshot.key);
-    let common = common_columns(&live, snapshot);
-    let findings = column_findings(snapshot, &live, &common);
-    Ok((PlannedClass { live, common, is_whole }, findings))
-}
-
-fn column_findings(snapshot: &ClassSchema, live: &LiveClass, common: &[ColumnId]) -> Vec<Finding> {
-    let note = |severity, message| Finding { severity, subject: snapshot.name.clone(), message };
-    let mut findings = Vec::new();
-    let more: Vec<&str> =
-        live.schema.columns.iter().filter(|c| !common.contains(&c.id)).map(|c| c.name.as_str()).collect();
-    if !more.is_empty() {
-        let message = format!(
-            "the target has columns that the snapshot lacks: new records get its defaults for {}",
-            more.join(", ")
-        );
-        findings.push(note(Severity::Info, message));
-    }
-    let less: Vec<&str> =
-        snapshot.columns.iter().filter(|c| !common.contains(&c.id)).map(|c| c.name.as_str()).collect();
-    if !less.is_empty() {
-        let message = format!("the target lacks columns that the snapshot has: {}", less.join(", "));
-        findings.push(note(Severity::Warning, message));
-    }
-    for column in &snapshot.columns {
-        if let Some(other) = live.schema.column(column.id).filter(|other| other.source_type != column.source_type) {
-            let message = format!(
-                "{} is {} in the snapshot and {} in the target",
-                other.name, column.source_type, other.source_type
-            );
-            findings.push(note(Severity::Info, message));
-        }
-    }
-    findings
 }

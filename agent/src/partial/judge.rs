@@ -42,6 +42,19 @@ pub struct ParentFact {
     pub in_snapshot: bool,
 }
 
+/// What a record refers to though no engine checks it, and whether the target has it.
+#[derive(Clone, Debug)]
+pub struct UndeclaredFact {
+    /// The record that refers.
+    pub record: usize,
+    /// What the reference is called.
+    pub reference: String,
+    /// The class and the key that it leads to, encoded and as people write it; nothing if the snapshot lacks it, too.
+    pub target: Option<(String, Vec<u8>, String)>,
+    /// Whether the target has it.
+    pub is_there: bool,
+}
+
 /// A record of the target that refers to one that is to change.
 #[derive(Clone, Debug)]
 pub struct ChildFact {
@@ -66,6 +79,8 @@ pub struct Facts {
     pub taken: Vec<TakenFact>,
     /// What records refer to.
     pub parents: Vec<ParentFact>,
+    /// What records refer to though no engine checks it.
+    pub undeclared: Vec<UndeclaredFact>,
     /// What refers to records.
     pub children: Vec<ChildFact>,
     /// Conflicts that were seen while looking, by record.
@@ -230,6 +245,7 @@ impl Edges {
         let mut edges = Self { before: Vec::new(), conflicts: Vec::new(), dangling: 0 };
         edges.taken(plan, facts, &by_key);
         edges.parents(plan, facts, &by_key, &numbers);
+        edges.undeclared(plan, facts, &by_key, &numbers);
         edges.children(plan, facts, policy, &by_key, &numbers);
         edges
     }
@@ -294,6 +310,27 @@ impl Edges {
                     in_snapshot: fact.in_snapshot,
                 };
                 self.conflicts.push((fact.record, conflict));
+            }
+        }
+    }
+
+    /// References that no engine checks need no order, only something to lead to.
+    fn undeclared(&mut self, plan: &Plan, facts: &Facts, by_key: &ByKey<'_>, numbers: &BTreeMap<&str, usize>) {
+        for fact in &facts.undeclared {
+            if written(plan, fact.record).is_none_or(|record| record.action == Action::Delete) {
+                continue;
+            }
+            let Some((class, key, key_text)) = &fact.target else {
+                self.dangling += 1;
+                continue;
+            };
+            let number = numbers.get(class.as_str()).copied();
+            let member = number.and_then(|number| by_key.get(&(number, key.as_slice())));
+            let stays = member.and_then(|at| plan.records.get(*at)).map(|member| after(member).is_some());
+            if !stays.unwrap_or(fact.is_there) {
+                self.dangling += 1;
+                let (reference, class, key) = (fact.reference.clone(), class.clone(), key_text.clone());
+                self.conflicts.push((fact.record, Conflict::Dangling { reference, class, key }));
             }
         }
     }

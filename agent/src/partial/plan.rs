@@ -133,6 +133,15 @@ pub enum Conflict {
         /// Whether the snapshot has it.
         in_snapshot: bool,
     },
+    /// What the record refers to is not there, and no engine would notice.
+    Dangling {
+        /// The reference.
+        reference: String,
+        /// The class referred to.
+        class: String,
+        /// The key of the record that is not there.
+        key: String,
+    },
     /// Another record refers to what would go.
     Referred {
         /// The class of the referring record.
@@ -169,7 +178,7 @@ pub enum Conflict {
 impl Conflict {
     /// Whether the record can't be written whatever is consented to.
     pub const fn is_blocking(&self) -> bool {
-        !matches!(self, Self::Changed | Self::Gone)
+        !matches!(self, Self::Changed | Self::Gone | Self::Dangling { .. })
     }
 
     /// The word for documents.
@@ -179,6 +188,7 @@ impl Conflict {
             Self::Gone => "gone",
             Self::Taken { .. } => "unique_taken",
             Self::MissingParent { .. } => "missing_parent",
+            Self::Dangling { .. } => "dangling",
             Self::Referred { .. } => "referred",
             Self::OtherType { .. } => "type_differs",
             Self::NoColumn { .. } => "no_column",
@@ -199,6 +209,11 @@ impl Conflict {
                 let advice =
                     if *in_snapshot { "; --with-references brings it along" } else { ", nor has the snapshot it" };
                 format!("it refers to {class}:{values} ({reference}), which is not there{advice}")
+            }
+            Self::Dangling { reference, class, key } => {
+                format!(
+                    "it refers to {class}:{key} ({reference}), which is not there; --with-references brings it along"
+                )
             }
             Self::Referred { class, key } => format!("{class}:{key} refers to it"),
             Self::OtherType { reference, snapshot, target } => {
@@ -316,6 +331,12 @@ impl Plan {
     /// Whether something that is there would be overwritten or deleted.
     pub fn is_destructive(&self) -> bool {
         self.count(Action::Overwrite) + self.count(Action::Delete) > 0
+    }
+
+    /// Whether records would be written that refer to what is not there.
+    pub fn leaves_dangling(&self) -> bool {
+        let dangles = |conflict: &Conflict| matches!(conflict, Conflict::Dangling { .. });
+        self.records.iter().any(|record| record.action.is_change() && record.conflicts.iter().any(dangles))
     }
 
     /// Whether carrying it out would do the same as carrying out the other.

@@ -1,14 +1,17 @@
-//! Rows of a snapshot: by key, by reference, and those that belong to others.
+//! Rows of a snapshot: by key, by what leads to them, and by what they hold.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use strongroom_core::record::{Cell, ClassSchema, ColumnId, KeyPlan, Reference, put_cell};
+use strongroom_core::graph::{RecordName, Target, Tuple};
+use strongroom_core::record::{Cell, Cells, ClassSchema, ColumnId, KeyPlan, put_cell};
 use strongroom_core::tree::reader::TreeReader;
 
-use super::ask::{RECORDS_MAX, convert_all, target_columns, too_much};
+use super::ask::{RECORDS_MAX, ROW_BYTES_MAX, too_much};
+use super::columns::{convert_all, target_columns};
 use super::error::PartialError;
 use super::row::{Row, Value, key_columns};
+use crate::live::LiveReference;
 use crate::view::{ClassView, ObjectStore, SnapshotView};
 
 /// The rows of a snapshot, with readers that remember what they read.
@@ -22,6 +25,12 @@ where
 
 /// Rows by class and key.
 pub(super) type RowsByKey = BTreeMap<String, BTreeMap<Vec<u8>, Row>>;
+
+/// Values that are looked for, by class and columns.
+pub(super) type WantedByClass = BTreeMap<String, BTreeMap<Vec<ColumnId>, HashSet<Vec<Value>>>>;
+
+/// The records that some targets turned out to be.
+pub(super) type Found = HashMap<Target, (RecordName, Row)>;
 
 impl<'a, S: ObjectStore> SnapshotRows<'a, S>
 where
@@ -48,114 +57,99 @@ where
         found.map(|found| Ok(Row::new(&found.record, &class.large_values(&found.record)?)?)).transpose()
     }
 
-    /// The record that a reference leads to, with its key.
-    pub(super) fn parent(
+    /// Where a reference of the target would lead in the snapshot; nothing if that lacks the class or a column.
+    pub(super) fn target_of(
         &self,
         from: &ClassSchema,
-        from_columns: &[ColumnId],
-        name: &str,
-        target: &[String],
+        reference: &LiveReference,
         values: &[Value],
-    ) -> Result<Option<(Vec<u8>, Row)>, PartialError> {
-        let Some(class) = self.class(name) else { return Ok(None) };
-        let schema = class.schema();
-        let columns = target_columns(schema, target);
-        if columns.len() != target.len() || columns.len() != values.len() {
+    ) -> Result<Option<Target>, PartialError> {
+        let Some(schema) = self.schema(&reference.class) else { return Ok(None) };
+        let columns = target_columns(schema, &reference.target_columns);
+        if columns.len() != reference.target_columns.len() || columns.len() != values.len() {
             return Ok(None);
         }
-        let values = convert_all(values, from, from_columns, schema, &columns);
-        let keys = key_columns(schema);
-        if keys.len() == columns.len() && keys.iter().all(|key| columns.contains(key)) {
-            let Some(plan) = KeyPlan::new(schema) else { return Ok(None) };
-            let key = row_of(&columns, &values)?.key(&plan)?;
-            return Ok(self.row(name, &key)?.map(|row| (key, row)));
-        }
-        Self::search(&class, &columns, &values)
+        let values = convert_all(values, from, &reference.columns, schema, &columns);
+        let row = row_of(&columns, &values)?;
+        let (class, keys) = (reference.class.clone(), key_columns(schema));
+        let is_key = keys.len() == columns.len() && keys.iter().all(|key| columns.contains(key));
+        Ok(Some(match KeyPlan::new(schema).filter(|_| is_key) {
+            Some(plan) => Target::Record(RecordName { class, key: row.key(&plan)? }),
+            None => Target::Unique { class, values: Tuple { columns, cells: row.as_bytes().to_vec() } },
+        }))
     }
 
-    /// The first record that has some values in columns which are no key: the whole class is read for it.
-    fn search(
-        class: &ClassView<'a, S>,
-        columns: &[ColumnId],
-        values: &[Value],
-    ) -> Result<Option<(Vec<u8>, Row)>, PartialError> {
-        let mut found = None;
-        let walked = class.for_each_leaf(|leaf| {
-            for at in 0..leaf.len() {
-                let record = leaf.record(at);
-                if holds(record, columns, |these| these == values) {
-                    let row = Row::new(record, &class.large_values(record)?)?;
-                    found = Some((leaf.key(at).to_vec(), row));
-                    return Err(Stop::Found);
+    /// The records that some references lead to. A class whose records are not named by their keys is read once.
+    pub(super) fn targets(&self, wanted: &HashSet<Target>) -> Result<Found, PartialError> {
+        let mut found = Found::new();
+        let mut by_values: HashMap<(&str, &[ColumnId], Vec<Value>), &Target> = HashMap::new();
+        let mut searched = WantedByClass::new();
+        for target in wanted {
+            match target {
+                Target::Record(name) => {
+                    if let Some(row) = self.row(&name.class, &name.key)? {
+                        found.insert(target.clone(), (name.clone(), row));
+                    }
                 }
+                Target::Unique { class, values: tuple } => {
+                    let Some(values) = Row::from_bytes(&tuple.cells)?.values(&tuple.columns) else { continue };
+                    let of_class = searched.entry(class.clone()).or_default();
+                    of_class.entry(tuple.columns.clone()).or_default().insert(values.clone());
+                    by_values.insert((class, &tuple.columns, values), target);
+                }
+                Target::NoClass { .. } | Target::Half => {}
             }
-            Ok(())
-        });
-        match walked {
-            Err(Stop::Failed(error)) => Err(error),
-            _ => Ok(found),
         }
-    }
-
-    /// The records that can't be without some others: those whose reference to one of them is never NULL.
-    pub(super) fn owned_by(&self, owners: &BTreeMap<String, Vec<Row>>) -> Result<RowsByKey, PartialError> {
-        let mut owned = RowsByKey::new();
-        for class in self.view.classes().filter(|class| !class.schema().is_keyless()) {
-            for reference in &class.schema().references {
-                let Some(rows) = owners.get(&reference.class) else { continue };
-                let is_required = |id: &ColumnId| class.schema().column(*id).is_some_and(|column| !column.nullable);
-                if reference.columns.iter().all(is_required) {
-                    self.referring(&class, reference, rows, owned.entry(class.name().to_owned()).or_default())?;
+        for (class, rows) in self.holding(&searched)? {
+            let Some(columns) = searched.get(&class).map(|columns| columns.keys()) else { continue };
+            for columns in columns {
+                for (key, row) in &rows {
+                    let Some(values) = row.values(columns) else { continue };
+                    if let Some(target) = by_values.get(&(class.as_str(), columns.as_slice(), values)) {
+                        let name = RecordName { class: class.clone(), key: key.clone() };
+                        found.entry((*target).clone()).or_insert((name, row.clone()));
+                    }
                 }
             }
         }
-        owned.retain(|_, rows| !rows.is_empty());
-        Ok(owned)
+        Ok(found)
     }
 
-    fn referring(
-        &self,
-        class: &ClassView<'a, S>,
-        reference: &Reference,
-        owners: &[Row],
-        into: &mut BTreeMap<Vec<u8>, Row>,
-    ) -> Result<(), PartialError> {
-        let Some(parent) = self.schema(&reference.class) else { return Ok(()) };
-        let columns = target_columns(parent, &reference.target_columns);
-        let values = owners.iter().filter_map(|row| row.values(&columns));
-        let wanted: HashSet<Vec<Value>> =
-            values.map(|values| convert_all(&values, parent, &columns, class.schema(), &reference.columns)).collect();
-        class.for_each_leaf(|leaf| {
-            for at in 0..leaf.len() {
-                let record = leaf.record(at);
-                if holds(record, &reference.columns, |values| wanted.contains(values)) {
-                    into.insert(leaf.key(at).to_vec(), Row::new(record, &class.large_values(record)?)?);
+    /// The records that hold one of some values in some columns, class by class: each class is read once.
+    pub(super) fn holding(&self, wanted: &WantedByClass) -> Result<RowsByKey, PartialError> {
+        let mut found = RowsByKey::new();
+        let mut bytes = 0;
+        for (name, wanted) in wanted {
+            let Some(class) = self.class(name).filter(|class| !class.schema().is_keyless()) else { continue };
+            let mut rows = BTreeMap::new();
+            class.for_each_leaf(|leaf| {
+                for at in 0..leaf.len() {
+                    let record = leaf.record(at);
+                    let is_wanted = |(columns, values): (&Vec<ColumnId>, &HashSet<Vec<Value>>)| {
+                        values_of(record, columns).is_some_and(|these| values.contains(&these))
+                    };
+                    if wanted.iter().any(is_wanted) {
+                        let row = Row::new(record, &class.large_values(record)?)?;
+                        bytes += row.as_bytes().len();
+                        rows.insert(leaf.key(at).to_vec(), row);
+                    }
                 }
-            }
-            if into.len() > RECORDS_MAX { Err(too_much()) } else { Ok(()) }
-        })
+                if rows.len() > RECORDS_MAX || bytes > ROW_BYTES_MAX { Err(too_much()) } else { Ok(()) }
+            })?;
+            found.insert(name.clone(), rows);
+        }
+        Ok(found)
     }
 }
 
-enum Stop {
-    Found,
-    Failed(PartialError),
-}
-
-impl<E: Into<PartialError>> From<E> for Stop {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-/// Whether a record has values in some columns that fit. Large values are never part of a reference.
-fn holds(record: &[u8], columns: &[ColumnId], fits: impl Fn(&[Value]) -> bool) -> bool {
+/// The values of a record in some columns; nothing if one of them is NULL. Large values are never part of a reference.
+fn values_of(record: &[u8], columns: &[ColumnId]) -> Option<Vec<Value>> {
     let value = |column: &ColumnId| {
-        let mut cells = strongroom_core::record::Cells::new(record).filter_map(Result::ok);
+        let mut cells = Cells::new(record).filter_map(Result::ok);
         let cell = cells.find(|cell| cell.column >= *column).filter(|cell| cell.column == *column)?;
         Some(Value { kind: cell.kind, bytes: cell.bytes.to_vec() })
     };
-    columns.iter().map(value).collect::<Option<Vec<Value>>>().is_some_and(|values| fits(&values))
+    columns.iter().map(value).collect()
 }
 
 /// A row that has these values and no others.

@@ -15,7 +15,8 @@ use strongroom_platform::rng::SystemEntropy;
 use super::row::{Row, Value, key_columns};
 use super::{
     Action, Asker, Base, Conflict, FromSafetyCopy, Gathered, Intention, Job, Known, OnConflict, Origin, Outcome,
-    PartialError, PartialStep, Plan, PlannedClass, Policy, SafetyVault, Triple, carry_out, make_plan, settle,
+    PartialError, PartialStep, Plan, PlannedClass, Policy, SafetyVault, Triple, Undeclared, Written, carry_out,
+    make_plan, settle,
 };
 use crate::live::{Checked, LiveReference, LiveTarget as _};
 use crate::source::SourceError;
@@ -35,11 +36,26 @@ impl Known for FromState<'_> {
         self.memory.classes.iter().map(|class| &class.schema).find(|schema| schema.name == class)
     }
 
-    fn find(&self, _: &ClassSchema, reference: &LiveReference, values: &[Value]) -> Result<Option<Row>, PartialError> {
+    fn find(
+        &self,
+        _: &ClassSchema,
+        reference: &LiveReference,
+        values: &[Vec<Value>],
+    ) -> Result<Vec<Option<Row>>, PartialError> {
         let number = self.memory.number(&reference.class);
         let columns = self.memory.columns(number, &reference.target_columns);
-        let found = self.wanted[number].values().find(|row| row.values(&columns).as_deref() == Some(values));
-        Ok(found.cloned())
+        let found = |values: &Vec<Value>| {
+            self.wanted[number].values().find(|row| row.values(&columns).as_ref() == Some(values)).cloned()
+        };
+        Ok(values.iter().map(found).collect())
+    }
+
+    fn undeclared(&self, records: &[Written<'_>]) -> Result<Vec<Vec<Undeclared>>, PartialError> {
+        Ok(vec![Vec::new(); records.len()])
+    }
+
+    fn names_of_types(&self, _: &str) -> Vec<String> {
+        Vec::new()
     }
 }
 

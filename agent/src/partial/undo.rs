@@ -5,10 +5,12 @@
 
 use strongroom_core::record::ClassSchema;
 
-use super::ask::{Asker, common_columns};
+use super::ask::Asker;
+use super::columns::common_columns;
 use super::error::PartialError;
-use super::gather::{Gathered, Intention, Known};
+use super::intention::{Gathered, Intention, Known};
 use super::plan::{Base, Conflict, Origin, PlannedClass, Policy, Triple};
+use super::related::{Undeclared, Written};
 use super::row::{Row, Value, key_columns};
 use super::safety::SafetyCopy;
 use crate::live::LiveReference;
@@ -31,8 +33,23 @@ impl Known for FromSafetyCopy<'_> {
         self.copy.classes.iter().find(|schema| schema.name == class)
     }
 
-    fn find(&self, _: &ClassSchema, _: &LiveReference, _: &[Value]) -> Result<Option<Row>, PartialError> {
-        Ok(None)
+    fn find(
+        &self,
+        _: &ClassSchema,
+        _: &LiveReference,
+        values: &[Vec<Value>],
+    ) -> Result<Vec<Option<Row>>, PartialError> {
+        Ok(vec![None; values.len()])
+    }
+
+    /// What was there before may lead where it led before.
+    fn undeclared(&self, records: &[Written<'_>]) -> Result<Vec<Vec<Undeclared>>, PartialError> {
+        Ok(vec![Vec::new(); records.len()])
+    }
+
+    /// The types are those of the same database.
+    fn names_of_types(&self, _: &str) -> Vec<String> {
+        Vec::new()
     }
 }
 

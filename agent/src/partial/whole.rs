@@ -10,7 +10,7 @@ use strongroom_core::digest::IdFunctions;
 use strongroom_core::id::RecordDigest;
 use strongroom_core::record::{Cells, ColumnId, put_cell};
 
-use super::ask::{Asker, RECORDS_MAX, too_much};
+use super::ask::{Asker, RECORDS_MAX, ROW_BYTES_MAX, too_much};
 use super::error::PartialError;
 use super::plan::PlannedClass;
 use super::row::Row;
@@ -45,6 +45,7 @@ where
     let live = live_digests(asker, class)?;
     let is_alike = view.schema().columns.len() == class.common.len();
     let mut extra: HashSet<Vec<u8>> = HashSet::new();
+    let mut bytes = 0;
     let mut waiting = live.into_iter().peekable();
     view.for_each_leaf(|leaf| {
         for at in 0..leaf.len() {
@@ -60,7 +61,12 @@ where
             if waiting.next_if(|(other, _)| other.as_slice() == key).is_some_and(|(_, there)| there == digest) {
                 compared.unchanged += 1;
             } else {
-                compared.wanted.insert(key.to_vec(), Row::new(record, &view.large_values(record)?)?);
+                let row = Row::new(record, &view.large_values(record)?)?;
+                bytes += row.as_bytes().len();
+                compared.wanted.insert(key.to_vec(), row);
+            }
+            if bytes > ROW_BYTES_MAX {
+                return Err(too_much());
             }
         }
         if compared.wanted.len() > RECORDS_MAX { Err(too_much()) } else { Ok::<_, PartialError>(()) }
@@ -95,14 +101,18 @@ fn live_digests(asker: &mut Asker<'_>, class: &PlannedClass) -> Result<Vec<(Vec<
 /// The target's rows with these keys, by one more reading of the class: an encoded key does not lead back to its values.
 fn live_rows(asker: &mut Asker<'_>, class: &PlannedClass, keys: &HashSet<Vec<u8>>) -> Result<Vec<Row>, PartialError> {
     let mut rows = Vec::with_capacity(keys.len());
+    let mut bytes = 0;
     let ids = asker.ids;
     asker.session.scan(&class.live, ids, &mut |row| {
-        if keys.contains(row.key) {
-            rows.push(Row::of_encoded(row).map_err(damaged)?);
+        // What is over the bound is passed over here, and refused below.
+        if keys.contains(row.key) && bytes <= ROW_BYTES_MAX {
+            let row = Row::of_encoded(row).map_err(damaged)?;
+            bytes += row.as_bytes().len();
+            rows.push(row);
         }
         Ok(())
     })?;
-    Ok(rows)
+    if bytes > ROW_BYTES_MAX { Err(too_much()) } else { Ok(rows) }
 }
 
 /// The digest of a record without all columns but these.

@@ -1,13 +1,13 @@
-//! References over snapshots: the check, and the neighbourhood of a record, through real packs.
+//! The check of references over snapshots, through real packs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom_agent::capture::{Progress, Spool};
-use strongroom_agent::integrity::{CheckJob, SnapshotRecords, check_snapshot, snapshot_graph};
-use strongroom_agent::view::{SnapshotView, parse_key};
+use strongroom_agent::integrity::{CheckJob, check_snapshot};
+use strongroom_agent::view::SnapshotView;
+use strongroom_core::graph::TupleKey;
 use strongroom_core::graph::rules::{ConventionalRule, OwnerRule, ReferenceRules};
-use strongroom_core::graph::{Bounds, RecordName, TupleKey, neighbourhood};
 use strongroom_platform::disk::SimDisk;
 use strongroom_platform::rng::SimEntropy;
 
@@ -65,27 +65,4 @@ fn a_snapshot_is_checked_record_by_record() {
     assert_eq!((broken.rule.code(), broken.class.as_str(), broken.count), ("R10", "public.port", 100));
     let keys: Vec<_> = broken.examples.iter().map(|example| example.key.as_deref().unwrap()).collect();
     assert_eq!(keys, ["24000", "24001"]);
-}
-
-#[test]
-fn a_neighbourhood_is_read_from_a_snapshot() {
-    let host = Host::new();
-    host.backup(&devices_and_ports(2000, 6000)).unwrap();
-    let (opened, body) = (Opened::new(&host.depot, &host.epoch), host.body(1));
-    let view = SnapshotView::new(&opened, &host.ids, &body).unwrap();
-    let graph = snapshot_graph(&view, &rules()).unwrap();
-    let name = |class: &str, key: &str| RecordName {
-        class: class.to_owned(),
-        key: parse_key(view.class(class).unwrap().schema(), key).unwrap().remove(0),
-    };
-    let bounds = Bounds { records_max: 50, depth_max: 9, with_owned: false, with_referring: false };
-    let mut records = SnapshotRecords::new(&view);
-    let needed = neighbourhood(&graph, &[name("public.port", "5000")], &mut records, &bounds).unwrap();
-    let names: Vec<_> = needed.members.iter().map(|member| member.name.clone()).collect();
-    assert_eq!(names, [name("public.device", "1666"), name("public.port", "5000")]);
-    let owned = Bounds { with_owned: true, ..bounds };
-    let whole = neighbourhood(&graph, &[name("public.device", "1666")], &mut records, &owned).unwrap();
-    let names: Vec<_> = whole.members.iter().map(|member| member.name.clone()).collect();
-    let ports = ["4998", "4999", "5000"].map(|key| name("public.port", key));
-    assert_eq!(names, [&[name("public.device", "1666")], &ports[..]].concat());
 }

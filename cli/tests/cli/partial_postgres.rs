@@ -248,11 +248,35 @@ fn netbox_loses_records_classes_and_neighbourhoods_and_gets_them_back() {
             &format!("{quiet} {} DELETE FROM dcim_device WHERE id = {device}", damage.concat()),
             &["--record", &record, "--with-owned", "--with-references"],
         );
-        let cables = format!("DELETE FROM dcim_cabletermination WHERE _device_id = {device};");
-        live.there_and_back(
-            &format!("{quiet} {cables} {} DELETE FROM dcim_device WHERE id = {device}", damage.concat()),
-            &["--record", &record, "--with-owned", "--with-references", "--class", "dcim_cabletermination"],
+        // What the application deletes with a device although no key of the database says that it belongs to it.
+        let of_type = |model: &str| {
+            format!("(SELECT id FROM django_content_type WHERE app_label = 'dcim' AND model = '{model}')")
+        };
+        let (devices, interfaces) = (of_type("device"), of_type("interface"));
+        let own_interfaces = format!("(SELECT id FROM dcim_interface WHERE device_id = {device})");
+        let undeclared = format!(
+            "DELETE FROM dcim_cabletermination WHERE _device_id = {device};
+            DELETE FROM extras_taggeditem WHERE content_type_id = {devices} AND object_id = {device};
+            DELETE FROM ipam_ipaddress
+                WHERE assigned_object_type_id = {interfaces} AND assigned_object_id IN {own_interfaces};"
         );
+        let gone = format!("{quiet} {undeclared} {} DELETE FROM dcim_device WHERE id = {device}", damage.concat());
+        live.there_and_back(&gone, &["--record", &record, "--with-owned", "--with-references"]);
+        // A cable's end comes back with what it is plugged into, which only its type and number tell.
+        let end = live.query(&format!(
+            "SELECT id || ' ' || termination_id FROM dcim_cabletermination WHERE termination_type_id = {interfaces} LIMIT 1"
+        ));
+        let (end, interface) = end.split_once(' ').unwrap();
+        let unplugged = format!(
+            "{quiet} DELETE FROM dcim_cabletermination WHERE id = {end}; DELETE FROM dcim_interface WHERE id = {interface}"
+        );
+        let record = format!("dcim_cabletermination:{end}");
+        live.change(&unplugged);
+        let planned = live.restore(&["--record", &record, "--plan", "--json"]).done().documents().pop().unwrap();
+        assert_eq!(conflicts(&planned), ["dangling"]);
+        live.restore(&["--record", &record]).ended_with(2);
+        live.restore(&["--record", &record, "--with-references"]).done();
+        live.assert_same_root();
         live.there_and_back(
             "UPDATE dcim_device SET comments = 'moved', serial = '' WHERE id % 7 = 0",
             &["--class", "dcim_device"],

@@ -8,7 +8,7 @@ use crate::record::ColumnId;
 use super::extract::Scratch;
 use super::plan::{ClassPlan, Course, PlannedReference, ReferenceGraph, SetId};
 use super::resolve::put_cells;
-use super::resolved::Tuple;
+use super::resolved::{Kind, Tuple};
 use super::said::{Said, Values};
 
 /// What the records that refer to a given one hold.
@@ -18,8 +18,8 @@ pub struct Incoming {
     pub class: String,
     /// The reference.
     pub reference: String,
-    /// Whether it leads to the record's owner.
-    pub owner: bool,
+    /// Whether they belong to the given one.
+    pub belongs: bool,
     /// The values of the referring columns.
     pub values: Tuple,
 }
@@ -38,7 +38,7 @@ impl ReferenceGraph {
                         Incoming {
                             class: referring.schema.name.clone(),
                             reference: reference.name.clone(),
-                            owner: reference.owner,
+                            belongs: belongs(referring, reference),
                             values,
                         }
                     }));
@@ -48,6 +48,16 @@ impl ReferenceGraph {
         })?;
         Ok(found)
     }
+}
+
+/// Whether records belong to what one of their references leads to: as a rule says; or, in classes of whose owners no
+/// rule says anything, if the source declares the reference and lets it never be empty.
+fn belongs(plan: &ClassPlan, reference: &PlannedReference) -> bool {
+    if plan.references.iter().any(|known| known.owner) {
+        return reference.owner;
+    }
+    let never_empty = |id: &ColumnId| plan.schema.column(*id).is_some_and(|column| !column.nullable);
+    !plan.may_dangle && reference.kind == Kind::Declared && reference.columns.iter().all(never_empty)
 }
 
 /// The values with which a reference leads to a tuple of a set.

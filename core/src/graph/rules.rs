@@ -45,6 +45,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::types::Template;
+
 /// What is known of the references of one product.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,6 +91,13 @@ pub struct TypeRegistryRule {
     /// means that references to the type are not judged.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, String>,
+}
+
+impl TypeRegistryRule {
+    /// The columns that name a type; none if the template is no template.
+    pub fn naming_columns(&self) -> Vec<String> {
+        Template::parse(&self.name).map(|name| name.places().map(str::to_owned).collect()).unwrap_or_default()
+    }
 }
 
 /// A reference by a type column and an id column.

@@ -1,10 +1,5 @@
 //! What the graph makes of schemas, rules and records. Sources are tables in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use proptest::prelude::*;
-
-use super::order::components;
 use super::rules::{
     ConventionalRule, EmbeddedRule, FieldsRule, GenericRule, Holds, OwnerRule, ReferenceRules, RuleError,
     TypeRegistryRule,
@@ -328,188 +323,48 @@ fn equal_values_have_equal_digests_whatever_holds_them() {
     assert_ne!(tuple("text", "5.00"), tuple("text", "5"));
 }
 
-/// Records in memory.
-#[derive(Default)]
-struct Table {
-    records: BTreeMap<RecordName, Vec<u8>>,
+/// What leads to a record, by class and reference, and whether it belongs to it.
+fn leading_to(graph: &ReferenceGraph, schema: &ClassSchema, values: &[&str]) -> Vec<(String, String, bool)> {
+    let found = graph.incoming(&schema.name, &record(schema, values)).unwrap();
+    found.into_iter().map(|found| (found.class, found.reference, found.belongs)).collect()
 }
 
-impl Table {
-    fn add(&mut self, schema: &ClassSchema, values: &[&str]) -> RecordName {
-        let name = key(schema, values);
-        self.records.insert(name.clone(), record(schema, values));
-        name
-    }
-
-    fn holding(&self, class: &str, values: &Tuple) -> Vec<Vec<u8>> {
-        let wanted: Vec<_> = crate::record::Cells::new(&values.cells).map(Result::unwrap).collect();
-        let holds = |record: &[u8]| {
-            let cells: Vec<_> = crate::record::Cells::new(record).map(Result::unwrap).collect();
-            wanted.iter().all(|cell| cells.contains(cell))
-        };
-        let found = self.records.iter().filter(|(name, record)| name.class == class && holds(record));
-        found.map(|(name, _)| name.key.clone()).collect()
-    }
-}
-
-impl Records for Table {
-    type Error = std::convert::Infallible;
-
-    fn record(&mut self, name: &RecordName) -> Result<Option<RecordContent>, Self::Error> {
-        Ok(self.records.get(name).map(|record| (record.clone(), Vec::new())))
-    }
-
-    fn unique(&mut self, class: &str, values: &Tuple) -> Result<Option<Vec<u8>>, Self::Error> {
-        Ok(self.holding(class, values).into_iter().next())
-    }
-
-    fn referring(&mut self, class: &str, values: &Tuple, at_most: usize) -> Result<Vec<Vec<u8>>, Self::Error> {
-        let mut found = self.holding(class, values);
-        found.truncate(at_most);
-        Ok(found)
-    }
-}
-
-const WIDE: Bounds = Bounds { records_max: 1000, depth_max: 50, with_owned: false, with_referring: false };
-
-/// The circle of `NetBox`: a device has interfaces, these have addresses, and one of these is the device's own.
-fn circle() -> (Table, ReferenceGraph, Vec<RecordName>) {
-    let site = class("site", &["*id bigint", "code text"]);
-    let device = class("device", &["*id bigint", "site bigint", "primary bigint?", "code text?"]);
-    let device = refers(refers(device, &["site"], "site", &["id"]), &["primary"], "address", &["id"]);
-    let device = refers(device, &["code"], "site", &["code"]);
+#[test]
+fn a_record_is_referred_to_by_declared_keys_and_by_type_and_id() {
+    let device = class("device", &["*id bigint", "name text"]);
     let port = refers(class("port", &["*id bigint", "device bigint"]), &["device"], "device", &["id"]);
-    let address = refers(class("address", &["*id bigint", "port bigint?"]), &["port"], "port", &["id"]);
     let log = refers(class("log", &["*id bigint", "device bigint?"]), &["device"], "device", &["id"]);
-    let schemas = [&site, &device, &port, &address, &log].map(Clone::clone);
-    let owners = vec![OwnerRule { class: "port".into(), by: "device".into(), ..OwnerRule::default() }];
-    let rules = ReferenceRules { owners, ..ReferenceRules::default() };
-    let graph = graph(&schemas, &rules, &[]);
-    let mut table = Table::default();
-    let names = vec![
-        table.add(&site, &["1", "A"]),
-        table.add(&device, &["2", "1", "4", "B"]),
-        table.add(&port, &["3", "2"]),
-        table.add(&address, &["4", "3"]),
-        table.add(&site, &["5", "B"]),
-        table.add(&port, &["6", "2"]),
-        table.add(&log, &["7", "2"]),
-    ];
-    (table, graph, names)
-}
+    let tag = class("tag", &["*id bigint", "type text", "object bigint"]);
+    let generic =
+        GenericRule { class: "tag".into(), r#type: "type".into(), id: "object".into(), ..GenericRule::default() };
+    let generic = GenericRule { names: Some("{}".into()), ..generic };
+    let mut rules = ReferenceRules { generic: vec![generic], ..ReferenceRules::default() };
+    let schemas = [&device, &port, &log, &tag].map(Clone::clone);
+    let told = |class: &str, reference: &str, belongs| (class.to_owned(), reference.to_owned(), belongs);
 
-fn classes_of(found: &Neighbourhood) -> Vec<&str> {
-    found.members.iter().map(|member| member.name.class.as_str()).collect()
-}
+    // Where no rule names an owner, what can't be without the record belongs to it.
+    let found = leading_to(&graph(&schemas, &rules, &[]), &device, &["7", "core"]);
+    let by_type = |found: &[(String, String, bool)]| found.iter().find(|(class, ..)| class == "tag").unwrap().clone();
+    let name = by_type(&found).1;
+    assert_eq!(found, [told("port", "device_fk", true), told("log", "device_fk", false), told("tag", &name, false)]);
 
-#[test]
-fn parents_come_first_and_circles_are_broken_where_columns_may_be_empty() {
-    let (mut table, graph, names) = circle();
-    let found = neighbourhood(&graph, &names[1..2], &mut table, &WIDE).unwrap();
-    assert_eq!(classes_of(&found), ["site", "site", "device", "port", "address"]);
-    let device = &found.members[2];
-    let late: Vec<&str> = device.late.iter().map(|at| device.references[*at].name.as_str()).collect();
-    assert_eq!((late, device.circle, &device.reason), (vec!["primary_fk"], Some(0), &Reason::Asked));
-    assert!(found.members.iter().all(|member| member.late.is_empty() || member.name == device.name));
-    let reason = Reason::Needed { by: names[3].clone(), reference: "port_fk".into() };
-    assert_eq!((&found.members[3].reason, found.members[3].depth), (&reason, 2));
-    assert_eq!((found.missing.len(), found.cut.len(), found.more), (0, 0, false));
-}
+    // Where one does, it alone says what belongs.
+    rules.owners.push(OwnerRule { class: "tag".into(), by: "object".into(), ..OwnerRule::default() });
+    rules.owners.push(OwnerRule { class: "log".into(), by: "device".into(), ..OwnerRule::default() });
+    let found = leading_to(&graph(&schemas, &rules, &[]), &device, &["7", "core"]);
+    assert_eq!(found, [told("port", "device_fk", true), told("log", "device_fk", true), told("tag", &name, true)]);
 
-#[test]
-fn what_belongs_to_a_record_comes_with_it_and_what_refers_to_it_if_asked() {
-    let (mut table, graph, names) = circle();
-    let owned = Bounds { with_owned: true, ..WIDE };
-    let found = neighbourhood(&graph, &names[1..2], &mut table, &owned).unwrap();
-    assert_eq!(classes_of(&found), ["site", "site", "device", "port", "address", "port"]);
-    let reason = Reason::Owned { by: names[1].clone(), reference: "device_fk".into() };
-    assert_eq!(found.members[5].reason, reason);
-    let all = Bounds { with_referring: true, ..owned };
-    let found = neighbourhood(&graph, &names[1..2], &mut table, &all).unwrap();
-    assert_eq!(classes_of(&found)[6], "log");
-    let found = neighbourhood(&graph, &names[1..2], &mut table, &Bounds { records_max: 3, ..all }).unwrap();
-    assert_eq!((found.members.len(), found.more || !found.cut.is_empty()), (3, true));
-}
+    // The values are those that such a record holds.
+    let all = graph(&schemas, &rules, &[]).incoming("device", &record(&device, &["7", "core"])).unwrap();
+    let tagged = all.iter().find(|found| found.class == "tag").unwrap();
+    let held: Vec<_> = crate::record::Cells::new(&tagged.values.cells).map(Result::unwrap).collect();
+    let there = record(&tag, &["1", "device", "7"]);
+    let there: Vec<_> = crate::record::Cells::new(&there).map(Result::unwrap).collect();
+    assert_eq!(held, there[1..]);
 
-#[test]
-fn what_is_missing_or_cut_off_is_said() {
-    let (mut table, graph, names) = circle();
-    table.records.remove(&names[4]);
-    table.records.remove(&names[0]);
-    let found = neighbourhood(&graph, &names[1..2], &mut table, &WIDE).unwrap();
-    let missing: Vec<&str> = found.missing.iter().map(|(_, reference)| reference.name.as_str()).collect();
-    assert_eq!(missing, ["site_fk", "code_fk"]);
-    let found = neighbourhood(&graph, &names[1..2], &mut table, &Bounds { depth_max: 1, ..WIDE }).unwrap();
-    let cut: Vec<&str> = found.cut.iter().map(|(_, reference)| reference.name.as_str()).collect();
-    assert_eq!(cut, ["port_fk"]);
-    let gone = neighbourhood(&graph, &names[..1], &mut table, &WIDE);
-    assert!(matches!(gone, Err(NeighbourhoodError::NotThere(name)) if name == names[0]));
-}
-
-/// What is reached from a vertex, found without cleverness.
-fn reached(edges: &[Vec<usize>], from: usize) -> BTreeSet<usize> {
-    let mut found = BTreeSet::from([from]);
-    loop {
-        let next: BTreeSet<usize> =
-            found.iter().flat_map(|at| edges[*at].iter().copied()).chain(found.iter().copied()).collect();
-        if next == found {
-            return found;
-        }
-        found = next;
-    }
-}
-
-proptest! {
-    #[test]
-    fn components_are_those_that_reach_each_other_targets_first(
-        edges in prop::collection::vec(prop::collection::vec(0_usize..12, 0..4), 12..=12),
-    ) {
-        let found = components(&edges);
-        let reach: Vec<BTreeSet<usize>> = (0..12).map(|at| reached(&edges, at)).collect();
-        let of = |at: usize| found.iter().position(|component| component.contains(&at)).unwrap();
-        prop_assert_eq!(found.iter().map(Vec::len).sum::<usize>(), 12);
-        for a in 0..12 {
-            for b in &reach[a] {
-                prop_assert_eq!(of(a) == of(*b), reach[*b].contains(&a));
-                prop_assert!(of(*b) <= of(a), "a component comes before one that it leads to");
-            }
-        }
-    }
-
-    #[test]
-    fn a_neighbourhood_is_all_that_is_reached_in_an_order_that_can_be_inserted(
-        edges in prop::collection::vec((prop::option::of(0_usize..14), prop::option::of(0_usize..14)), 12..=12),
-    ) {
-        let node = class("node", &["*id bigint", "a bigint?", "b bigint?"]);
-        let node = refers(refers(node, &["a"], "node", &["id"]), &["b"], "node", &["id"]);
-        let graph = graph(std::slice::from_ref(&node), &ReferenceRules::default(), &[]);
-        let mut table = Table::default();
-        let text = |to: &Option<usize>| to.map_or("-".to_owned(), |to| to.to_string());
-        let names: Vec<RecordName> = edges.iter().enumerate()
-            .map(|(id, (a, b))| table.add(&node, &[&id.to_string(), &text(a), &text(b)]))
-            .collect();
-        let found = neighbourhood(&graph, &names[..1], &mut table, &WIDE).unwrap();
-        let there: Vec<Vec<usize>> = edges.iter()
-            .map(|(a, b)| [a, b].into_iter().flatten().copied().filter(|to| *to < 12).collect())
-            .collect();
-        let expected: BTreeSet<&RecordName> = reached(&there, 0).into_iter().map(|at| &names[at]).collect();
-        let members: Vec<&RecordName> = found.members.iter().map(|member| &member.name).collect();
-        prop_assert_eq!(members.iter().copied().collect::<BTreeSet<_>>(), expected);
-        prop_assert_eq!(members.len(), found.members.len());
-        for (at, member) in found.members.iter().enumerate() {
-            for (number, reference) in member.references.iter().enumerate() {
-                let Target::Record(to) = &reference.target else { continue };
-                let place = members.iter().position(|name| *name == to);
-                // A parent is before its child, or the reference is late and both are of one circle.
-                let later = place.is_some_and(|place| place > at);
-                prop_assert_eq!(member.late.contains(&number), later);
-                if later {
-                    prop_assert!(member.circle.is_some() && member.circle == found.members[place.unwrap()].circle);
-                }
-                if place.is_none() {
-                    prop_assert!(found.missing.iter().any(|(by, missing)| by == &member.name && missing == reference));
-                }
-            }
-        }
-    }
+    // History keeps what is gone: nothing of it belongs to anything.
+    rules.owners.clear();
+    rules.may_dangle.push("port".into());
+    let found = leading_to(&graph(&schemas, &rules, &[]), &device, &["7", "core"]);
+    assert!(found.iter().all(|(_, _, belongs)| !belongs), "{found:?}");
 }

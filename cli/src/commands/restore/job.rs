@@ -117,6 +117,9 @@ impl Run<'_> {
         if plan.is_destructive() && !is_consented {
             let question = format!("Overwrite or delete records in {}?", self.about.target);
             super::confirm(&question, "the restore would overwrite or delete records")?;
+        } else if plan.leaves_dangling() && !is_consented {
+            let question = format!("Write records into {} that refer to what is not there?", self.about.target);
+            super::confirm(&question, "the restore would write records that refer to what is not there")?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Classes and records of a snapshot into a database that is in use.
 
 use strongroom_agent::partial::{Asked, AskedRecord, FromSnapshot, OnConflict, Policy};
+use strongroom_agent::profile::profile_of;
 use strongroom_agent::view::{SnapshotView, parse_key};
 
 use super::document::About;
@@ -30,6 +31,10 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
     let (changed, blocked) = job::rules(options.on_conflict, OnConflict::Overwrite);
     let policy = Policy { changed, blocked, remake: true, overwrite_needed: options.overwrite_references };
     let vault = job::vault(&room, app)?;
+    let profile = profile_of(&view).attempt(|| "can't read the snapshot's profile")?;
+    let rules = profile.map(|profile| profile.references).unwrap_or_default();
+    let intention = FromSnapshot::new(&view, newest.as_ref(), &rules, asked, policy);
+    let intention = intention.attempt(|| "can't tell what the snapshot's references lead to")?;
     let target = job::target(options, app, &vault, &snapshot.ids)?;
     let (source, shown) = (manifests.name(head.source), sources::shown(&options.to));
     app.output.say(format!(
@@ -45,7 +50,7 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
         app,
         vault: &vault,
         target: target.as_ref(),
-        intention: &FromSnapshot::new(&view, newest.as_ref(), asked, policy),
+        intention: &intention,
         ids: &snapshot.ids,
         about: About {
             snapshot: head.snapshot,
