@@ -72,6 +72,7 @@ FIGURES = (
     Figure("diff-equal", "diff of equal snapshots", "ms", 50, 10),
     Figure("reference-check", "reference check of a snapshot, wall", "s", 20, 8),
     Figure("memory-reference-check", "peak memory, reference check", "bytes", 256 * MIB, None, worst_of_ours),
+    Figure("read-data", "verify --read-data, plaintext a core", "bytes/s", 150e6, 300e6, more_is_better=True),
     Figure("throughput", "record bytes through the pipeline, a core", "bytes/s", 100e6, 150e6, more_is_better=True),
 )
 NAMES = tuple(figure.name for figure in FIGURES)

@@ -3,8 +3,8 @@
 Each stage leaves the live database, our room and the peers' repositories at one
 common state, on which the next one builds:
 
-    first ──► days of 1 % ──► find ──► records ──► diff ──► reference check ──► days of 0.1 %
-          ──► restore ──► SQLite ──► throughput
+    first ──► every byte read ──► days of 1 % ──► find ──► records ──► diff ──► reference check
+          ──► days of 0.1 % ──► restore ──► SQLite ──► throughput
 
 What is compared is measured in turn within each repetition (A B A B), so that a
 slow minute of the machine falls on both sides. A stage that no wanted figure
@@ -50,6 +50,8 @@ class Run:
     def measure(self) -> None:
         """Passes through all stages, saying on the way what it does."""
         self._first_backups()
+        if self._ours and self._wants("read-data"):
+            self._read_data()
         self._days_of_one_percent()
         if self._ours:
             self._finds()
@@ -77,6 +79,13 @@ class Run:
             if measured:
                 self._create_peers()
                 self._back_up_peers("first backup", stored="first-stored", wall="first-wall", memory="memory-first")
+
+    def _read_data(self) -> None:
+        for repeat in range(self._repeats):
+            _say(f"every byte read {repeat + 1}")
+            cost, plain_bytes = self._ours.read_data()
+            self._note("every byte read", NAME, cost)
+            self.samples["read-data"].add(plain_bytes / (cost.user_seconds + cost.system_seconds))
 
     def _days_of_one_percent(self) -> None:
         compared = self._repeats if self._wants("stored-1-percent-day", "scan-wall", "memory-incremental") else 0
@@ -146,9 +155,9 @@ class Run:
             return
         for repeat in range(self._repeats):
             _say(f"reference check {repeat + 1}")
-            cost, seconds = self._ours.check_references(self._snapshots[-1], self._corpus.references())
+            cost = self._ours.check_references(self._snapshots[-1], self._corpus.references())
             self._note("reference check", NAME, cost)
-            self.samples["reference-check"].add(seconds)
+            self.samples["reference-check"].add(cost.wall_seconds)
             self.samples["memory-reference-check"].add(cost.peak_bytes)
 
     def _days_of_one_per_mille(self) -> None:

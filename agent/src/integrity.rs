@@ -35,6 +35,7 @@ use strongroom_core::graph::{GraphBuilder, ReferenceGraph, TupleKey};
 pub use report::{Baseline, Broken, Example, Naming, Report};
 pub use rows::IntegrityError;
 pub use rule::Rule;
+pub use snapshot::Read;
 
 use crate::capture::{Progress, Spool};
 use crate::source::Cut;
@@ -45,7 +46,7 @@ use gather::Gather;
 use live::CutRows;
 use marks::{Groups, MarkLimits, Marks};
 use report::{Counting, Place, Tally};
-use rows::{Row, Rows, Worker};
+use rows::{Purpose, Row, Rows, Worker};
 use show::Shown;
 use snapshot::SnapshotRows;
 
@@ -76,6 +77,20 @@ where
     S::Error: std::error::Error + Send + Sync + 'static,
 {
     check(&SnapshotRows::new(view, job.progress), job)
+}
+
+/// The same, reading all of the snapshot's records on the way, references or not, and the large values that they refer
+/// to. What was read has the ids under which it is known.
+pub fn read_snapshot<S: ObjectStore>(
+    view: &SnapshotView<'_, S>,
+    job: &CheckJob<'_>,
+) -> Result<(Report, Read), IntegrityError>
+where
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    let rows = SnapshotRows::whole(view, job.progress);
+    let report = check(&rows, job)?;
+    Ok((report, rows.read()))
 }
 
 /// Checks the references of a live source through a cut of it, reading in so many lanes.
@@ -140,7 +155,7 @@ fn plan(rows: &impl Rows, rules: &ReferenceRules, counters: &[Counter]) -> Resul
     let places: Vec<usize> =
         wanted.iter().filter_map(|name| schemas.iter().position(|schema| schema.name == *name)).collect();
     let mut kept = Vec::new();
-    rows.pass(&places, &|class| Kept(class, Vec::new()), &mut |records| kept.push(records))?;
+    rows.pass(&places, Purpose::Look, &|class| Kept(class, Vec::new()), &mut |records| kept.push(records))?;
     for Kept(class, records) in kept {
         let Some(schema) = schemas.get(class) else { continue };
         for record in records {
@@ -159,11 +174,12 @@ fn gather(
     found: &mut Found,
 ) -> Result<Groups, IntegrityError> {
     let marks = Marks::new(Arc::clone(job.spool), MarkLimits::USUAL);
-    let matters = |class: &usize| graph.plans().get(*class).is_some_and(|plan| !plan.is_idle());
+    let matters = |class: &usize| rows.reads_all() || graph.plans().get(*class).is_some_and(|plan| !plan.is_idle());
     let classes: Vec<usize> = (0..graph.plans().len()).filter(matters).collect();
     let plans = graph.plans();
     rows.pass(
         &classes,
+        Purpose::Gather,
         &|class| plans.get(class).map(|plan| Gather::new(graph, class, plan, shown, counting, &marks)),
         &mut |gathered| {
             let Some(gathered) = gathered else { return };
@@ -204,6 +220,7 @@ fn confirm(
         let (plans, mut twins) = (graph.plans(), Twins::new());
         rows.pass(
             &classes,
+            Purpose::Look,
             &|class| plans.get(class).map(|plan| Confirm::new(graph, class, plan, shown, counting, &suspects)),
             &mut |confirmed| {
                 let Some(confirmed) = confirmed else { return };

@@ -8,7 +8,7 @@ use strongroom_core::codec::Malformed;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::record::{Cell, ClassSchema, Encoded};
 
-use super::rows::{IntegrityError, Row, Rows, Worker};
+use super::rows::{IntegrityError, Purpose, Row, Rows, Worker};
 use crate::capture::Progress;
 use crate::source::{Cut, NativeBlob, RowWriter, SourceError};
 
@@ -97,6 +97,7 @@ impl Rows for CutRows<'_> {
     fn pass<W: Worker>(
         &self,
         classes: &[usize],
+        _: Purpose,
         start: &(dyn Fn(usize) -> W + Sync),
         end: &mut dyn FnMut(W),
     ) -> Result<(), IntegrityError> {

@@ -68,6 +68,15 @@ pub(super) trait Worker: Send {
     }
 }
 
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Something is looked up.
+    Look,
+    /// Every record says what it has to say; there is one such pass in a check.
+    Gather,
+}
+
 /// Records that can be read as often as it takes, and are the same each time.
 pub(super) trait Rows {
     /// The schemas of the classes; positions among them are those of [`Self::pass`].
@@ -76,6 +85,11 @@ pub(super) trait Rows {
     /// Classes that are there and can't be read.
     fn elsewhere(&self) -> Vec<String>;
 
+    /// Whether all classes are read, even those that say nothing about references.
+    fn reads_all(&self) -> bool {
+        false
+    }
+
     /// The native blobs that tell of sequences.
     fn blobs(&self) -> Result<Vec<NativeBlob>, IntegrityError>;
 
@@ -83,6 +97,7 @@ pub(super) trait Rows {
     fn pass<W: Worker>(
         &self,
         classes: &[usize],
+        purpose: Purpose,
         start: &(dyn Fn(usize) -> W + Sync),
         end: &mut dyn FnMut(W),
     ) -> Result<(), IntegrityError>;

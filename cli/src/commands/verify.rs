@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   depot      heads signed and chained · packs there, of their size, with a footer that opens
-//!   snapshots  roots of head and body agree · every part and blob fetched and its id recomputed · counts
+//!   snapshots  roots of head and body agree · every part and blob fetched and its id recomputed · counts; those whose
+//!              references are checked are read once for both
 //!   references declared, generic, embedded and conventional ones lead to records; --live asks a source instead
 //!   --read-data  every byte of every pack: Merkle roots, all frames opened
 //! ```
@@ -63,6 +64,8 @@ struct Summary {
     manifests: u64,
     packs: u64,
     packs_bytes: u64,
+    /// What the packs' frames hold, uncompressed; 0 unless every byte was read.
+    plain_bytes: u64,
     parts: u64,
     blobs: u64,
     records: u64,
@@ -145,23 +148,31 @@ fn check(
         open_all_frames(room, custodian, &mut summary)?;
     }
     let mut walk = Walk::new(custodian, manifests, Arc::clone(progress));
-    for manifest in selected {
-        summary.snapshots += 1;
-        walk.snapshot(manifest);
-    }
     let checks = References::new(options, app, room, progress)?;
     let against = options.against.as_deref().map(|selector| manifests.select(selector)).transpose()?;
-    let baseline = against.map(|manifest| checks.of_snapshot(custodian, manifests, manifest, None)).transpose()?;
-    for manifest in selected.iter().filter(|manifest| is_checked(options, manifests, manifest)) {
-        let (of, against) = (manifest.head().snapshot, against.map(|manifest| manifest.head().snapshot.to_string()));
-        let baseline = baseline.as_ref().map(|report| &report.baseline);
-        let checked =
-            checks.timed(of.to_string(), against, || checks.of_snapshot(custodian, manifests, manifest, baseline));
-        match checked {
-            Ok(checked) => summary.add(checked),
-            // What can't be read was found on the walk; a rule that can't be followed is the user's to mend.
+    let baseline = against.map(|manifest| checks.baseline(custodian, manifests, manifest)).transpose()?;
+    for manifest in selected {
+        summary.snapshots += 1;
+        if !is_checked(options, manifests, manifest) {
+            walk.snapshot(manifest);
+            continue;
+        }
+        let against = against.map(|manifest| manifest.head().snapshot.to_string());
+        match checks.of_snapshot(custodian, manifests, manifest, against, baseline.as_ref()) {
+            Ok((checked, read)) => {
+                summary.add(checked);
+                walk.was_read(manifest, read);
+            }
+            // A rule that can't be followed is the user's to mend.
             Err(failure) if failure.code() == Code::Usage => return Err(failure),
-            Err(failure) => tracing::info!(chain = ?failure.chain(), "references could not be checked"),
+            Err(failure) => {
+                let known = walk.findings().len();
+                walk.snapshot(manifest);
+                // What can't be read is a finding of the walk; whatever else stood in the way is one, too.
+                if walk.findings().len() == known {
+                    summary.findings.push(not_checked(manifest, &failure));
+                }
+            }
         }
     }
     if progress.stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -172,6 +183,16 @@ fn check(
     summary.bytes_read = (custodian.reads() - before).bytes;
     tracing::debug!(lanes = app.readers, "verified");
     Ok(summary)
+}
+
+/// A snapshot's references could not be checked although it can be read.
+fn not_checked(manifest: &VerifiedManifest, failure: &Failure) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        kind: "references_not_checked".into(),
+        subject: format!("snapshot {}", manifest.head().snapshot),
+        message: failure.chain().join(": "),
+    }
 }
 
 /// Whether the references of a snapshot are checked: without a choice, those of each source's newest.
@@ -199,6 +220,7 @@ fn open_all_frames(room: &Room, custodian: &Custodian, summary: &mut Summary) ->
             let directory = file.directory(&mut decompressor)?;
             for (number, info) in (0..).zip(directory.frames()) {
                 file.frame(&directory, number, info, &mut decompressor)?;
+                summary.plain_bytes += u64::from(info.plain_len);
             }
             Ok(())
         });

@@ -5,6 +5,7 @@
 //! of exactly the generation that the rule names, so chains end, and a part that came back to an earlier content, whose
 //! many forms share one name, is read along one chain.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -104,12 +105,18 @@ pub struct TreeReader<'a, S: PartSource> {
     source: &'a S,
     context: LeafContext,
     recent: VecDeque<(LeafId, Arc<Leaf>)>,
+    nodes_read: Cell<u64>,
 }
 
 impl<'a, S: PartSource> TreeReader<'a, S> {
     /// A reader over stored forms.
     pub const fn new(source: &'a S, context: LeafContext) -> Self {
-        Self { source, context, recent: VecDeque::new() }
+        Self { source, context, recent: VecDeque::new(), nodes_read: Cell::new(0) }
+    }
+
+    /// Inner nodes that were read and are what their parents say.
+    pub const fn nodes_read(&self) -> u64 {
+        self.nodes_read.get()
     }
 
     /// The id functions in use.
@@ -222,6 +229,7 @@ impl<'a, S: PartSource> TreeReader<'a, S> {
         if node.records() != records {
             return Err(ReadError::Shape { what: "a node's count of records is not what its parent says" });
         }
+        self.nodes_read.update(|read| read + 1);
         Ok(node.children)
     }
 

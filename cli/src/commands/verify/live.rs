@@ -44,7 +44,7 @@ pub(super) fn check(
         let manifests = room.manifests()?;
         let manifest = manifests.select(selector)?;
         let custodian = Custodian::open(room, app)?;
-        baseline = Some(references.of_snapshot(&custodian, &manifests, manifest, None)?.baseline);
+        baseline = Some(references.baseline(&custodian, &manifests, manifest)?);
         against = Some(manifest.head().snapshot.to_string());
     }
     let source = sources::source(&url, password.as_ref().map(|text| text.as_str()), &app.clock)?;

@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strongroom_agent::capture::{Progress, Spool};
-use strongroom_agent::integrity::{Baseline, Broken, CheckJob, Example, Naming, Report, check_cut, check_snapshot};
+use strongroom_agent::integrity::{
+    Baseline, Broken, CheckJob, Example, IntegrityError, Naming, Read, Report, check_cut, check_snapshot, read_snapshot,
+};
 use strongroom_agent::profile::profile_of;
 use strongroom_agent::source::Cut;
+use strongroom_agent::view::SnapshotView;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
@@ -28,6 +31,7 @@ use crate::render::text;
 use crate::room::custodian::Custodian;
 use crate::room::locks::Held;
 use crate::room::manifests::Manifests;
+use crate::room::store::DepotStore;
 use crate::room::{Room, paths};
 
 /// What the check of one snapshot or source came to.
@@ -88,13 +92,44 @@ impl<'a> References<'a> {
         Ok(Self { app, rules, key, examples_max: options.examples, spool, progress, _spool_lock: spool_lock })
     }
 
-    /// Checks a snapshot.
+    /// Checks a snapshot, and reads all of it on the way.
     pub(super) fn of_snapshot(
         &self,
         custodian: &Custodian,
         manifests: &Manifests,
         manifest: &VerifiedManifest,
+        against: Option<String>,
         baseline: Option<&Baseline>,
+    ) -> Result<(Checked, Read), Failure> {
+        let mut read = Read::default();
+        let of = manifest.head().snapshot.to_string();
+        let checked = self.timed(of, against, || {
+            self.in_snapshot(custodian, manifests, manifest, baseline, |view, job| {
+                let (report, all) = read_snapshot(view, job)?;
+                read = all;
+                Ok(report)
+            })
+        })?;
+        Ok((checked, read))
+    }
+
+    /// Checks a snapshot that others are compared with.
+    pub(super) fn baseline(
+        &self,
+        custodian: &Custodian,
+        manifests: &Manifests,
+        manifest: &VerifiedManifest,
+    ) -> Result<Baseline, Failure> {
+        Ok(self.in_snapshot(custodian, manifests, manifest, None, check_snapshot)?.baseline)
+    }
+
+    fn in_snapshot(
+        &self,
+        custodian: &Custodian,
+        manifests: &Manifests,
+        manifest: &VerifiedManifest,
+        baseline: Option<&Baseline>,
+        check: impl FnOnce(&SnapshotView<'_, DepotStore>, &CheckJob<'_>) -> Result<Report, IntegrityError>,
     ) -> Result<Report, Failure> {
         let mut snapshot = custodian.snapshot(manifests, manifest)?;
         snapshot.store.heed(Arc::clone(self.progress));
@@ -103,7 +138,7 @@ impl<'a> References<'a> {
         let profile = profile_of(&view).attempt(what)?;
         let classes = view.classes().map(|class| class.name().to_owned());
         let known = self.known(profile.as_ref(), classes);
-        check_snapshot(&view, &self.job(&known, baseline)).attempt(what)
+        check(&view, &self.job(&known, baseline)).attempt(what)
     }
 
     /// Checks a live source.

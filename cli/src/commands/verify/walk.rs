@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use strongroom_agent::capture::Progress;
+use strongroom_agent::integrity::Read;
 use strongroom_agent::view::{ClassView, SnapshotView, ViewError};
 use strongroom_core::codec::Malformed;
 use strongroom_core::id::{BlobId, LeafId, PackId, SourceId};
@@ -75,17 +76,8 @@ impl<'a> Walk<'a> {
 
     /// Walks through one snapshot. Whatever is wrong with it is a finding.
     pub(in crate::commands) fn snapshot(&mut self, manifest: &VerifiedManifest) {
-        let head = manifest.head();
-        let name = format!("snapshot {}", head.snapshot);
-        let mut snapshot = match self.custodian.snapshot(self.manifests, manifest) {
-            Ok(snapshot) => snapshot,
-            Err(failure) => {
-                self.fault("unreadable_manifest", &name, failure.chain().join(": "));
-                return;
-            }
-        };
-        self.forget_unless_within(manifest);
-        snapshot.store.heed(Arc::clone(&self.progress));
+        let name = format!("snapshot {}", manifest.head().snapshot);
+        let Some(snapshot) = self.open(&name, manifest) else { return };
         self.compare_head_and_body(&name, &snapshot);
         let view = match SnapshotView::new(&snapshot.store, &snapshot.ids, &snapshot.body) {
             Ok(view) => view,
@@ -104,8 +96,41 @@ impl<'a> Walk<'a> {
             }
             self.progress.classes.fetch_add(1, Ordering::Relaxed);
         }
-        for blob in &snapshot.body.blobs {
-            if let Err(error) = self.blob(&view, blob.id, &blob.role, blob.bytes) {
+        self.native_blobs(&name, &view);
+    }
+
+    /// Takes in what was read of a snapshot elsewhere, and looks into what is left.
+    pub(super) fn was_read(&mut self, manifest: &VerifiedManifest, read: Read) {
+        self.parts += read.parts;
+        self.records += read.records;
+        self.blobs += read.blobs.len() as u64;
+        let name = format!("snapshot {}", manifest.head().snapshot);
+        let Some(snapshot) = self.open(&name, manifest) else { return };
+        self.blobs_seen.extend(read.blobs);
+        self.compare_head_and_body(&name, &snapshot);
+        match SnapshotView::new(&snapshot.store, &snapshot.ids, &snapshot.body) {
+            Ok(view) => self.native_blobs(&name, &view),
+            Err(error) => self.fault("unreadable_blob", &name, chain(&error)),
+        }
+    }
+
+    fn open(&mut self, name: &str, manifest: &VerifiedManifest) -> Option<OpenSnapshot> {
+        match self.custodian.snapshot(self.manifests, manifest) {
+            Ok(mut snapshot) => {
+                self.forget_unless_within(manifest);
+                snapshot.store.heed(Arc::clone(&self.progress));
+                Some(snapshot)
+            }
+            Err(failure) => {
+                self.fault("unreadable_manifest", name, failure.chain().join(": "));
+                None
+            }
+        }
+    }
+
+    fn native_blobs(&mut self, name: &str, view: &SnapshotView<'_, DepotStore>) {
+        for blob in &view.body().blobs {
+            if let Err(error) = self.blob(view, blob.id, &blob.role, blob.bytes) {
                 self.fault("unreadable_blob", &format!("{name}, blob {}", blob.role), chain(&error));
             }
         }
