@@ -191,3 +191,94 @@ fn only_what_was_not_there_before_is_new() {
         declared.examples.iter().map(|example| (example.key.as_deref().unwrap(), example.new)).collect();
     assert_eq!(examples, [("2", Some(true)), ("3", Some(false))], "what is new is shown first");
 }
+
+/// Makes a whole database of another product, checks it, and checks it again after a script.
+fn story_of(schema: &str, of: &str, script: &str) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch(schema).unwrap();
+    let before = check(&source(&path), &rules(of), &BTreeMap::new(), None);
+    assert_eq!(lines(&before), [""; 0], "it is whole before");
+    assert_ne!(before.references, 0);
+    connection.execute_batch(script).unwrap();
+    check(&source(&path), &rules(of), &BTreeMap::new(), Some(&before.baseline))
+}
+
+/// OCS Inventory: a device was deleted while tables were locked; its rows stay in dozens of tables that name it by
+/// convention alone.
+#[test]
+fn rows_of_a_device_that_is_gone_are_found_by_the_name_of_their_column() {
+    let tables = ["networks", "software", "accountinfo"];
+    let tables: String = tables
+        .iter()
+        .map(|table| {
+            format!(
+                "CREATE TABLE {table}(ID INTEGER PRIMARY KEY, HARDWARE_ID INTEGER); INSERT INTO {table} VALUES (1, 1), (2, 2), (3, 0);"
+            )
+        })
+        .collect();
+    let report = story_of(
+        &format!(
+            "CREATE TABLE hardware(ID INTEGER PRIMARY KEY, NAME TEXT); INSERT INTO hardware VALUES (1, 'pc-1'), (2, 'pc-2'); {tables}"
+        ),
+        r#"{"conventional": [{"class": "*", "column": "HARDWARE_ID", "target": "hardware", "none": "0"}]}"#,
+        "DELETE FROM hardware WHERE ID = 2; DELETE FROM software WHERE HARDWARE_ID = 2",
+    );
+    assert_eq!(lines(&report), ["R02 accountinfo.HARDWARE_ID ×1", "R02 networks.HARDWARE_ID ×1"]);
+}
+
+/// GLPI: types are names of classes in the code, and a purge by id alone took links of other types with it.
+#[test]
+fn links_by_the_name_of_a_type_lead_to_the_class_that_it_means() {
+    let schema = "CREATE TABLE glpi_computers(id INTEGER PRIMARY KEY, name TEXT); INSERT INTO glpi_computers VALUES (1, 'a'), (7, 'b');
+        CREATE TABLE glpi_printers(id INTEGER PRIMARY KEY, name TEXT); INSERT INTO glpi_printers VALUES (7, 'p');
+        CREATE TABLE glpi_items_tickets(id INTEGER PRIMARY KEY, itemtype TEXT, items_id INTEGER);
+        INSERT INTO glpi_items_tickets VALUES (1, 'Computer', 7), (2, 'Printer', 7), (3, 'Computer', 1);";
+    let rules = r#"{"types": {"overrides": {"Computer": "glpi_computers", "Printer": "glpi_printers"}},
+        "generic": [{"class": "glpi_items_tickets", "type": "itemtype", "id": "items_id", "names": "glpi_{}s"}]}"#;
+    let report = story_of(schema, rules, "DELETE FROM glpi_computers WHERE id = 7");
+    assert_eq!(lines(&report), ["R04 glpi_items_tickets.itemtype, items_id ×1"]);
+    assert_eq!(report.broken[0].examples[0].key.as_deref(), Some("1"), "the printer of the same number is still there");
+}
+
+/// `OpenMetadata`: one stale relationship makes the entity at its other end unreadable.
+#[test]
+fn a_stale_relationship_between_entities_is_named() {
+    let schema = "CREATE TABLE table_entity(id TEXT PRIMARY KEY, json TEXT) WITHOUT ROWID; INSERT INTO table_entity VALUES ('t-1', '{}'), ('t-2', '{}');
+        CREATE TABLE user_entity(id TEXT PRIMARY KEY, json TEXT) WITHOUT ROWID; INSERT INTO user_entity VALUES ('u-1', '{}');
+        CREATE TABLE entity_relationship(fromId TEXT, toId TEXT, fromEntity TEXT, toEntity TEXT, relation INTEGER, PRIMARY KEY (fromId, toId, relation)) WITHOUT ROWID;
+        INSERT INTO entity_relationship VALUES ('u-1', 't-1', 'user', 'table', 8), ('u-1', 't-2', 'user', 'table', 8);";
+    let rules = r#"{"generic": [
+        {"class": "entity_relationship", "type": "fromEntity", "id": "fromId", "names": "{}_entity"},
+        {"class": "entity_relationship", "type": "toEntity", "id": "toId", "names": "{}_entity"}]}"#;
+    let report = story_of(
+        schema,
+        rules,
+        "DELETE FROM table_entity WHERE id = 't-2'; UPDATE entity_relationship SET fromEntity = 'bot' WHERE toId = 't-1'",
+    );
+    assert_eq!(
+        lines(&report),
+        ["R03 entity_relationship.fromEntity, fromId ×1", "R04 entity_relationship.toEntity, toId ×1"]
+    );
+}
+
+/// `ServiceNow`: relationships with an empty end, with an end that is gone, and twice the same.
+#[test]
+fn relationships_that_are_empty_stale_or_doubled_are_told_apart() {
+    let schema = "CREATE TABLE cmdb_ci(sys_id TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID; INSERT INTO cmdb_ci VALUES ('a', 'A'), ('b', 'B');
+        CREATE TABLE cmdb_rel_ci(sys_id TEXT PRIMARY KEY, parent TEXT, child TEXT, type TEXT) WITHOUT ROWID;
+        INSERT INTO cmdb_rel_ci VALUES ('1', 'a', 'b', 'runs on');";
+    let rules = r#"{"conventional": [{"class": "cmdb_rel_ci", "column": "parent", "target": "cmdb_ci"},
+        {"class": "cmdb_rel_ci", "column": "child", "target": "cmdb_ci"}],
+        "edges": [{"class": "cmdb_rel_ci", "same": ["parent", "child", "type"], "filled": ["parent", "child", "type"]}]}"#;
+    let report = story_of(
+        schema,
+        rules,
+        "INSERT INTO cmdb_rel_ci VALUES ('2', 'a', 'b', 'runs on'), ('3', 'a', NULL, 'runs on'), ('4', 'a', 'gone', 'uses'), ('5', 'b', 'a', NULL)",
+    );
+    assert_eq!(
+        lines(&report),
+        ["R02 cmdb_rel_ci.child ×1", "R08 cmdb_rel_ci.edge ×1", "R09 cmdb_rel_ci.child ×1", "R09 cmdb_rel_ci.type ×1",]
+    );
+}
