@@ -33,6 +33,8 @@ mod profiles;
 mod partial;
 #[path = "cli/partial_postgres.rs"]
 mod partial_postgres;
+#[path = "cli/process_sweeps.rs"]
+mod process_sweeps;
 #[path = "cli/rescue.rs"]
 mod rescue;
 #[path = "cli/schema.rs"]

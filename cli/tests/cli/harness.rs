@@ -15,6 +15,11 @@ pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
 
+/// Makes a sample CMDB in a place, which is registered nowhere yet.
+pub(crate) fn sample(place: &Place) {
+    create_sqlite(&place.path("cmdb.db"), SampleSize::SMALL, 1).unwrap();
+}
+
 /// A run that has ended.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -37,7 +42,7 @@ impl Place {
     /// The same, in a room that was made with these options.
     pub(crate) fn with_sample_in(options: &[&str]) -> Self {
         let place = Self::empty();
-        create_sqlite(&place.path("cmdb.db"), SampleSize::SMALL, 1).unwrap();
+        sample(&place);
         place.run(&[&["init"], options].concat()).done();
         place.run(&["source", "add", "cmdb", &place.url("cmdb.db")]).done();
         place

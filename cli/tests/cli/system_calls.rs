@@ -18,11 +18,17 @@ const CHANGES: &str = "write,pwrite64,writev,pwritev,fsync,fdatasync,rename,rena
     ftruncate,mkdir,mkdirat,link,linkat,sync_file_range";
 
 /// What strikes: the calls that it can strike, and how.
-const FAULTS: [(&str, &str, &str); 3] = [
+pub(crate) type Fault = (&'static str, &'static str, &'static str);
+
+const FAULTS: [Fault; 3] = [
     ("killed", CHANGES, "signal=SIGKILL"),
     ("failed sync", "fsync,fdatasync", "error=EIO"),
     ("disk full", "pwrite64,pwritev,ftruncate,mkdir,mkdirat", "error=ENOSPC"),
 ];
+
+/// Faults that strike what a process says to others.
+pub(crate) const CUT_OFF: [Fault; 1] =
+    [("killed", "sendto,sendmsg,fsync,fdatasync,rename,renameat2", "signal=SIGKILL")];
 
 /// One fault in one run: which, and at which call of a kind.
 struct Point {
@@ -31,65 +37,98 @@ struct Point {
     at: usize,
 }
 
-fn can_trace() -> bool {
+pub(crate) fn can_trace() -> bool {
     let tried = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
     tried.is_ok_and(|status| status.success())
 }
 
 /// Runs the program under `strace`, which is told about the calls to trace and what to do to them.
-fn traced(place: &Place, log: &Path, calls: &str, inject: Option<&str>, arguments: &[&str]) -> Option<i32> {
+fn traced(place: &Place, log: &Path, calls: &str, inject: Option<&str>, arguments: &[String]) -> Option<i32> {
     let log = log.display().to_string();
     let trace = format!("trace={calls}");
     let mut wrapper = vec!["strace", "-f", "-qq", "-o", &log, "-e", &trace];
     if let Some(inject) = inject {
         wrapper.extend(["-e", inject]);
     }
-    place.command_under(&wrapper, arguments).output().unwrap().status.code()
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    place.command_under(&wrapper, &arguments).output().unwrap().status.code()
 }
 
-/// For each fault and each kind of call the numbers up to the most that one thread makes in a run without a fault.
-fn points(place: &Place, arguments: &[&str]) -> Vec<Point> {
-    let log = place.path("calls");
-    let mut points = Vec::new();
-    for (fault, (_, calls, _)) in FAULTS.iter().enumerate() {
-        let place = place.copy();
-        assert_eq!(traced(&place, &log, calls, None, arguments), Some(0));
-        let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
-        for line in std::fs::read_to_string(&log).unwrap().lines().filter(|line| !line.contains(" resumed>")) {
-            let (thread, rest) = line.split_once(' ').unwrap();
-            let (call, _) = rest.trim_start().split_once('(').unwrap();
-            *counts.entry((call.to_owned(), thread.to_owned())).or_default() += 1;
+/// A command that is struck at each of its system calls.
+pub(crate) struct Sweep<'a> {
+    /// How the sweep is listed.
+    pub(crate) name: &'a str,
+    /// What strikes.
+    pub(crate) faults: &'a [Fault],
+    /// Points for each fault and kind of call at most, spread over all of them.
+    pub(crate) most: usize,
+}
+
+impl Sweep<'_> {
+    /// For each fault and each kind of call the numbers up to the most that one thread makes in a run without a fault.
+    fn points(&self, place: &Place, arguments: impl Fn(&Place) -> Vec<String>) -> Vec<Point> {
+        let log = place.path("calls");
+        let mut points = Vec::new();
+        for (fault, (_, calls, _)) in self.faults.iter().enumerate() {
+            let place = place.copy();
+            assert_eq!(traced(&place, &log, calls, None, &arguments(&place)), Some(0));
+            let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+            for line in std::fs::read_to_string(&log).unwrap().lines().filter(|line| !line.contains(" resumed>")) {
+                let (thread, rest) = line.split_once(' ').unwrap();
+                let (call, _) = rest.trim_start().split_once('(').unwrap();
+                *counts.entry((call.to_owned(), thread.to_owned())).or_default() += 1;
+            }
+            let mut most: BTreeMap<String, usize> = BTreeMap::new();
+            for ((call, _), count) in counts {
+                let known = most.entry(call).or_default();
+                *known = count.max(*known);
+            }
+            let of_call = |(call, most): (String, usize)| {
+                let every = most.div_ceil(self.most);
+                (1..=most).rev().step_by(every).map(move |at| Point { fault, call: call.clone(), at })
+            };
+            points.extend(most.into_iter().flat_map(of_call));
         }
-        let mut most: BTreeMap<String, usize> = BTreeMap::new();
-        for ((call, _), count) in counts {
-            let known = most.entry(call).or_default();
-            *known = count.max(*known);
-        }
-        let of_call = |(call, most): (String, usize)| (1..=most).map(move |at| Point { fault, call: call.clone(), at });
-        points.extend(most.into_iter().flat_map(of_call));
+        points
     }
-    points
+
+    /// Runs with a fault at each point, in a copy of the place, and has the copy judged. Prints what became of the runs.
+    /// `arguments` makes what a run needs, and tells the command's.
+    pub(crate) fn run(
+        &self,
+        place: &Place,
+        arguments: impl Fn(&Place) -> Vec<String> + Sync,
+        judge: impl Fn(&Place, &str) + Sync,
+    ) -> Outcomes {
+        let outcomes = Outcomes::default();
+        side_by_side(&self.points(place, &arguments), |Point { fault, call, at }| {
+            let (kind, _, how) = self.faults[*fault];
+            let copy = place.copy();
+            let inject = format!("inject={call}:{how}:when={at}");
+            let log = copy.path("calls");
+            let point = format!("{}, {kind} at {call} {at}", self.name);
+            let code = traced(&copy, &log, call, Some(&inject), &arguments(&copy));
+            let said = std::fs::read_to_string(&log).unwrap();
+            // One that is killed does not come to log the call.
+            let has_struck = said.contains("(INJECTED)") || said.contains("+++ killed by SIGKILL +++");
+            judge(&copy, &point);
+            // A thread may make fewer calls than it did without a fault.
+            outcomes.add(match (code, has_struck) {
+                (Some(0), true) => format!("{kind} and borne"),
+                (Some(0), false) => "not reached".to_owned(),
+                (_, true) => kind.to_owned(),
+                (code, false) => panic!("{point}: it ended with {code:?} though nothing struck"),
+            });
+        });
+        outcomes.report(self.name);
+        outcomes
+    }
 }
 
-/// Runs with a fault at each point, in a copy of the place, and has the copy judged. Prints what became of the runs.
+/// Strikes a command at all of its calls.
 fn sweep(name: &str, place: &Place, arguments: &[&str], judge: impl Fn(&Place, &str) + Sync) {
-    let outcomes = Outcomes::default();
-    side_by_side(&points(place, arguments), |Point { fault, call, at }| {
-        let (kind, _, how) = FAULTS[*fault];
-        let copy = place.copy();
-        let inject = format!("inject={call}:{how}:when={at}");
-        let log = copy.path("calls");
-        let code = traced(&copy, &log, call, Some(&inject), arguments);
-        let has_struck = std::fs::read_to_string(&log).unwrap().contains("(INJECTED)");
-        judge(&copy, &format!("{name}, {kind} at {call} {at}"));
-        // A thread may make fewer calls than it did without a fault.
-        outcomes.add(match (code, has_struck) {
-            (Some(0), true) => format!("{kind} and borne"),
-            (Some(0), false) => "not reached".to_owned(),
-            _ => kind.to_owned(),
-        });
-    });
-    outcomes.report(name);
+    let arguments = |_: &Place| arguments.iter().map(|word| (*word).to_owned()).collect();
+    let outcomes = Sweep { name, faults: &FAULTS, most: usize::MAX }.run(place, arguments, judge);
     assert!(outcomes.of("killed") > 10);
 }
 
