@@ -10,6 +10,8 @@
 mod harness;
 #[path = "files/hostile.rs"]
 mod hostile;
+#[path = "files/links.rs"]
+mod links;
 #[path = "support/noise.rs"]
 mod noise;
 #[expect(dead_code, reason = "no corpus is needed here")]

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use strongroom_core::error::Code;
 
 use super::cut::{FilesCut, Survey};
+use super::links::SharedNames;
 use super::location::FilesLocation;
 use super::owners::Owners;
 use super::path::TreePath;
@@ -120,10 +121,11 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Counts, and finds the files with several names: which of these is the first, no part could tell alone.
+/// Counts, and finds the names that files share: which of them gets a file's content, no part could tell alone.
 fn survey(root: &OwnedFd, set_apart: &[(u64, u64)]) -> Result<Survey, Errno> {
     let mut survey = Survey::default();
     let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    let mut names: BTreeMap<(u64, u64), Vec<TreePath>> = BTreeMap::new();
     walk(root, set_apart, |path, met| {
         let Met::Entry { stat, .. } = met else { return Ok::<_, Errno>(()) };
         survey.entries += 1;
@@ -132,14 +134,12 @@ fn survey(root: &OwnedFd, set_apart: &[(u64, u64)]) -> Result<Survey, Errno> {
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             survey.bytes += u64::try_from(stat.st_size).unwrap_or(0);
             if stat.st_nlink > 1 {
-                let first = survey.first_names.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| path.clone());
-                if path < first {
-                    *first = path.clone();
-                }
+                names.entry((stat.st_dev, stat.st_ino)).or_default().push(path.clone());
             }
         }
         Ok(())
     })?;
+    survey.shared = SharedNames::new(names.into_values());
     survey.owners = Owners::of_host(&users, &groups);
     Ok(survey)
 }
