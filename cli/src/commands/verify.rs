@@ -159,9 +159,7 @@ fn check(
             checks.timed(of.to_string(), against, || checks.of_snapshot(custodian, manifests, manifest, baseline));
         match checked {
             Ok(checked) => summary.add(checked),
-            // What can't be read was found on the walk; a rule that can't be followed is the user's to mend.
-            Err(failure) if failure.code() == Code::Usage => return Err(failure),
-            Err(failure) => tracing::info!(chain = ?failure.chain(), "references could not be checked"),
+            Err(failure) => summary.findings.extend(references::not_checked(of, failure, walk.findings())?),
         }
     }
     if progress.stop.load(std::sync::atomic::Ordering::Relaxed) {
