@@ -64,8 +64,8 @@ pub struct Gathered {
     pub classes: Vec<PlannedClass>,
     /// The records.
     pub triples: Vec<Triple>,
-    /// Records of whole classes that are as they should be.
-    pub unchanged: u64,
+    /// Records of whole classes that are as they should be, by the class's number.
+    pub unchanged: BTreeMap<usize, u64>,
     /// Records of whole classes that the snapshot lacks and that are left.
     pub extra: u64,
     /// Conflicts that were seen, by record.
@@ -253,7 +253,7 @@ where
         let Some(class) = self.gathered.classes.get(number).cloned() else { return Ok(()) };
         let name = class.live.schema.name.clone();
         let compared = compare_class(asker, &self.from.rows, &class, self.from.asked.delete_extra)?;
-        self.gathered.unchanged += compared.unchanged;
+        *self.gathered.unchanged.entry(number).or_default() += compared.unchanged;
         if !self.from.asked.delete_extra {
             self.gathered.extra += compared.extra;
         }
