@@ -14,7 +14,7 @@ use super::owners::Owners;
 use super::path::TreePath;
 use super::read::PartReader;
 use super::record;
-use super::source::OwnersGiven;
+use super::source::Allowed;
 use super::walk::{Met, walk};
 use crate::fingerprint::Fingerprint;
 use crate::source::{CaptureOptions, Cut, CutClass, CutFacts, Finding, NativeBlob, PartRead, RowWriter, SourceError};
@@ -38,8 +38,8 @@ pub(super) struct FilesCut {
     classes: Vec<CutClass>,
     /// Where copies of long files go.
     pub(super) spool: Option<PathBuf>,
-    /// Owners that stand in for those that are there.
-    pub(super) owners: OwnersGiven,
+    /// What entries may lack.
+    pub(super) allowed: Allowed,
     pub(super) findings: Findings,
 }
 
@@ -62,16 +62,16 @@ impl FilesCut {
             database: shown,
             ..CutFacts::default()
         };
-        let (owners, findings) = (OwnersGiven::default(), Findings::default());
-        Self { root, survey, facts, classes: vec![class], spool: None, owners, findings }
+        let (allowed, findings) = (Allowed::default(), Findings::default());
+        Self { root, survey, facts, classes: vec![class], spool: None, allowed, findings }
     }
 
     pub(super) fn with_spool(self, spool: Option<PathBuf>) -> Self {
         Self { spool, ..self }
     }
 
-    pub(super) fn with_owners(self, owners: OwnersGiven) -> Self {
-        Self { owners, ..self }
+    pub(super) fn allowing(self, allowed: Allowed) -> Self {
+        Self { allowed, ..self }
     }
 }
 

@@ -225,8 +225,9 @@ impl<'a, 'r> PartReader<'a, 'r> {
 
     fn attributes(&self, path: &TreePath, stat: &Stat, opened: Option<&OwnedFd>) -> Result<Attributes, Errno> {
         let mut attributes = Attributes::of(stat);
-        if let Some((uid, gid)) = self.cut.owners.get(path) {
-            (attributes.uid, attributes.gid) = (*uid, *gid);
+        if let Some(withheld) = self.cut.allowed.get(path) {
+            (attributes.uid, attributes.gid) = (withheld.uid, withheld.gid);
+            attributes.mode |= withheld.bits;
         }
         if let Some(opened) = opened {
             attributes.xattrs = xattrs::read(opened)?;

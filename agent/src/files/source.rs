@@ -10,6 +10,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use strongroom_core::error::Code;
 
+use super::build::Withheld;
 use super::cut::{FilesCut, Survey};
 use super::links::SharedNames;
 use super::location::FilesLocation;
@@ -22,8 +23,8 @@ use crate::source::{CaptureOptions, Cut, Source, SourceError};
 /// Lanes that read side by side at most; each walks the tree.
 const PARTS_MAX: usize = 8;
 
-/// Owners that stand in for those that a restore could not give.
-pub(super) type OwnersGiven = Arc<BTreeMap<TreePath, (u32, u32)>>;
+/// What a restore could not give, read as if it were there: whatever else differs still shows.
+pub(super) type Allowed = Arc<BTreeMap<TreePath, Withheld>>;
 
 /// A tree of files that is protected.
 #[derive(Clone, Debug)]
@@ -31,13 +32,13 @@ pub struct FilesSource {
     location: FilesLocation,
     spool: Option<PathBuf>,
     set_apart: Vec<PathBuf>,
-    owners: OwnersGiven,
+    allowed: Allowed,
 }
 
 impl FilesSource {
     /// A source behind a location. Nothing is opened yet.
     pub fn new(location: FilesLocation) -> Self {
-        Self { location, spool: None, set_apart: Vec::new(), owners: OwnersGiven::default() }
+        Self { location, spool: None, set_apart: Vec::new(), allowed: Allowed::default() }
     }
 
     /// A source behind `file:PATH`. Nothing is opened yet.
@@ -59,9 +60,9 @@ impl FilesSource {
         self
     }
 
-    /// The same source, where some entries have other owners than a restore could give them.
-    pub(super) fn with_owners(self, owners: OwnersGiven) -> Self {
-        Self { owners, ..self }
+    /// The same source, where some entries lack what a restore could not give them.
+    pub(super) fn allowing(self, allowed: Allowed) -> Self {
+        Self { allowed, ..self }
     }
 
     fn open_root(&self) -> Result<OwnedFd, SourceError> {
@@ -112,7 +113,7 @@ impl Source for FilesSource {
         survey.set_apart = set_apart;
         let parts = options.readers.clamp(1, PARTS_MAX);
         let cut = FilesCut::new(root, self.location.shown(), survey, parts, options);
-        Ok(Box::new(cut.with_spool(self.spool.clone()).with_owners(Arc::clone(&self.owners))))
+        Ok(Box::new(cut.with_spool(self.spool.clone()).allowing(Arc::clone(&self.allowed))))
     }
 }
 
