@@ -146,6 +146,25 @@ fn references_that_lead_nowhere_are_counted() {
 }
 
 #[test]
+fn a_reference_that_sqlite_cannot_follow_fails_no_restore() {
+    let place = Place::with_sample();
+    // What `c` refers to is not unique, which SQLite takes until it is asked to check.
+    place.source(
+        "odd",
+        "PRAGMA foreign_keys = OFF; CREATE TABLE a (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO a VALUES (1, 'x');
+         CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a); INSERT INTO b VALUES (1, 1), (2, 7);
+         CREATE TABLE c (name TEXT REFERENCES a(name)); INSERT INTO c VALUES ('x');",
+    );
+    place.run(&["backup", "odd"]).done();
+    let restored = place.json(&["restore", "odd@latest", "--to", &place.url("odd2.db")]);
+    assert_eq!((&restored["published"], &restored["verdict_equal"]), (&true.into(), &true.into()));
+    assert_eq!(restored["references_broken"], 1, "those of the other tables are counted");
+    let findings = restored["findings"].as_array().unwrap();
+    let of = |subject: &str| findings.iter().filter(|finding| finding["subject"] == subject).count();
+    assert_eq!((of("b"), of("c"), findings.len()), (1, 1, 2), "{findings:#?}");
+}
+
+#[test]
 fn an_export_is_loaded_by_others() {
     let place = Place::with_sample();
     place.change(
