@@ -30,6 +30,8 @@ pub(super) struct Described {
     pub captured: CaptureOutcome,
     pub profile: Option<Arc<AppliedProfile>>,
     pub blobs: Vec<BlobEntry>,
+    /// What was told before the capture.
+    pub early: Vec<Finding>,
     pub late: Vec<Finding>,
     pub packs: Vec<PackRef>,
 }
@@ -50,7 +52,7 @@ pub(super) fn describe(
     before: Option<&Ledger>,
     what: Described,
 ) -> Result<Manifested, BackupError> {
-    let mut findings = what.facts.findings.clone();
+    let mut findings = what.early.clone();
     findings.extend(what.late.iter().cloned());
     let pairs: Vec<Pair<'_>> = what.classes.iter().zip(what.captured.classes.iter().map(Option::as_ref)).collect();
     findings.extend(pairs.iter().filter_map(|(class, outcome)| missing_rows(class, *outcome)));
@@ -94,6 +96,8 @@ pub(super) fn describe(
     );
     let left_out = pairs.iter().filter(|(class, _)| class.skipped.is_some());
     let left_out: BTreeSet<String> = left_out.map(|(class, _)| class.schema.name.clone()).collect();
+    let there: BTreeSet<&String> = pairs.iter().map(|(class, _)| &class.schema.name).collect();
+    let gone = classes.keys().filter(|name| !there.contains(name)).cloned().collect();
     let ledger = Ledger {
         sequence,
         head_hash: sealed.head_hash,
@@ -101,6 +105,8 @@ pub(super) fn describe(
         root,
         classes,
         left_out: left_out.clone(),
+        gone,
+        finished: Some(what.finished),
         blobs: what.blobs,
     };
     let named = pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), (*outcome)?.clone())));

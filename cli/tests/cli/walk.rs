@@ -107,6 +107,22 @@ fn drift_tells_what_a_backup_would_and_stores_nothing() {
 }
 
 #[test]
+fn what_is_wrong_with_a_source_is_told_before_it_is_read() {
+    let place = Place::with_sample();
+    place.run(&["backup", "cmdb"]).done();
+    place.change("cmdb.db", "PRAGMA foreign_keys = OFF; DROP TABLE relation");
+    let told = place.run(&["backup", "cmdb"]).done().out;
+    let at = |part: &str| told.find(part).unwrap_or_else(|| panic!("no {part} in {told}"));
+    assert!(at("warning: relation: is gone") < at("Snapshot "), "{told}");
+    assert_eq!(told.matches("relation: is gone").count(), 1, "{told}");
+    let kept = place.json(&["show", "latest"])["findings"].to_string();
+    assert!(kept.contains("is gone; the preceding snapshot has"), "{kept}");
+    // Once is enough.
+    let next = place.json(&["backup", "cmdb"]);
+    assert!(!next["findings"].to_string().contains("is gone"), "{next}");
+}
+
+#[test]
 fn a_restore_gives_back_what_was_there() {
     let place = Place::with_sample();
     let taken = place.json(&["backup", "cmdb"]);
