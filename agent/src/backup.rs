@@ -13,6 +13,7 @@ mod advance;
 mod describe;
 mod health;
 mod job;
+mod outlook;
 mod record;
 
-pub use job::{BackupError, BackupJob, BackupOutcome, backup, compare};
+pub use job::{BackupError, BackupJob, BackupOutcome, backup, backup_telling, compare};

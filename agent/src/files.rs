@@ -16,7 +16,8 @@
 //! **Consistency.** A file system has no snapshot that everybody offers, so each file is consistent in itself and no
 //! more: it is read until nothing changed while it was read, twice at most, from a copy on the spool if it is long. What
 //! did not hold still, or can't be read, has no record at all and is named in a finding that makes the snapshot
-//! incomplete.
+//! incomplete. Of the names of one file the first that can be read carries the content, and the others say so: none of
+//! them ever points at a name that has no record.
 //!
 //! **Nothing escapes.** Folders are opened name by name from the root and links are never followed, neither when a tree
 //! is read nor when one is written; a record whose path would lead out of the root refuses the restore.
@@ -26,6 +27,7 @@ mod content;
 mod cut;
 mod entry;
 mod findings;
+mod links;
 mod load;
 mod location;
 mod owners;

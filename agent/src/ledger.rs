@@ -13,6 +13,7 @@ use strongroom_core::id::{ClassId, ClassRoot, HeadHash, SchemaDigest, SnapshotId
 use strongroom_core::manifest::BlobEntry;
 use strongroom_core::record::ClassSchema;
 use strongroom_core::seal::{HostKey, SealError};
+use strongroom_core::time::WallTime;
 use strongroom_core::tree::params::TreeParams;
 use strongroom_platform::disk::{Disk, DiskError, durable_replace};
 
@@ -66,6 +67,12 @@ pub struct Ledger {
     /// Classes that it left out, though the source has them.
     #[serde(default)]
     pub left_out: BTreeSet<String>,
+    /// Classes that the source had before it and has no longer.
+    #[serde(default)]
+    pub gone: BTreeSet<String>,
+    /// When its last row was read. Ledgers of earlier releases do not say it.
+    #[serde(default)]
+    pub finished: Option<WallTime>,
     /// Blobs that its packs hold.
     pub blobs: Vec<BlobEntry>,
 }

@@ -20,6 +20,7 @@ mod endpoint;
 mod facts;
 mod fingerprint;
 mod failure;
+mod health;
 mod inspect;
 mod live;
 mod marker;

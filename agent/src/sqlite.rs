@@ -53,6 +53,7 @@ mod target;
 mod wal;
 mod wide;
 
+pub use checks::{BrokenReferences, broken_references};
 pub use inspect::{InspectedClass, SqliteInspection};
 pub use live::SqliteLive;
 pub use location::SqliteLocation;

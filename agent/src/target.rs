@@ -4,9 +4,11 @@
 //! as being restored), is verified there through the [`crate::source::Source`] of the same engine, and only then put
 //! under its name. Whatever happens before, the target's name leads to what was there before.
 
+use std::path::Path;
+
 use strongroom_core::record::ClassSchema;
 
-use crate::source::{CutFacts, Finding, NativeBlob, Source, SourceError};
+use crate::source::{CutFacts, Finding, NativeBlob, Severity, Source, SourceError};
 
 /// What a target must know before it loads.
 pub struct LoadPlan<'a> {
@@ -57,9 +59,33 @@ pub trait Load: Send + Sync {
     /// The loaded place as a source, for the verdict.
     fn as_source(&self) -> Result<Box<dyn Source>, SourceError>;
 
-    /// Puts the loaded place under the target's name.
+    /// Records that the target could not take whole, counted by class, for example since the user who restores may not
+    /// give files away. They are told in findings, and [`Load::as_source`] reads them as the snapshot has them, so that
+    /// whatever else differs still shows: a verdict counts them as different.
+    fn allowed(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    /// Puts the loaded place under the target's name. An error says that the name leads to what was there before; what
+    /// fails after it was taken is a finding.
     fn publish(self: Box<Self>) -> Result<Vec<Finding>, SourceError>;
 
     /// Gives up: removes the staging place.
     fn abandon(self: Box<Self>) -> Result<(), SourceError>;
+}
+
+/// What became of a step after the target's name was taken: a failure is told, for the restore is there. Only being
+/// stopped is passed on.
+pub(crate) fn told(
+    path: &Path,
+    outcome: Result<(), SourceError>,
+    sentence: impl FnOnce(String) -> String,
+) -> Result<Option<Finding>, SourceError> {
+    let Err(error) = outcome else { return Ok(None) };
+    if matches!(error, SourceError::Stopped) {
+        return Err(error);
+    }
+    let because = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let message = sentence(format!("{error}{because}"));
+    Ok(Some(Finding { severity: Severity::Warning, subject: path.display().to_string(), message }))
 }

@@ -10,6 +10,10 @@
 mod harness;
 #[path = "files/hostile.rs"]
 mod hostile;
+#[path = "files/links.rs"]
+mod links;
+#[path = "files/nobody.rs"]
+mod nobody;
 #[path = "support/noise.rs"]
 mod noise;
 #[expect(dead_code, reason = "no corpus is needed here")]

@@ -14,6 +14,8 @@ mod cluster;
 mod corpora;
 #[path = "postgres/harness.rs"]
 mod harness;
+#[path = "postgres/health.rs"]
+mod health;
 #[path = "postgres/integrity.rs"]
 mod integrity;
 #[path = "support/not_run.rs"]

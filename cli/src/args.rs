@@ -110,6 +110,8 @@ pub(crate) enum SourceVerb {
     Add(SourceAdd),
     /// List the sources
     Ls,
+    /// Forget a source; its snapshots stay
+    Rm(SourceRm),
     /// Show what a source is and what would be captured of it
     Inspect(SourceInspect),
 }
@@ -127,6 +129,19 @@ pub(crate) struct SourceAdd {
     /// What is known of the product: a profile's name, a file, `auto` to recognise it, `none` to go by the catalog
     #[arg(long, value_name = "NAME|PATH", default_value = "auto", env = "STRONGROOM_PROFILE")]
     pub(crate) profile: String,
+}
+
+/// `source rm`.
+#[derive(Debug, Args)]
+pub(crate) struct SourceRm {
+    /// The source's name
+    pub(crate) name: String,
+    /// Show what would be done, and do nothing
+    #[arg(long, visible_alias = "dry-run", env = "STRONGROOM_PLAN")]
+    pub(crate) plan: bool,
+    /// Ask nothing
+    #[arg(long, short, env = "STRONGROOM_YES")]
+    pub(crate) yes: bool,
 }
 
 /// `source inspect`.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod completion;
+mod confirm;
 mod demo;
 mod diff;
 mod doctor;
@@ -32,6 +33,7 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Init(options) => init::run(options, app),
         Verb::Source(SourceVerb::Add(options)) => source::add(options, app),
         Verb::Source(SourceVerb::Ls) => source::ls(app),
+        Verb::Source(SourceVerb::Rm(options)) => source::rm(options, app),
         Verb::Source(SourceVerb::Inspect(options)) => source::inspect(options, app),
         Verb::Profile(ProfileVerb::Ls) => profile::ls(app),
         Verb::Profile(ProfileVerb::Show(options)) => profile::show(options, app),

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use strongroom_agent::files::{FilesLocation, FilesSource, FilesTarget};
 use strongroom_agent::live::LiveTarget;
 use strongroom_agent::postgres::{PostgresLive, PostgresOptions, PostgresSource, PostgresTarget};
-use strongroom_agent::source::Source;
-use strongroom_agent::sqlite::{SqliteLive, SqliteLocation, SqliteSource, SqliteTarget};
+use strongroom_agent::source::{Finding, Severity, Source};
+use strongroom_agent::sqlite::{
+    SqliteLive, SqliteLocation, SqliteSource, SqliteTarget, broken_references as broken_in_sqlite,
+};
 use strongroom_agent::target::Target;
 use strongroom_core::error::Code;
 use strongroom_platform::clock::Clock;
@@ -153,16 +155,20 @@ pub(crate) fn postgres_options(password: Option<&str>) -> PostgresOptions {
     PostgresOptions { password: password.map(str::to_owned), ..PostgresOptions::default() }
 }
 
-/// References of a SQLite database that lead nowhere.
-pub(crate) fn sqlite_broken_references(url: &str) -> Result<u64, Failure> {
-    let location = SqliteLocation::parse(url).attempt(|| "the target's URL can't be used")?;
-    let count = |path: &Path| {
-        let connection = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get::<_, i64>(0))
-    };
-    count(location.path())
-        .map(i64::unsigned_abs)
-        .map_err(|error| Failure::because(Code::TargetFailed, "can't check the references of the target", error))
+/// References of a restored database that lead nowhere, as its own engine counts them. What can't be counted is told in
+/// findings: it says nothing about the restore.
+pub(crate) fn broken_references(url: &str) -> (Option<u64>, Vec<Finding>) {
+    if Engine::of_scheme(url) != Some(Engine::Sqlite) {
+        // PostgreSQL checked every constraint as it was made, and files have none.
+        return (Some(0), Vec::new());
+    }
+    match SqliteLocation::parse(url).and_then(|location| broken_in_sqlite(&location)) {
+        Ok(broken) => (Some(broken.count), broken.findings),
+        Err(error) => {
+            let message = format!("what was restored is in place, but its references could not be checked: {error}");
+            (None, vec![Finding { severity: Severity::Warning, subject: shown(url), message }])
+        }
+    }
 }
 
 /// A URL without its secrets.

@@ -43,6 +43,8 @@ mod schema;
 mod emulator;
 #[path = "cli/side_by_side.rs"]
 mod side_by_side;
+#[path = "cli/sources.rs"]
+mod sources;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/system_calls.rs"]

@@ -30,6 +30,8 @@ pub(super) struct Described {
     pub captured: CaptureOutcome,
     pub profile: Option<Arc<AppliedProfile>>,
     pub blobs: Vec<BlobEntry>,
+    /// What was told before the capture.
+    pub early: Vec<Finding>,
     pub late: Vec<Finding>,
     pub packs: Vec<PackRef>,
 }
@@ -50,7 +52,7 @@ pub(super) fn describe(
     before: Option<&Ledger>,
     what: Described,
 ) -> Result<Manifested, BackupError> {
-    let mut findings = what.facts.findings.clone();
+    let mut findings = what.early.clone();
     findings.extend(what.late.iter().cloned());
     let pairs: Vec<Pair<'_>> = what.classes.iter().zip(what.captured.classes.iter().map(Option::as_ref)).collect();
     findings.extend(pairs.iter().filter_map(|(class, outcome)| missing_rows(class, *outcome)));
@@ -88,12 +90,7 @@ pub(super) fn describe(
         packs_dropped: Vec::new(),
     };
     let sealed = draft.seal(&body, Recipient::Epoch(job.sealing.epoch), job.signer, job.sealing.entropy)?;
-    let mut classes = before.map(|ledger| ledger.classes.clone()).unwrap_or_default();
-    classes.extend(
-        pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), ledger_class(class, (*outcome)?)))),
-    );
-    let left_out = pairs.iter().filter(|(class, _)| class.skipped.is_some());
-    let left_out: BTreeSet<String> = left_out.map(|(class, _)| class.schema.name.clone()).collect();
+    let Known { classes, left_out, gone } = Known::of(before, &pairs);
     let ledger = Ledger {
         sequence,
         head_hash: sealed.head_hash,
@@ -101,6 +98,8 @@ pub(super) fn describe(
         root,
         classes,
         left_out: left_out.clone(),
+        gone,
+        finished: Some(what.finished),
         blobs: what.blobs,
     };
     let named = pairs.iter().filter_map(|(class, outcome)| Some((class.schema.name.clone(), (*outcome)?.clone())));
@@ -119,6 +118,26 @@ pub(super) fn describe(
         finished: what.finished,
     };
     Ok(Manifested { manifest: sealed.bytes, ledger, outcome })
+}
+
+/// What the ledger says of classes.
+struct Known {
+    classes: BTreeMap<String, LedgerClass>,
+    left_out: BTreeSet<String>,
+    gone: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(before: Option<&Ledger>, pairs: &[Pair<'_>]) -> Self {
+        let mut classes = before.map(|ledger| ledger.classes.clone()).unwrap_or_default();
+        let captured = pairs.iter().filter_map(|(class, outcome)| Some((*class, (*outcome)?)));
+        classes.extend(captured.map(|(class, outcome)| (class.schema.name.clone(), ledger_class(class, outcome))));
+        let left_out = pairs.iter().filter(|(class, _)| class.skipped.is_some());
+        let left_out = left_out.map(|(class, _)| class.schema.name.clone()).collect();
+        let there: BTreeSet<&String> = pairs.iter().map(|(class, _)| &class.schema.name).collect();
+        let gone = classes.keys().filter(|name| !there.contains(name)).cloned().collect();
+        Self { classes, left_out, gone }
+    }
 }
 
 /// What the clear head says of the classes.

@@ -1,7 +1,7 @@
 //! What a capture says of the system's health: classes that shrank since the preceding snapshot, and classes that
 //! nobody has changed for longer than their limit.
 //!
-//! Told in findings, from numbers that the capture has anyway. Nothing is refused: a snapshot of a system in trouble is
+//! Told in findings, from numbers that the capture has anyway; what can be told before it is, see `outlook`. Nothing is refused: a snapshot of a system in trouble is
 //! worth having.
 
 use super::describe::{Described, Pair};

@@ -15,6 +15,7 @@ use strongroom_platform::disk::{Disk, DiskError};
 
 use super::advance::Advance;
 use super::describe::{Described, describe};
+use super::outlook::Outlook;
 use super::record::{BlobStore, store_blobs};
 use crate::cache::{CompactError, Image, ImageError, Index, IndexError, IndexUpdate};
 use crate::capture::{
@@ -125,6 +126,12 @@ pub enum BackupError {
     /// The host's disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// The room's volume has no space for what every backup writes.
+    #[error("the room's volume has {bytes_free} bytes left, too few for any backup: nothing was read")]
+    NoRoom {
+        /// Free bytes.
+        bytes_free: u64,
+    },
     /// No random bytes are to be had.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
@@ -135,6 +142,11 @@ pub enum BackupError {
 
 /// Takes a snapshot.
 pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
+    backup_telling(job, &|_| {})
+}
+
+/// Takes a snapshot, and tells what is found out about the source and the room before any row is read.
+pub fn backup_telling(job: &BackupJob<'_>, tell: &dyn Fn(&[Finding])) -> Result<BackupOutcome, BackupError> {
     let store = LedgerStore::new(Arc::clone(job.disk), job.state_dir, job.host.clone(), job.sealing.source)?;
     let advance = Advance::open(job, &store)?;
     let ledger = store.load()?;
@@ -142,6 +154,8 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let usable = advance.prepare(ledger.as_ref())?;
     let started = job.clock.wall();
     let cut = job.source.open(&options(job, ledger.as_ref()))?;
+    let early = look_ahead(job, cut.as_ref(), ledger.as_ref(), started)?;
+    tell(&early);
     let bases = bases(cut.as_ref(), ledger.as_ref(), usable, job.sealing.entropy)?;
     let update = advance.stage()?;
     let mut shipment = Shipment::new(job.repository, job.sealing, Some(advance.image().writer()));
@@ -172,9 +186,43 @@ pub fn backup(job: &BackupJob<'_>) -> Result<BackupOutcome, BackupError> {
     let described = describe(
         job,
         ledger.as_ref(),
-        Described { started, finished, facts, classes: schemas, captured, profile, blobs, late, packs: shipped.packs },
+        Described {
+            started,
+            finished,
+            facts,
+            classes: schemas,
+            captured,
+            profile,
+            blobs,
+            early,
+            late,
+            packs: shipped.packs,
+        },
     )?;
     commit(job, &store, &advance, &update, shipped.image.as_ref(), described)
+}
+
+/// What there is to say before any row is read. A backup that could not be finished ends here.
+fn look_ahead(
+    job: &BackupJob<'_>,
+    cut: &dyn Cut,
+    before: Option<&Ledger>,
+    now: WallTime,
+) -> Result<Vec<Finding>, BackupError> {
+    let volume = rustix::fs::statvfs(job.cache_path).ok();
+    let outlook = Outlook {
+        before,
+        classes: cut.classes(),
+        profile: cut.profile().map(Arc::as_ref),
+        now,
+        room_bytes_free: volume.map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize)),
+    };
+    if let Some(bytes_free) = outlook.too_few_bytes() {
+        return Err(BackupError::NoRoom { bytes_free });
+    }
+    let mut findings = cut.facts().findings.clone();
+    findings.extend(outlook.findings());
+    Ok(findings)
 }
 
 fn commit(
@@ -331,6 +379,7 @@ impl BackupError {
             }
             Self::Disk(error) | Self::Ledger(LedgerError::Disk(error)) => disk_code(error),
             Self::Ledger(_) => Code::Damaged,
+            Self::NoRoom { .. } => Code::NoSpace,
             _ => chain_disk_code(self),
         }
     }

@@ -53,6 +53,18 @@ impl From<Errno> for BuildError {
     }
 }
 
+/// Bits of a mode by which an entry runs as its owner or group.
+const RUN_AS_BITS: u32 = 0o6000;
+
+/// What an entry should have and could not be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Withheld {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Bits of its mode that went with the owner.
+    pub(super) bits: u32,
+}
+
 /// A file whose pieces are still coming.
 struct Unfinished {
     entry: Entry,
@@ -68,14 +80,14 @@ pub(super) struct Builder {
     folder: Option<(TreePath, OwnedFd)>,
     folders: Vec<(TreePath, Attributes)>,
     unfinished: Option<Unfinished>,
-    /// Owners that could not be given, since this user may not.
-    pub(super) owners: BTreeMap<TreePath, (u32, u32)>,
+    /// What could not be given, since this user may not.
+    pub(super) withheld: BTreeMap<TreePath, Withheld>,
 }
 
 impl Builder {
     /// Builds below an empty folder.
     pub(super) fn new(root: OwnedFd) -> Self {
-        Self { root, folder: None, folders: Vec::new(), unfinished: None, owners: BTreeMap::new() }
+        Self { root, folder: None, folders: Vec::new(), unfinished: None, withheld: BTreeMap::new() }
     }
 
     /// Takes the next record.
@@ -190,8 +202,9 @@ impl Builder {
     fn settle(&mut self, path: &TreePath, file: &OwnedFd, attributes: &Attributes) -> Result<(), BuildError> {
         let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
         let now = rustix::fs::fstat(file)?;
+        let mut mode = attributes.mode;
         if (now.st_uid, now.st_gid) != (attributes.uid, attributes.gid) {
-            self.note_owner(path, attributes, fchown(file, Some(uid), Some(gid)))?;
+            mode = self.note_owner(path, attributes, fchown(file, Some(uid), Some(gid)))?;
         }
         for (name, value) in xattrs::parse(&attributes.xattrs)? {
             xattrs::set(file, name, value).map_err(|error| BuildError::Refused {
@@ -199,7 +212,7 @@ impl Builder {
                 source: error.into(),
             })?;
         }
-        fchmod(file, Mode::from_raw_mode(attributes.mode))?;
+        fchmod(file, Mode::from_raw_mode(mode))?;
         Ok(futimens(file, &times(attributes))?)
     }
 
@@ -208,29 +221,33 @@ impl Builder {
         let attributes = &entry.attributes;
         let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
         let now = super::place::look(folder, name)?;
+        let mut mode = attributes.mode;
         if (now.st_uid, now.st_gid) != (attributes.uid, attributes.gid) {
             let given = chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
-            self.note_owner(&entry.path, attributes, given)?;
+            mode = self.note_owner(&entry.path, attributes, given)?;
         }
         if entry.kind == Kind::Pipe {
             // Made by us a moment ago, in a folder that is ours alone.
-            rustix::fs::chmodat(folder, name, Mode::from_raw_mode(attributes.mode), AtFlags::empty())?;
+            rustix::fs::chmodat(folder, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
         }
         Ok(utimensat(folder, name, &times(attributes), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
+    /// The mode that an entry gets after a change of its owner. What was refused an owner must not run as the one that
+    /// it has: what ran as root would run as whoever restores.
     fn note_owner(
         &mut self,
         path: &TreePath,
         attributes: &Attributes,
         given: Result<(), Errno>,
-    ) -> Result<(), BuildError> {
+    ) -> Result<u32, BuildError> {
         match given {
             Err(Errno::PERM) => {
-                self.owners.insert(path.clone(), (attributes.uid, attributes.gid));
-                Ok(())
+                let bits = attributes.mode & RUN_AS_BITS;
+                self.withheld.insert(path.clone(), Withheld { uid: attributes.uid, gid: attributes.gid, bits });
+                Ok(attributes.mode & !RUN_AS_BITS)
             }
-            other => Ok(other?),
+            other => Ok(other.map(|()| attributes.mode)?),
         }
     }
 }

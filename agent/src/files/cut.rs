@@ -2,7 +2,6 @@
 //!
 //! A cut holds the root open and locks nothing. Each part walks the tree and reads what falls to it.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -10,12 +9,13 @@ use rustix::io::Errno;
 use strongroom_core::error::Code;
 
 use super::findings::Findings;
+use super::links::SharedNames;
 use super::owners::Owners;
 use super::path::TreePath;
 use super::read::PartReader;
 use super::record;
-use super::source::OwnersGiven;
-use super::walk::walk;
+use super::source::Allowed;
+use super::walk::{Met, walk};
 use crate::fingerprint::Fingerprint;
 use crate::source::{CaptureOptions, Cut, CutClass, CutFacts, Finding, NativeBlob, PartRead, RowWriter, SourceError};
 
@@ -24,8 +24,8 @@ use crate::source::{CaptureOptions, Cut, CutClass, CutFacts, Finding, NativeBlob
 pub(super) struct Survey {
     pub(super) entries: u64,
     pub(super) bytes: u64,
-    /// The first path of each file that has several.
-    pub(super) first_names: BTreeMap<(u64, u64), TreePath>,
+    /// Names that share a file.
+    pub(super) shared: SharedNames,
     pub(super) owners: Owners,
     pub(super) set_apart: Vec<(u64, u64)>,
 }
@@ -38,8 +38,8 @@ pub(super) struct FilesCut {
     classes: Vec<CutClass>,
     /// Where copies of long files go.
     pub(super) spool: Option<PathBuf>,
-    /// Owners that stand in for those that are there.
-    pub(super) owners: OwnersGiven,
+    /// What entries may lack.
+    pub(super) allowed: Allowed,
     pub(super) findings: Findings,
 }
 
@@ -62,16 +62,16 @@ impl FilesCut {
             database: shown,
             ..CutFacts::default()
         };
-        let (owners, findings) = (OwnersGiven::default(), Findings::default());
-        Self { root, survey, facts, classes: vec![class], spool: None, owners, findings }
+        let (allowed, findings) = (Allowed::default(), Findings::default());
+        Self { root, survey, facts, classes: vec![class], spool: None, allowed, findings }
     }
 
     pub(super) fn with_spool(self, spool: Option<PathBuf>) -> Self {
         Self { spool, ..self }
     }
 
-    pub(super) fn with_owners(self, owners: OwnersGiven) -> Self {
-        Self { owners, ..self }
+    pub(super) fn allowing(self, allowed: Allowed) -> Self {
+        Self { allowed, ..self }
     }
 }
 
@@ -95,8 +95,10 @@ impl Cut for FilesCut {
             reader.root()?;
         }
         walk(&self.root, &self.survey.set_apart, |path, met| {
-            if path.part_of(parts) == part { reader.meet(path, &met) } else { Ok(()) }
+            let is_later = matches!(met, Met::Entry { .. }) && self.survey.shared.has(path);
+            if path.part_of(parts) == part && !is_later { reader.meet(path, &met) } else { Ok(()) }
         })?;
+        self.survey.shared.of_part(part, parts).try_for_each(|names| reader.names_of_one(names))?;
         Ok(reader.finish())
     }
 

@@ -6,26 +6,31 @@
 //!  over                       exchange staging and PATH · rename staging → PATH.before-TOKEN · sync
 //! ```
 //!
+//! Once the tree has the target's name, nothing is an error any more: what then fails is told in findings.
+//!
 //! Killed at any step, the target's name leads to what was there before or to the whole restored tree. The staging
 //! folder is its owner's alone, and goes away with the value that owns it unless it got the target's name.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use strongroom_core::error::Code;
 use strongroom_core::record::ClassSchema;
 
-use super::build::{BuildError, Builder};
+use super::build::{BuildError, Builder, Withheld};
 use super::location::FilesLocation;
+use super::path::TreePath;
 use super::place::open_root;
 use super::record::{self, FileRecord};
-use super::source::{FilesSource, OwnersGiven};
+use super::source::{Allowed, FilesSource};
 use super::target::{Occupancy, kept_path, shown, target_failed, with_suffix};
 use crate::source::{Finding, Severity, Source, SourceError};
-use crate::target::{FeedRecord, Load, RecordFeed};
+use crate::target::{FeedRecord, Load, RecordFeed, told};
 
 /// A restore that has begun.
 pub(super) struct FilesLoad {
@@ -73,38 +78,91 @@ impl FilesLoad {
         work(&mut self.builder.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gives the tree its name.
-    fn exchange(&mut self) -> Result<Vec<Finding>, SourceError> {
-        let failed = |error: rustix::io::Errno| match error {
-            rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY => SourceError::engine(
+    /// Publishes, asking before each step that changes names.
+    fn publish_with(mut self, before: &mut BeforeStep<'_>) -> Result<Vec<Finding>, SourceError> {
+        self.with(|builder| rustix::fs::syncfs(builder.root())).map_err(|error| {
+            target_failed(&self.staging.path, "the restored tree can't be made durable", error.into())
+        })?;
+        self.take_name(before)?;
+        // From here on the target's name leads to the restored tree, and whatever fails is told beside that.
+        let mut findings = self.keep_old(before)?;
+        let above = self.path.parent().unwrap_or(Path::new("/")).to_owned();
+        let synced = before(Step::SyncFolder).and_then(|()| {
+            let synced = File::open(&above).and_then(|above| above.sync_all());
+            synced.map_err(|error| target_failed(&above, "it can't be made durable", error))
+        });
+        findings.extend(told(&self.path, synced, |error| {
+            format!(
+                "the tree is restored, but its new name may not outlast a power cut: {error}. Sync the file system \
+                 and look at the name again before relying on it"
+            )
+        })?);
+        Ok(findings)
+    }
+
+    /// Gives the tree its name: until this is done, nothing has changed.
+    fn take_name(&mut self, before: &mut BeforeStep<'_>) -> Result<(), SourceError> {
+        let failed = |error: Errno| match error {
+            Errno::EXIST | Errno::NOTEMPTY => SourceError::engine(
                 Code::TargetNotEmpty,
                 shown(&self.path),
                 "somebody put something there while the restore was loading",
             ),
             _ => target_failed(&self.path, "the restored tree can't be given the target's name", error.into()),
         };
-        let rename = |from: &Path, to: &Path, how| renameat_with(CWD, from, CWD, to, how);
-        let mut findings = Vec::new();
-        match self.occupancy {
-            Occupancy::Missing => rename(&self.staging.path, &self.path, RenameFlags::NOREPLACE).map_err(failed)?,
+        let how = match self.occupancy {
+            Occupancy::Missing => RenameFlags::NOREPLACE,
             // Only an empty folder lets itself be replaced.
-            Occupancy::Empty => rename(&self.staging.path, &self.path, RenameFlags::empty()).map_err(failed)?,
+            Occupancy::Empty => RenameFlags::empty(),
             Occupancy::Holds => {
                 let kept = kept_path(&self.path, &self.token);
-                rename(&self.staging.path, &self.path, RenameFlags::EXCHANGE).map_err(failed)?;
-                // What has the staging name now is the old folder, which is nobody's to remove.
-                self.staging.is_there = false;
-                rename(&self.staging.path, &kept, RenameFlags::NOREPLACE).map_err(|error| {
-                    target_failed(&kept, "the replaced folder can't be given this name", error.into())
-                })?;
-                let message = format!("the replaced folder is kept as {}", kept.display());
-                findings.push(Finding { severity: Severity::Info, subject: shown(&self.path), message });
+                if kept.symlink_metadata().is_ok() {
+                    let message = "the replaced folder would be kept under this name, which is taken";
+                    return Err(SourceError::engine(Code::TargetFailed, shown(&kept), message));
+                }
+                RenameFlags::EXCHANGE
             }
-        }
+        };
+        before(Step::TakeName)?;
+        renameat_with(CWD, &self.staging.path, CWD, &self.path, how).map_err(failed)?;
+        // What has the staging name now, if anything, is the old folder, which is nobody's to remove.
         self.staging.is_there = false;
+        Ok(())
+    }
+
+    /// Gives the replaced folder, if there is one, the name under which it is kept.
+    fn keep_old(&self, before: &mut BeforeStep<'_>) -> Result<Vec<Finding>, SourceError> {
+        if self.occupancy != Occupancy::Holds {
+            return Ok(Vec::new());
+        }
+        let kept = kept_path(&self.path, &self.token);
+        let renamed = before(Step::KeepOld).and_then(|()| {
+            let renamed = renameat_with(CWD, &self.staging.path, CWD, &kept, RenameFlags::NOREPLACE);
+            renamed.map_err(|error| target_failed(&kept, "it can't be given this name", error.into()))
+        });
+        let name = if renamed.is_ok() { &kept } else { &self.staging.path };
+        let message = format!("the replaced folder is kept as {}", name.display());
+        let mut findings = vec![Finding { severity: Severity::Info, subject: shown(&self.path), message }];
+        findings.extend(told(&self.path, renamed, |error| {
+            format!("the replaced folder still has the name of the staging folder: {error}")
+        })?);
         Ok(findings)
     }
 }
+
+/// A step that changes names. Tests stop before one, or make it fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The tree takes the target's name.
+    TakeName,
+    /// The replaced folder gets the name under which it is kept.
+    KeepOld,
+    /// Names are made durable.
+    SyncFolder,
+}
+
+/// Called before each step. An error is the step's own; being stopped is the end.
+type BeforeStep<'a> = dyn FnMut(Step) -> Result<(), SourceError> + 'a;
 
 impl Load for FilesLoad {
     fn load(&self, _lane: usize, class: &ClassSchema, feed: &mut RecordFeed<'_>) -> Result<u64, SourceError> {
@@ -125,32 +183,43 @@ impl Load for FilesLoad {
     fn after_data(&self) -> Result<Vec<Finding>, SourceError> {
         self.with(|builder| {
             builder.finish().map_err(|error| refused(&shown(&self.path), error))?;
-            let others = builder.owners.len();
-            let message = format!("{others} entries belong to the user who restored them, and not to their owners");
-            let finding = Finding { severity: Severity::Warning, subject: shown(&self.path), message };
-            Ok(if others > 0 { vec![finding] } else { Vec::new() })
+            Ok(withheld(&shown(&self.path), &builder.withheld))
         })
     }
 
-    fn as_source(&self) -> Result<Box<dyn Source>, SourceError> {
-        let owners: OwnersGiven = self.with(|builder| Arc::new(builder.owners.clone()));
-        Ok(Box::new(FilesSource::new(FilesLocation::new(&self.staging.path)).with_owners(owners)))
+    fn allowed(&self) -> Vec<(String, u64)> {
+        let withheld = self.with(|builder| builder.withheld.len() as u64);
+        if withheld > 0 { vec![(record::CLASS.to_owned(), withheld)] } else { Vec::new() }
     }
 
-    fn publish(mut self: Box<Self>) -> Result<Vec<Finding>, SourceError> {
-        let failed = |path: &Path, error| target_failed(path, "the restored tree can't be made durable", error);
-        self.with(|builder| rustix::fs::syncfs(builder.root()))
-            .map_err(|error| failed(&self.staging.path, error.into()))?;
-        let findings = self.exchange()?;
-        let above = self.path.parent().unwrap_or(Path::new("/"));
-        File::open(above).and_then(|above| above.sync_all()).map_err(|error| failed(above, error))?;
-        Ok(findings)
+    fn as_source(&self) -> Result<Box<dyn Source>, SourceError> {
+        let allowed: Allowed = self.with(|builder| Arc::new(builder.withheld.clone()));
+        Ok(Box::new(FilesSource::new(FilesLocation::new(&self.staging.path)).allowing(allowed)))
+    }
+
+    fn publish(self: Box<Self>) -> Result<Vec<Finding>, SourceError> {
+        self.publish_with(&mut |_| Ok(()))
     }
 
     fn abandon(mut self: Box<Self>) -> Result<(), SourceError> {
         let path = self.staging.path.clone();
         self.staging.remove().map_err(|error| target_failed(&path, "the folder of the restore can't be removed", error))
     }
+}
+
+/// What entries could not be given, in sentences.
+fn withheld(subject: &str, withheld: &BTreeMap<TreePath, Withheld>) -> Vec<Finding> {
+    let disarmed = withheld.values().filter(|entry| entry.bits != 0).count();
+    let sentences = [
+        (withheld.len(), "belong to the user who restored them, and not to their owners"),
+        (disarmed, "ran as their owner or group, and lost the bits that say so with them (setuid, setgid)"),
+    ];
+    let told = sentences.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| Finding {
+        severity: Severity::Warning,
+        subject: subject.to_owned(),
+        message: format!("{count} entries {what}"),
+    });
+    told.collect()
 }
 
 fn refused(subject: &str, error: BuildError) -> SourceError {
@@ -166,3 +235,6 @@ fn refused(subject: &str, error: BuildError) -> SourceError {
     };
     SourceError::Engine { code, subject: subject.into(), message: message.into(), source: Some(Box::new(error)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,10 @@ use strongroom_core::error::Code;
 use super::content::{INLINE_BYTES_MAX, Stable, Unstable, read_still};
 use super::cut::FilesCut;
 use super::entry::{Attributes, Entry, Kind, Stillness};
+use super::links::{Claim, Claims};
 use super::path::TreePath;
 use super::pieces::{self, Content as _, Cutter};
-use super::place::{open_file, open_folder};
+use super::place::{look, open_file, open_folder};
 use super::record::{Body, put_entry, put_piece};
 use super::walk::Met;
 use super::xattrs;
@@ -31,6 +32,8 @@ pub(super) struct PartReader<'a, 'r> {
     rows: &'a mut RowWriter<'r>,
     rows_before: u64,
     bytes: u64,
+    /// Of the names that are read together.
+    claims: Claims,
 }
 
 /// Why an entry has no record.
@@ -49,7 +52,7 @@ impl<E: Into<std::io::Error>> From<E> for Skip {
 
 impl<'a, 'r> PartReader<'a, 'r> {
     pub(super) fn new(cut: &'a FilesCut, ids: &'a IdFunctions, rows: &'a mut RowWriter<'r>) -> Self {
-        Self { cut, cutter: Cutter::new(ids), rows_before: rows.rows(), rows, bytes: 0 }
+        Self { cut, cutter: Cutter::new(ids), rows_before: rows.rows(), rows, bytes: 0, claims: Claims::new() }
     }
 
     /// What was read.
@@ -97,6 +100,22 @@ impl<'a, 'r> PartReader<'a, 'r> {
         Ok(())
     }
 
+    /// Reads names that shared a file when the tree was surveyed, in the order of their paths.
+    pub(super) fn names_of_one(&mut self, names: &[TreePath]) -> Result<(), SourceError> {
+        for path in names {
+            let Some((above, name)) = path.split() else { continue };
+            let looked = open_folder(&self.cut.root, &above).and_then(|folder| Ok((look(&folder, name)?, folder)));
+            match looked {
+                Ok((stat, folder)) => self.meet(path, &Met::Entry { folder: &folder, name, stat: &stat })?,
+                // Gone, or its folder is: it is not in the cut.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => self.meet(path, &Met::Unseen(error))?,
+            }
+        }
+        self.claims.clear();
+        Ok(())
+    }
+
     fn entry(&mut self, path: &TreePath, folder: &OwnedFd, name: &OsStr, stat: &Stat) -> Result<(), Skip> {
         let Some(kind) = Kind::of(stat) else {
             let message = "a socket or device is not captured: who made it makes it again";
@@ -129,35 +148,48 @@ impl<'a, 'r> PartReader<'a, 'r> {
             // It was replaced since it was looked at.
             return Err(Skip::Unreadable(std::io::Error::other("it changed its kind while it was read")));
         }
-        let first = self.cut.survey.first_names.get(&(stat.st_dev, stat.st_ino)).filter(|first| *first != path);
-        if let Some(first) = first.filter(|_| stat.st_nlink > 1) {
-            let target = Some(first.as_bytes().to_vec());
-            let attributes = Attributes::of(&stat);
-            let entry = Entry { path: path.clone(), kind: Kind::HardLink, attributes, size: 0, target };
-            return put_entry(self.rows, &bare(entry), Body::Nothing).map_err(Skip::Source);
+        let inode = (stat.st_dev, stat.st_ino);
+        match self.claims.get(&inode) {
+            Some(Claim::Recorded(first)) => {
+                let target = Some(first.as_bytes().to_vec());
+                let attributes = Attributes::of(&stat);
+                let entry = Entry { path: path.clone(), kind: Kind::HardLink, attributes, size: 0, target };
+                return put_entry(self.rows, &bare(entry), Body::Nothing).map_err(Skip::Source);
+            }
+            Some(Claim::LeftOut(why)) => {
+                self.cut.findings.note(Severity::Incomplete, path, why);
+                return Ok(());
+            }
+            None => {}
         }
-        match read_still(&file, self.cut.spool.as_deref()) {
+        let claim = self.only_name(path, &file)?;
+        if self.cut.survey.shared.has(path) {
+            self.claims.insert(inode, claim);
+        }
+        Ok(())
+    }
+
+    /// Reads a file under the first of its names, or the only one.
+    fn only_name(&mut self, path: &TreePath, file: &OwnedFd) -> Result<Claim, Skip> {
+        let left_out = match read_still(file, self.cut.spool.as_deref()) {
             Ok((content, stat)) => {
-                let attributes = self.attributes(path, &stat, Some(&file))?;
+                let attributes = self.attributes(path, &stat, Some(file))?;
                 let size = content.length();
                 let entry = Entry { path: path.clone(), kind: Kind::File, attributes, size, target: None };
                 self.bytes += size;
                 self.content(&entry, &content).map_err(|skip| broken(path, skip))?;
-                self.settle(path, &file, &stat, &content)
+                self.settle(path, file, &stat, &content)?;
+                return Ok(Claim::Recorded(path.clone()));
             }
-            Err(Unstable::Failed(error)) => Err(Skip::Unreadable(error)),
-            Err(Unstable::Changed) => {
-                let message = "it changed each time it was read, and is not in the snapshot";
-                self.cut.findings.note(Severity::Incomplete, path, message);
-                Ok(())
-            }
+            Err(Unstable::Failed(error)) => return Err(Skip::Unreadable(error)),
+            Err(Unstable::Changed) => "it changed each time it was read, and is not in the snapshot".to_owned(),
             Err(Unstable::NoRoom(bytes)) => {
                 let mb = bytes >> 20;
-                let message = format!("it is not in the snapshot: the spool has no room for a copy of its {mb} MiB");
-                self.cut.findings.note(Severity::Incomplete, path, message);
-                Ok(())
+                format!("it is not in the snapshot: the spool has no room for a copy of its {mb} MiB")
             }
-        }
+        };
+        self.cut.findings.note(Severity::Incomplete, path, left_out.as_str());
+        Ok(Claim::LeftOut(left_out))
     }
 
     /// A long file that was read where it lies must not have changed meanwhile: its pieces are given already.
@@ -193,8 +225,9 @@ impl<'a, 'r> PartReader<'a, 'r> {
 
     fn attributes(&self, path: &TreePath, stat: &Stat, opened: Option<&OwnedFd>) -> Result<Attributes, Errno> {
         let mut attributes = Attributes::of(stat);
-        if let Some((uid, gid)) = self.cut.owners.get(path) {
-            (attributes.uid, attributes.gid) = (*uid, *gid);
+        if let Some(withheld) = self.cut.allowed.get(path) {
+            (attributes.uid, attributes.gid) = (withheld.uid, withheld.gid);
+            attributes.mode |= withheld.bits;
         }
         if let Some(opened) = opened {
             attributes.xattrs = xattrs::read(opened)?;

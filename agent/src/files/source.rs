@@ -10,7 +10,9 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use strongroom_core::error::Code;
 
+use super::build::Withheld;
 use super::cut::{FilesCut, Survey};
+use super::links::SharedNames;
 use super::location::FilesLocation;
 use super::owners::Owners;
 use super::path::TreePath;
@@ -21,8 +23,8 @@ use crate::source::{CaptureOptions, Cut, Source, SourceError};
 /// Lanes that read side by side at most; each walks the tree.
 const PARTS_MAX: usize = 8;
 
-/// Owners that stand in for those that a restore could not give.
-pub(super) type OwnersGiven = Arc<BTreeMap<TreePath, (u32, u32)>>;
+/// What a restore could not give, read as if it were there: whatever else differs still shows.
+pub(super) type Allowed = Arc<BTreeMap<TreePath, Withheld>>;
 
 /// A tree of files that is protected.
 #[derive(Clone, Debug)]
@@ -30,13 +32,13 @@ pub struct FilesSource {
     location: FilesLocation,
     spool: Option<PathBuf>,
     set_apart: Vec<PathBuf>,
-    owners: OwnersGiven,
+    allowed: Allowed,
 }
 
 impl FilesSource {
     /// A source behind a location. Nothing is opened yet.
     pub fn new(location: FilesLocation) -> Self {
-        Self { location, spool: None, set_apart: Vec::new(), owners: OwnersGiven::default() }
+        Self { location, spool: None, set_apart: Vec::new(), allowed: Allowed::default() }
     }
 
     /// A source behind `file:PATH`. Nothing is opened yet.
@@ -58,9 +60,9 @@ impl FilesSource {
         self
     }
 
-    /// The same source, where some entries have other owners than a restore could give them.
-    pub(super) fn with_owners(self, owners: OwnersGiven) -> Self {
-        Self { owners, ..self }
+    /// The same source, where some entries lack what a restore could not give them.
+    pub(super) fn allowing(self, allowed: Allowed) -> Self {
+        Self { allowed, ..self }
     }
 
     fn open_root(&self) -> Result<OwnedFd, SourceError> {
@@ -111,7 +113,7 @@ impl Source for FilesSource {
         survey.set_apart = set_apart;
         let parts = options.readers.clamp(1, PARTS_MAX);
         let cut = FilesCut::new(root, self.location.shown(), survey, parts, options);
-        Ok(Box::new(cut.with_spool(self.spool.clone()).with_owners(Arc::clone(&self.owners))))
+        Ok(Box::new(cut.with_spool(self.spool.clone()).allowing(Arc::clone(&self.allowed))))
     }
 }
 
@@ -120,10 +122,11 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Counts, and finds the files with several names: which of these is the first, no part could tell alone.
+/// Counts, and finds the names that files share: which of them gets a file's content, no part could tell alone.
 fn survey(root: &OwnedFd, set_apart: &[(u64, u64)]) -> Result<Survey, Errno> {
     let mut survey = Survey::default();
     let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    let mut names: BTreeMap<(u64, u64), Vec<TreePath>> = BTreeMap::new();
     walk(root, set_apart, |path, met| {
         let Met::Entry { stat, .. } = met else { return Ok::<_, Errno>(()) };
         survey.entries += 1;
@@ -132,14 +135,12 @@ fn survey(root: &OwnedFd, set_apart: &[(u64, u64)]) -> Result<Survey, Errno> {
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             survey.bytes += u64::try_from(stat.st_size).unwrap_or(0);
             if stat.st_nlink > 1 {
-                let first = survey.first_names.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| path.clone());
-                if path < first {
-                    *first = path.clone();
-                }
+                names.entry((stat.st_dev, stat.st_ino)).or_default().push(path.clone());
             }
         }
         Ok(())
     })?;
+    survey.shared = SharedNames::new(names.into_values());
     survey.owners = Owners::of_host(&users, &groups);
     Ok(survey)
 }

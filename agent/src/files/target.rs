@@ -89,7 +89,7 @@ impl Target for FilesTarget {
 }
 
 /// The absolute path of a target, the links on the way to it resolved, and what is there.
-fn examine(location: &FilesLocation) -> Result<(PathBuf, Occupancy), SourceError> {
+pub(super) fn examine(location: &FilesLocation) -> Result<(PathBuf, Occupancy), SourceError> {
     let failed = |message: &str, error: std::io::Error| target_failed(location.path(), message, error);
     let named = std::path::absolute(location.path()).map_err(|error| failed("the path can't be used", error))?;
     let (Some(above), Some(name)) = (named.parent(), named.file_name()) else {

@@ -215,7 +215,7 @@ where
         let Some(class) = self.gathered.classes.get(number).cloned() else { return Ok(()) };
         let name = class.live.schema.name.clone();
         let compared = compare_class(asker, &self.from.rows, &class, self.from.asked.delete_extra)?;
-        self.gathered.unchanged += compared.unchanged;
+        *self.gathered.unchanged.entry(number).or_default() += compared.unchanged;
         if !self.from.asked.delete_extra {
             self.gathered.extra += compared.extra;
         }

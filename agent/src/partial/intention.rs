@@ -1,5 +1,7 @@
 //! What a restore is to do, whatever it restores from: records in three states, and what is known beside the target.
 
+use std::collections::BTreeMap;
+
 use strongroom_core::record::ClassSchema;
 
 use super::ask::Asker;
@@ -17,8 +19,8 @@ pub struct Gathered {
     pub classes: Vec<PlannedClass>,
     /// The records.
     pub triples: Vec<Triple>,
-    /// Records of whole classes that are as they should be.
-    pub unchanged: u64,
+    /// Records of whole classes that are as they should be, by the class's number.
+    pub unchanged: BTreeMap<usize, u64>,
     /// Records of whole classes that the snapshot lacks and that are left.
     pub extra: u64,
     /// Conflicts that were seen, by record.

@@ -1,5 +1,7 @@
 //! What a partial restore would do, record by record, as data that can be shown before anything is done.
 
+use std::collections::BTreeMap;
+
 use strongroom_core::record::ColumnId;
 
 use super::row::Row;
@@ -303,8 +305,8 @@ pub struct Plan {
     pub records: Vec<PlannedRecord>,
     /// The steps, in the order of writing.
     pub steps: Vec<Step>,
-    /// Records of whole classes that are as they should be.
-    pub unchanged: u64,
+    /// Records of whole classes that are as they should be, by the class's number.
+    pub unchanged: BTreeMap<usize, u64>,
     /// Records of whole classes that the snapshot lacks and that are left.
     pub extra: u64,
     /// References of written records that lead nowhere in the snapshot either.

@@ -37,6 +37,8 @@ pub struct PostgresOptions {
     pub lock_attempts: u32,
     /// Tables are read in parts of about this size, so that lanes end at about the same time.
     pub part_bytes: u64,
+    /// How long a transaction of others may be open without a word.
+    pub long_transaction: Duration,
     /// Who is told of the steps of opening.
     pub observer: Option<Observer>,
 }
@@ -50,6 +52,7 @@ impl Default for PostgresOptions {
             lock_wait: Duration::from_secs(5),
             lock_attempts: 4,
             part_bytes: 32 << 20,
+            long_transaction: Duration::from_hours(1),
             observer: None,
         }
     }
@@ -64,6 +67,7 @@ impl fmt::Debug for PostgresOptions {
             .field("lock_wait", &self.lock_wait)
             .field("lock_attempts", &self.lock_attempts)
             .field("part_bytes", &self.part_bytes)
+            .field("long_transaction", &self.long_transaction)
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use super::classes::{PlannedClass, plan_large_objects, plan_table};
 use super::cut::PostgresCut;
 use super::endpoint::Endpoint;
 use super::facts;
+use super::health;
 use super::names::class_name;
 use super::open::{Opened, join_snapshot, open_snapshot};
 use super::options::{OpenStep, PostgresOptions};
@@ -99,6 +100,9 @@ impl PostgresSource {
         let mut facts = facts::read(&mut opened.leader, &self.endpoint)?;
         facts.findings.extend(opened.tables.iter().flat_map(table_findings));
         facts.findings.extend(facts::object_findings(&mut opened.leader)?);
+        if !self.is_under_restore {
+            facts.findings.extend(health::findings(&mut opened.leader, self.options.long_transaction)?);
+        }
         Ok(facts)
     }
 }

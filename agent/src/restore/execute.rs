@@ -39,7 +39,8 @@ pub struct RestoreOutcome {
     pub records_written: u64,
     /// What a person should know.
     pub findings: Vec<Finding>,
-    /// Whether the target equals the snapshot. The target is published only if it does.
+    /// Whether the target equals the snapshot. The target is published only if nothing differs but what it could not
+    /// take.
     pub verdict: Verdict,
     /// Whether it was published.
     pub published: bool,
@@ -126,7 +127,7 @@ where
     match load_and_judge(job, load.as_ref(), &prepared.native) {
         Ok((records_written, more, verdict)) => {
             findings.extend(more);
-            let published = verdict.is_equal();
+            let published = verdict.is_acceptable();
             if published {
                 findings.extend(load.publish()?);
             } else {
@@ -160,7 +161,8 @@ where
         readers: job.loaders,
         progress: job.progress,
     };
-    let verdict = verdict(&judge, native).map_err(RestoreError::Verdict)?;
+    let mut verdict = verdict(&judge, native).map_err(RestoreError::Verdict)?;
+    verdict.allow(&load.allowed());
     Ok((written, findings, verdict))
 }
 

@@ -21,6 +21,8 @@ pub struct ClassVerdict {
     pub found: Option<u64>,
     /// Whether the roots are equal.
     pub equal: bool,
+    /// Records that the target could not take whole. All others are as the snapshot has them.
+    pub allowed: u64,
 }
 
 /// Whether a system equals a snapshot.
@@ -43,6 +45,22 @@ impl Verdict {
     /// Whether everything is equal.
     pub fn is_equal(&self) -> bool {
         self.root_equal() && self.catalog_differences.is_empty() && self.blob_differences.is_empty()
+    }
+
+    /// Whether nothing differs but what the target could not take, and said so.
+    pub fn is_acceptable(&self) -> bool {
+        self.classes.iter().all(|class| class.equal || class.allowed > 0)
+            && self.catalog_differences.is_empty()
+            && self.blob_differences.is_empty()
+    }
+
+    /// Takes into account what a target could not take and was read as if it had: classes that would be equal with it
+    /// are not.
+    pub(super) fn allow(&mut self, allowed: &[(String, u64)]) {
+        for class in self.classes.iter_mut().filter(|class| class.equal) {
+            class.allowed = allowed.iter().filter(|(name, _)| *name == class.class).map(|(_, count)| count).sum();
+            class.equal = class.allowed == 0;
+        }
     }
 }
 
@@ -122,6 +140,7 @@ fn class_verdicts(body: &ManifestBody, cut: &dyn Cut, captured: &crate::capture:
                 expected: entry.records,
                 found: outcome.map(|outcome| outcome.tally.records),
                 equal: outcome.is_some_and(|outcome| outcome.root == entry.root),
+                allowed: 0,
             }
         })
         .collect();
@@ -132,7 +151,7 @@ fn class_verdicts(body: &ManifestBody, cut: &dyn Cut, captured: &crate::capture:
             // What the snapshot left out is there and empty; what it does not know should not be there.
             let records = found(name).map(|outcome| outcome.tally.records);
             let equal = entry.is_some() && records == Some(0);
-            verdicts.push(ClassVerdict { class: name.clone(), expected: 0, found: records, equal });
+            verdicts.push(ClassVerdict { class: name.clone(), expected: 0, found: records, equal, allowed: 0 });
         }
     }
     verdicts

@@ -9,7 +9,8 @@
 //!
 //! The restored file is complete and synced before the first step. Killed after any of them, the name leads to what was
 //! there before or to the whole restored file, never to less. The old database has its second name durably before it
-//! loses its first. A link never replaces: if somebody made the target meanwhile, the restore is refused.
+//! loses its first. Once the restored file has the name, nothing is an error any more: what then fails is told in
+//! findings. A link never replaces: if somebody made the target meanwhile, the restore is refused.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +22,7 @@ use super::location::beside;
 use super::occupancy::{Hold, Occupancy, refuse_side_files, shown};
 use super::staging::{Staging, io_failed};
 use crate::source::{Finding, Severity, SourceError};
+use crate::target::told;
 
 /// A step that changes names. Tests stop before one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub(super) enum Step {
     UnlinkStaging,
 }
 
-/// Called before each step; an error stops there.
+/// Called before each step. An error is the step's own; being stopped is the end.
 pub(super) type BeforeStep<'a> = dyn FnMut(Step) -> Result<(), SourceError> + 'a;
 
 /// The name under which a replaced database is kept.
@@ -54,7 +56,7 @@ pub(super) fn publish(
     before: &mut BeforeStep<'_>,
 ) -> Result<Vec<Finding>, SourceError> {
     match occupancy {
-        Occupancy::Missing => make(path, staging, before).map(|()| Vec::new()),
+        Occupancy::Missing => make(path, staging, before),
         Occupancy::Empty => replace(path, occupancy, None, staging, before),
         Occupancy::Holds | Occupancy::Damaged => {
             replace(path, occupancy, Some(&kept_path(path, token)), staging, before)
@@ -62,7 +64,7 @@ pub(super) fn publish(
     }
 }
 
-fn make(path: &Path, staging: &mut Staging, before: &mut BeforeStep<'_>) -> Result<(), SourceError> {
+fn make(path: &Path, staging: &mut Staging, before: &mut BeforeStep<'_>) -> Result<Vec<Finding>, SourceError> {
     refuse_side_files(path, Code::TargetFailed)?;
     before(Step::LinkNew)?;
     std::fs::hard_link(staging.path(), path).map_err(|error| match error.kind() {
@@ -71,12 +73,27 @@ fn make(path: &Path, staging: &mut Staging, before: &mut BeforeStep<'_>) -> Resu
         }
         _ => io_failed(path, "the restored file can't be given the target's name", error),
     })?;
-    sync_folder(path, before)?;
-    before(Step::UnlinkStaging)?;
-    std::fs::remove_file(staging.path())
-        .map_err(|error| io_failed(staging.path(), "the restored file can't lose its first name", error))?;
+    let mut findings = Vec::from_iter(named(path, sync_folder(path, before))?);
+    let unlinked = before(Step::UnlinkStaging).and_then(|()| {
+        let removed = std::fs::remove_file(staging.path());
+        removed.map_err(|error| io_failed(staging.path(), "the restored file can't lose its first name", error))
+    });
+    findings.extend(told(path, unlinked, |error| format!("the database is restored, and has a second name: {error}"))?);
     staging.forget();
-    sync_folder(path, before)
+    findings.extend(told(path, sync_folder(path, before), |error| {
+        format!("the database is restored; after a power cut it may have a second name again: {error}")
+    })?);
+    Ok(findings)
+}
+
+/// What became of making the new name durable.
+fn named(path: &Path, synced: Result<(), SourceError>) -> Result<Option<Finding>, SourceError> {
+    told(path, synced, |error| {
+        format!(
+            "the database is restored, but its new name may not outlast a power cut: {error}. Sync the file system and \
+             look at the name again before relying on it"
+        )
+    })
 }
 
 fn replace(
@@ -109,7 +126,7 @@ fn exchange(
     staging: &mut Staging,
     before: &mut BeforeStep<'_>,
 ) -> Result<Vec<Finding>, SourceError> {
-    let findings = inherit(path, staging.path())?;
+    let mut findings = inherit(path, staging.path())?;
     if let Some(kept) = kept {
         before(Step::KeepOld)?;
         std::fs::hard_link(path, kept).map_err(|error| io_failed(kept, "the old database can't be kept", error))?;
@@ -119,7 +136,7 @@ fn exchange(
     std::fs::rename(staging.path(), path)
         .map_err(|error| io_failed(path, "the restored file can't be given the target's name", error))?;
     staging.forget();
-    sync_folder(path, before)?;
+    findings.extend(named(path, sync_folder(path, before))?);
     Ok(findings)
 }
 

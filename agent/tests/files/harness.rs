@@ -99,7 +99,13 @@ impl Capture {
 
 /// Captures a tree whole, on two lanes.
 pub(crate) fn capture(source: &dyn Source) -> Capture {
+    capture_after(source, || {})
+}
+
+/// Captures a tree to which something happens between its survey and its reading.
+pub(crate) fn capture_after(source: &dyn Source, surveyed: impl FnOnce()) -> Capture {
     let cut = source.open(&CaptureOptions { readers: 2, ..CaptureOptions::default() }).unwrap();
+    surveyed();
     let schemas: Vec<ClassSchema> = cut.classes().iter().map(|class| class.schema.clone()).collect();
     let mut rows: Vec<Row> = Vec::new();
     let mut consume = |row: &Encoded<'_>| {

@@ -9,18 +9,25 @@ use crate::harness::{Capture, Place, ids, restore};
 
 /// What a made-up entry says; anything else is as in an ordinary one.
 #[derive(Clone, Copy)]
-struct MadeUp<'a> {
+pub(crate) struct MadeUp<'a> {
     path: &'a [u8],
     kind: &'a str,
     target: Option<&'a [u8]>,
+    mode: i64,
 }
 
-const fn entry<'a>(path: &'a [u8], kind: &'a str, target: Option<&'a [u8]>) -> MadeUp<'a> {
-    MadeUp { path, kind, target }
+impl MadeUp<'_> {
+    pub(crate) const fn with_mode(self, mode: i64) -> Self {
+        Self { mode, ..self }
+    }
 }
 
-/// A capture of made-up entries.
-fn made_up(place: &Place, entries: &[MadeUp<'_>]) -> Capture {
+pub(crate) const fn entry<'a>(path: &'a [u8], kind: &'a str, target: Option<&'a [u8]>) -> MadeUp<'a> {
+    MadeUp { path, kind, target, mode: 0o700 }
+}
+
+/// A capture of made-up entries, which root owns.
+pub(crate) fn made_up(place: &Place, entries: &[MadeUp<'_>]) -> Capture {
     let cut = place.source().open(&CaptureOptions::default()).unwrap();
     let schema = cut.classes()[0].schema.clone();
     let mut encoder = RecordEncoder::new(ids(), &schema);
@@ -30,8 +37,11 @@ fn made_up(place: &Place, entries: &[MadeUp<'_>]) -> Capture {
         encoder.dynamic(0, DynamicValue::Text(made_up.path));
         encoder.dynamic(1, DynamicValue::Integer(0));
         encoder.dynamic(2, DynamicValue::Text(made_up.kind.as_bytes()));
-        for (column, number) in [(3, 0o700), (4, 0), (5, 0), (6, 0), (7, 1)] {
+        for (column, number) in [(3, made_up.mode), (4, 0), (5, 0), (6, 0)] {
             encoder.dynamic(column, DynamicValue::Integer(number));
+        }
+        if made_up.kind == "file" {
+            encoder.dynamic(7, DynamicValue::Integer(1));
         }
         if let Some(target) = made_up.target {
             encoder.dynamic(8, DynamicValue::Text(target));
@@ -46,7 +56,7 @@ fn made_up(place: &Place, entries: &[MadeUp<'_>]) -> Capture {
     Capture { facts, schemas: vec![schema], rows, blobs, findings: Vec::new() }
 }
 
-const ROOT: MadeUp<'static> = entry(b".", "folder", None);
+pub(crate) const ROOT: MadeUp<'static> = entry(b".", "folder", None);
 
 #[test]
 fn a_path_that_leads_out_of_the_tree_refuses_the_restore() {

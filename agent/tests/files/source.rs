@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use strongroom_agent::files::{FilesLocation, FilesSource};
@@ -10,13 +11,12 @@ use strongroom_agent::source::{CaptureOptions, Severity, Source};
 use strongroom_core::error::Code;
 use strongroom_core::record::DynamicValue;
 
-use crate::harness::{Place, capture, restore};
+use crate::harness::{Capture, Place, capture, restore};
 use crate::noise::noise;
 use crate::not_run::not_run;
 
 const SIZE: u32 = 8;
 const XATTRS: u32 = 10;
-const PIECES: u32 = 12;
 
 #[test]
 fn a_long_file_is_cut_by_its_content() {
@@ -51,14 +51,11 @@ fn holes_stay_holes() {
     assert!(metadata.blocks() * 512 < 1 << 20, "{} blocks", metadata.blocks());
 }
 
-#[test]
-fn a_file_that_does_not_hold_still_is_named_and_left_out() {
-    let place = Place::new();
-    let path = place.write("busy.log", &noise(48 << 20));
-    place.write("quiet.conf", b"still");
+/// Captures while somebody goes on writing to a file of 48 MiB.
+pub(crate) fn capture_busy(place: &Place, path: &Path) -> Capture {
     let file = std::fs::File::options().write(true).open(path).unwrap();
     let stop = AtomicBool::new(false);
-    let captured = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut at = 0;
             while !stop.load(Ordering::Relaxed) {
@@ -69,7 +66,15 @@ fn a_file_that_does_not_hold_still_is_named_and_left_out() {
         let captured = capture(&place.source());
         stop.store(true, Ordering::Relaxed);
         captured
-    });
+    })
+}
+
+#[test]
+fn a_file_that_does_not_hold_still_is_named_and_left_out() {
+    let place = Place::new();
+    let path = place.write("busy.log", &noise(48 << 20));
+    place.write("quiet.conf", b"still");
+    let captured = capture_busy(&place, &path);
     assert_eq!(captured.paths(), [".", "quiet.conf"]);
     let finding = &captured.findings[0];
     assert_eq!((finding.subject.as_str(), finding.severity), ("busy.log", Severity::Incomplete));
@@ -126,20 +131,4 @@ fn extended_attributes_come_back() {
     let mut value = [0; 64];
     let length = rustix::fs::getxattr(place.path("restored/marked"), "user.strongroom", &mut value).unwrap();
     assert_eq!(&value[..length], b"\0odd\xff");
-}
-
-#[test]
-fn names_of_one_file_stay_names_of_one_file() {
-    use std::os::unix::fs::MetadataExt;
-    let place = Place::new();
-    let first = place.write("b/long", &noise(400_000));
-    place.write("a/short", b"short");
-    std::fs::hard_link(&first, place.tree().join("c")).unwrap();
-    std::fs::hard_link(&first, place.tree().join("a/also")).unwrap();
-    let captured = capture(&place.source());
-    assert_eq!(captured.column(PIECES).len() + captured.column(SIZE).len(), 3, "one content, and a short file");
-    restore(&captured, &place.path("restored"), false).unwrap();
-    let inode = |name: &str| place.path("restored").join(name).metadata().unwrap().ino();
-    assert_eq!((inode("a/also"), inode("b/long")), (inode("c"), inode("c")));
-    assert_eq!(place.path("restored/c").metadata().unwrap().nlink(), 3);
 }

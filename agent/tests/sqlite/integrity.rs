@@ -209,19 +209,16 @@ fn story_of(schema: &str, of: &str, script: &str) -> Report {
 /// convention alone.
 #[test]
 fn rows_of_a_device_that_is_gone_are_found_by_the_name_of_their_column() {
-    let tables = ["networks", "software", "accountinfo"];
-    let tables: String = tables
-        .iter()
-        .map(|table| {
-            format!(
-                "CREATE TABLE {table}(ID INTEGER PRIMARY KEY, HARDWARE_ID INTEGER); INSERT INTO {table} VALUES (1, 1), (2, 2), (3, 0);"
-            )
-        })
-        .collect();
+    let schema = ["networks", "software", "accountinfo"].map(|table| {
+        format!(
+            "CREATE TABLE {table}(ID INTEGER PRIMARY KEY, HARDWARE_ID INTEGER);
+             INSERT INTO {table} VALUES (1, 1), (2, 2), (3, 0);"
+        )
+    });
+    let hardware =
+        "CREATE TABLE hardware(ID INTEGER PRIMARY KEY, NAME TEXT); INSERT INTO hardware VALUES (1, 'a'), (2, 'b');";
     let report = story_of(
-        &format!(
-            "CREATE TABLE hardware(ID INTEGER PRIMARY KEY, NAME TEXT); INSERT INTO hardware VALUES (1, 'pc-1'), (2, 'pc-2'); {tables}"
-        ),
+        &[hardware, &schema.concat()].concat(),
         r#"{"conventional": [{"class": "*", "column": "HARDWARE_ID", "target": "hardware", "none": "0"}]}"#,
         "DELETE FROM hardware WHERE ID = 2; DELETE FROM software WHERE HARDWARE_ID = 2",
     );

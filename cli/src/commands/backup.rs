@@ -2,11 +2,12 @@
 //!
 //! Seals to the room's public key and opens nothing, so it needs no passphrase.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use strongroom_agent::backup::{BackupJob, BackupOutcome, backup};
+use strongroom_agent::backup::{BackupJob, BackupOutcome, backup_telling};
 use strongroom_agent::capture::Progress;
 use strongroom_agent::profile::{ProfileChoice, ProfiledSource};
 use strongroom_agent::shipment::Sealing;
@@ -66,6 +67,8 @@ pub(super) struct Asked<'a> {
 pub(super) struct Taken {
     /// What the agent says.
     pub(super) outcome: BackupOutcome,
+    /// The findings that were shown before the capture.
+    told: Vec<Finding>,
     /// How long the whole run took.
     pub(super) took: Duration,
 }
@@ -101,7 +104,13 @@ pub(super) fn take(room: &Room, app: &App, source: &RegisteredSource, asked: &As
         records: None,
     };
     let watch = Watch::start(&app.output, &app.clock, watched);
-    let outcome = with_job(room, app, source, asked, &progress, backup);
+    let told = RefCell::new(Vec::new());
+    let tell = |findings: &[Finding]| {
+        // Before the first row is read, so that there is time to stop the run.
+        shapes::show_findings(&app.output, findings, false);
+        told.borrow_mut().extend_from_slice(findings);
+    };
+    let outcome = with_job(room, app, source, asked, &progress, |job| backup_telling(job, &tell));
     drop(watch);
     let outcome = outcome?.attempt(|| format!("the backup of {} failed", source.name))?;
     let took = app.clock.monotonic().since(began);
@@ -111,7 +120,7 @@ pub(super) fn take(room: &Room, app: &App, source: &RegisteredSource, asked: &As
     if let Err(failure) = room.catalog().and_then(|catalog| catalog.add_run(outcome.snapshot, facts)) {
         app.output.warn(format!("the run could not be noted in the catalog: {failure}"));
     }
-    Ok(Taken { outcome, took })
+    Ok(Taken { outcome, told: told.into_inner(), took })
 }
 
 /// Puts everything together that a backup or a comparison of a source needs.
@@ -159,7 +168,7 @@ pub(super) fn with_job<T>(
 }
 
 fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
-    let Taken { outcome, took } = taken;
+    let Taken { outcome, told, took } = taken;
     let total = |number: fn(&strongroom_agent::capture::Tally) -> u64| {
         outcome.classes.iter().map(|(_, class)| number(&class.tally)).sum::<u64>()
     };
@@ -206,7 +215,8 @@ fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
         let left_out = text::plural(outcome.left_out.len() as u64, "class", "classes");
         output.say(format!("  by the profile {profile}, which left out {left_out}"));
     }
-    shapes::show_findings(output, &outcome.findings, false);
+    let late: Vec<Finding> = outcome.findings.iter().filter(|finding| !told.contains(finding)).cloned().collect();
+    shapes::show_findings(output, &late, false);
     if !outcome.complete {
         output.found(&Failure::new(Code::Incomplete, format!("snapshot {} is incomplete", outcome.snapshot)));
     }

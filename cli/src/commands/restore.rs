@@ -8,13 +8,11 @@ mod partial;
 mod undo;
 mod whole;
 
-use std::io::{BufRead as _, IsTerminal as _};
-
 use strongroom_core::error::Code;
 
 use crate::app::App;
 use crate::args::Restore;
-use crate::failure::{Attempt as _, Exit, Failure};
+use crate::failure::{Exit, Failure};
 
 pub(super) use whole::{SpoolPlace, into_target};
 
@@ -35,13 +33,5 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
 
 /// Asks whether to go on. `what` says what would happen, for when nobody is there to ask.
 fn confirm(question: &str, what: &str) -> Result<(), Failure> {
-    let unasked =
-        |what: &str| Failure::new(Code::Usage, what.to_owned()).advise("Give --yes to go on without a question.");
-    if !std::io::stdin().is_terminal() {
-        return Err(unasked(&format!("{what}, and nobody is there to ask")));
-    }
-    crate::render::write_err(&format!("{question} [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).attempt(|| "can't read the answer")?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(unasked("nothing was restored")) }
+    super::confirm::confirm(question, what, "nothing was restored")
 }

@@ -1,4 +1,6 @@
-//! `source add`, `source ls`, `source inspect`.
+//! `source add`, `source ls`, `source rm`, `source inspect`.
+
+mod rm;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use crate::render::table::Table;
 use crate::render::text;
 use crate::room::catalog::SourceFacts;
 use crate::{profiles, sources};
+
+pub(super) use rm::rm;
 
 #[derive(Serialize)]
 struct SourceDocument {

@@ -163,15 +163,12 @@ fn check(
                 summary.add(checked);
                 walk.was_read(manifest, read);
             }
-            // A rule that can't be followed is the user's to mend.
-            Err(failure) if failure.code() == Code::Usage => return Err(failure),
+            // What can't be read is a finding of the walk; whatever else stood in the way is one, too.
             Err(failure) => {
                 let known = walk.findings().len();
                 walk.snapshot(manifest);
-                // What can't be read is a finding of the walk; whatever else stood in the way is one, too.
-                if walk.findings().len() == known {
-                    summary.findings.push(not_checked(manifest, &failure));
-                }
+                let found = walk.findings().get(known..).unwrap_or_default();
+                summary.findings.extend(references::not_checked(manifest.head().snapshot, failure, found)?);
             }
         }
     }
@@ -183,16 +180,6 @@ fn check(
     summary.bytes_read = (custodian.reads() - before).bytes;
     tracing::debug!(lanes = app.readers, "verified");
     Ok(summary)
-}
-
-/// A snapshot's references could not be checked although it can be read.
-fn not_checked(manifest: &VerifiedManifest, failure: &Failure) -> Finding {
-    Finding {
-        severity: Severity::Error,
-        kind: "references_not_checked".into(),
-        subject: format!("snapshot {}", manifest.head().snapshot),
-        message: failure.chain().join(": "),
-    }
 }
 
 /// Whether the references of a snapshot are checked: without a choice, those of each source's newest.

@@ -12,6 +12,8 @@ pub(crate) enum Schema {
     Room,
     /// A registered source.
     Source,
+    /// A source that was forgotten, or would be.
+    SourceRemoval,
     /// What `source inspect` saw.
     Inspection,
     /// A profile.
@@ -56,6 +58,7 @@ impl Schema {
         match self {
             Self::Room => "strongroom.room",
             Self::Source => "strongroom.source",
+            Self::SourceRemoval => "strongroom.source-removal",
             Self::Inspection => "strongroom.inspection",
             Self::Profile => "strongroom.profile",
             Self::Backup => "strongroom.backup",

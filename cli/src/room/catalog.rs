@@ -197,6 +197,13 @@ impl Catalog {
         write.commit().map_err(failed)
     }
 
+    /// Forgets a source, its secrets included.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Failure> {
+        let write = self.database.begin_write().map_err(failed)?;
+        write.open_table(SOURCES).map_err(failed)?.remove(name).map_err(failed)?;
+        write.commit().map_err(failed)
+    }
+
     /// Remembers a run.
     pub(crate) fn add_run(&self, snapshot: SnapshotId, facts: RunFacts) -> Result<(), Failure> {
         let json = serde_json::to_vec(&facts).attempt(|| "the run can't be written down")?;

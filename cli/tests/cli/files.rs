@@ -1,8 +1,11 @@
 //! A tree of files through the program: registered, backed up, searched, compared and restored.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
-use crate::harness::{Place, files_below};
+use crate::harness::{Place, Ran, files_below};
+use crate::not_run::not_run;
 
 #[test]
 fn a_tree_is_backed_up_searched_compared_and_restored() {
@@ -43,6 +46,38 @@ fn a_tree_is_backed_up_searched_compared_and_restored() {
     assert_eq!(std::fs::read_to_string(place.path("restored/link")).unwrap(), "level = 1\n");
     place.run(&["restore", "latest", "--to", "file:restored"]).ended_with(2);
     place.run(&["verify", "--read-data"]).done();
+}
+
+#[test]
+fn a_verdict_does_not_claim_owners_that_could_not_be_given() {
+    const NOBODY: &str = "65534";
+    let place = Place::empty();
+    place.run(&["init"]).done();
+    let tree = place.path("plugins");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("helper"), "#!").unwrap();
+    std::fs::set_permissions(tree.join("helper"), std::fs::Permissions::from_mode(0o4755)).unwrap();
+    place.run(&["backup", "file:plugins"]).done();
+    // The room goes to somebody else, who restores what was root's.
+    let own = format!("{NOBODY}:{NOBODY}");
+    let given = Command::new("chown").args(["-R", &own]).arg(place.path("")).status();
+    let user = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"];
+    if !given.is_ok_and(|given| given.success()) || Command::new(user[0]).arg("--version").output().is_err() {
+        return not_run("a_verdict_does_not_claim_owners_that_could_not_be_given", "root, and setpriv");
+    }
+    let restore = |arguments: &[&str]| {
+        let all = [&["restore", "latest", "--to"], arguments].concat();
+        Ran::from(place.command_under(&user, &all).output().unwrap()).done()
+    };
+    // What is restored belongs to nobody by now, but the snapshot says root.
+    let restored = restore(&["file:restored", "--json"]).documents().pop().unwrap();
+    let told = |name: &str| restored[name].as_bool().unwrap();
+    assert_eq!((told("published"), told("root_equal"), told("verdict_equal")), (true, false, false), "{restored}");
+    assert_eq!((&restored["classes"][0]["equal"], &restored["classes"][0]["allowed"]), (&false.into(), &2.into()));
+    let mode = place.path("restored/helper").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755, "what ran as root does not run as somebody else");
+    let text = restore(&["file:again"]).out;
+    assert!(text.contains("not equal") && !text.contains("every class has the snapshot's root"), "{text}");
 }
 
 #[test]

@@ -117,6 +117,28 @@ fn a_class_keeps_what_only_the_target_has_unless_told() {
 }
 
 #[test]
+fn each_class_counts_its_own_records() {
+    let place = with(SMALL);
+    place.change("live.db", "DELETE FROM device WHERE id = 12");
+    let summary = document(&restore(&place, &["--class", "device", "--class", "site", "--plan", "--json"]).done());
+    let unchanged = summary["counts"]["unchanged"].as_u64().unwrap();
+    let restored = document(&restore(&place, &["--class", "device", "--class", "site", "--json"]).done());
+    let counts = |class: &str| {
+        let classes = restored["classes"].as_array().unwrap();
+        let class = classes.iter().find(|found| found["class"] == class).unwrap();
+        assert_eq!((&class["expected"], &class["equal"]), (&class["found"], &true.into()));
+        class["found"].as_u64().unwrap()
+    };
+    let rows = |class: &str| {
+        let connection = Connection::open(place.path("live.db")).unwrap();
+        let sql = format!("SELECT count(*) FROM {class}");
+        connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
+    };
+    assert_eq!((counts("device"), counts("site")), (rows("device"), rows("site")));
+    assert_eq!(unchanged + 1, rows("device") + rows("site"));
+}
+
+#[test]
 fn records_come_with_what_they_refer_to_and_with_what_is_theirs() {
     let place = with(SMALL);
     place.change("live.db", "PRAGMA foreign_keys = OFF; DELETE FROM device WHERE site = 2; DELETE FROM site");

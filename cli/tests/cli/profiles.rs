@@ -229,3 +229,22 @@ fn references_are_checked_by_the_profile_and_named_by_it() {
     place.run(&["backup", "parts", "--profile", "none"]).done();
     assert_eq!(place.json(&["verify", "parts@latest"])["references_broken"], 0);
 }
+
+#[test]
+fn a_rule_that_applies_to_nothing_matters_only_to_who_wrote_it() {
+    let place = place();
+    let rule = "\n[[references.conventional]]\nclass = 'gone'\ncolumn = 'asset'\ntarget = 'asset'\n";
+    std::fs::write(place.path("assets.toml"), [RULES, rule].concat()).unwrap();
+    std::fs::write(place.path("own.toml"), rule).unwrap();
+    place.run(&["backup", "book", "--profile", "assets.toml"]).done();
+    let idle = "conventional: gone, asset -> asset";
+    let severity = |arguments: &[&str]| {
+        let verified = place.json(arguments);
+        assert_eq!(verified["references"][0]["idle_rules"], serde_json::json!([idle]));
+        let findings = verified["findings"].as_array().unwrap();
+        findings.iter().find(|finding| finding["subject"] == idle).map(|finding| finding["severity"].clone())
+    };
+    assert_eq!(severity(&["verify"]), None);
+    assert_eq!(severity(&["verify", "-v"]), Some("info".into()));
+    assert_eq!(severity(&["verify", "--rules", "own.toml"]), Some("warning".into()));
+}

@@ -107,6 +107,22 @@ fn drift_tells_what_a_backup_would_and_stores_nothing() {
 }
 
 #[test]
+fn what_is_wrong_with_a_source_is_told_before_it_is_read() {
+    let place = Place::with_sample();
+    place.run(&["backup", "cmdb"]).done();
+    place.change("cmdb.db", "PRAGMA foreign_keys = OFF; DROP TABLE relation");
+    let told = place.run(&["backup", "cmdb"]).done().out;
+    let at = |part: &str| told.find(part).unwrap_or_else(|| panic!("no {part} in {told}"));
+    assert!(at("warning: relation: is gone") < at("Snapshot "), "{told}");
+    assert_eq!(told.matches("relation: is gone").count(), 1, "{told}");
+    let kept = place.json(&["show", "latest"])["findings"].to_string();
+    assert!(kept.contains("is gone; the preceding snapshot has"), "{kept}");
+    // Once is enough.
+    let next = place.json(&["backup", "cmdb"]);
+    assert!(!next["findings"].to_string().contains("is gone"), "{next}");
+}
+
+#[test]
 fn a_restore_gives_back_what_was_there() {
     let place = Place::with_sample();
     let taken = place.json(&["backup", "cmdb"]);
@@ -143,6 +159,25 @@ fn references_that_lead_nowhere_are_counted() {
     assert_eq!((&verified["ok"], &verified["references_broken"]), (&true.into(), &1.into()));
     let restored = place.json(&["restore", "loose@latest", "--to", &place.url("loose2.db")]);
     assert_eq!((&restored["references_broken"], &restored["root_equal"]), (&1.into(), &true.into()));
+}
+
+#[test]
+fn a_reference_that_sqlite_cannot_follow_fails_no_restore() {
+    let place = Place::with_sample();
+    // What `c` refers to is not unique, which SQLite takes until it is asked to check.
+    place.source(
+        "odd",
+        "PRAGMA foreign_keys = OFF; CREATE TABLE a (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO a VALUES (1, 'x');
+         CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a); INSERT INTO b VALUES (1, 1), (2, 7);
+         CREATE TABLE c (name TEXT REFERENCES a(name)); INSERT INTO c VALUES ('x');",
+    );
+    place.run(&["backup", "odd"]).done();
+    let restored = place.json(&["restore", "odd@latest", "--to", &place.url("odd2.db")]);
+    assert_eq!((&restored["published"], &restored["verdict_equal"]), (&true.into(), &true.into()));
+    assert_eq!(restored["references_broken"], 1, "those of the other tables are counted");
+    let findings = restored["findings"].as_array().unwrap();
+    let of = |subject: &str| findings.iter().filter(|finding| finding["subject"] == subject).count();
+    assert_eq!((of("b"), of("c"), findings.len()), (1, 1, 2), "{findings:#?}");
 }
 
 #[test]

@@ -97,3 +97,34 @@ fn a_failed_publish_gives_the_old_database_its_mode_back() {
     let mode: String = Connection::open(&path).unwrap().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
 }
+
+#[test]
+fn what_fails_once_the_file_has_the_name_is_told_and_no_error() {
+    // Names are made durable after each change: of the new name, and before that of the old one's second name.
+    for (old, failing, at) in [
+        (None, Step::SyncFolder, 1),
+        (None, Step::UnlinkStaging, 1),
+        (None, Step::SyncFolder, 2),
+        (Some("VACUUM"), Step::SyncFolder, 1),
+        (Some("CREATE TABLE old(a)"), Step::SyncFolder, 2),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        if let Some(script) = old {
+            Connection::open(&path).unwrap().execute_batch(script).unwrap();
+        }
+        let mut staging = staged(&path, "token");
+        let (resolved, occupancy) = examine(&SqliteLocation::new(&path)).unwrap();
+        let mut met = 0;
+        let findings = publish(&resolved, occupancy, "token", &mut staging, &mut |step| {
+            met += usize::from(step == failing);
+            let error = || SourceError::engine(Code::TargetFailed, "step", "it failed");
+            if step == failing && met == at { Err(error()) } else { Ok(()) }
+        });
+        let findings = findings.unwrap();
+        let told = findings.iter().filter(|finding| finding.message.contains("it failed"));
+        assert_eq!(told.filter(|finding| finding.severity == Severity::Warning).count(), 1, "{findings:?}");
+        drop(staging);
+        assert_eq!(content(&path), "new");
+    }
+}

@@ -47,7 +47,7 @@ impl Counts {
             create: plan.count(Action::Create),
             overwrite: plan.count(Action::Overwrite),
             delete: plan.count(Action::Delete),
-            unchanged: plan.count(Action::Unchanged) + plan.unchanged,
+            unchanged: plan.count(Action::Unchanged) + plan.unchanged.values().sum::<u64>(),
             kept: plan.count(Action::Kept),
             skipped: plan.count(Action::Skipped),
             extra: plan.extra,
@@ -288,7 +288,7 @@ fn class_result<'p>(
 ) -> ClassResult<'p> {
     let own = plan.records.iter().filter(|record| record.triple.class == number);
     let own: Vec<&PlannedRecord> = own.collect();
-    let whole = if class.is_whole { plan.unchanged } else { 0 };
+    let whole = plan.unchanged.get(&number).copied().unwrap_or(0);
     let expected = own.iter().filter(|record| record.triple.wanted.is_some()).count() as u64 + whole;
     let is_there = |record: &&&PlannedRecord| {
         record.triple.wanted.is_some() && (record.action.is_change() || record.action == Action::Unchanged)

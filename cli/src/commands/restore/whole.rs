@@ -52,7 +52,8 @@ struct Summary<'a> {
     verdict_equal: bool,
     published: bool,
     records_written: u64,
-    references_broken: u64,
+    /// Nothing if they could not be counted.
+    references_broken: Option<u64>,
     catalog_differences: &'a [String],
     blob_differences: &'a [String],
     classes: Vec<ClassResult<'a>>,
@@ -68,11 +69,14 @@ struct ClassResult<'a> {
     expected: u64,
     found: Option<u64>,
     equal: bool,
+    /// Records that differ since the target could not take them whole.
+    allowed: u64,
 }
 
 impl<'a> From<&'a ClassVerdict> for ClassResult<'a> {
     fn from(verdict: &'a ClassVerdict) -> Self {
-        Self { class: &verdict.class, expected: verdict.expected, found: verdict.found, equal: verdict.equal }
+        let ClassVerdict { class, expected, found, equal, allowed } = verdict;
+        Self { class, expected: *expected, found: *found, equal: *equal, allowed: *allowed }
     }
 }
 
@@ -156,7 +160,14 @@ pub(in crate::commands) fn into_target(
     let mut restored = carry_out(options, app, place, snapshot, id, recovery)?;
     // What the plan said is told already.
     restored.outcome.findings.retain(|finding| !planned.contains(finding));
-    let broken = broken_references(options, &restored.outcome)?;
+    let mut broken = Some(0);
+    if restored.outcome.published {
+        let (count, findings) = sources::broken_references(&options.to);
+        broken = count;
+        let known = &mut restored.outcome.findings;
+        let new: Vec<Finding> = findings.into_iter().filter(|finding| !known.contains(finding)).collect();
+        known.extend(new);
+    }
     report(&app.output, options, restored_snapshot, &restored, broken);
     if restored.outcome.published {
         return Ok(Exit::Done);
@@ -245,16 +256,13 @@ fn show_plan(output: &Output, name: &str, snapshot: &OpenSnapshot, options: &Res
     shapes::show_findings(output, planned, true);
 }
 
-/// References of the restored records that lead nowhere, as the target's own engine counts them.
-fn broken_references(options: &Restore, outcome: &RestoreOutcome) -> Result<u64, Failure> {
-    if !outcome.published || sources::Engine::of(&options.to)? != sources::Engine::Sqlite {
-        // PostgreSQL checked every constraint as it was made.
-        return Ok(0);
-    }
-    sources::sqlite_broken_references(&options.to)
-}
-
-fn report(output: &Output, options: &Restore, snapshot: SnapshotId, restored: &Restored, references_broken: u64) {
+fn report(
+    output: &Output,
+    options: &Restore,
+    snapshot: SnapshotId,
+    restored: &Restored,
+    references_broken: Option<u64>,
+) {
     let RestoreOutcome { records_written, findings, verdict, published } = &restored.outcome;
     let records = text::plural(*records_written, "record", "records");
     if *published {
@@ -263,7 +271,7 @@ fn report(output: &Output, options: &Restore, snapshot: SnapshotId, restored: &R
             sources::shown(&options.to),
             text::span(restored.took)
         ));
-        output.say("Verdict: every class has the snapshot's root, and the catalog is the same.");
+        output.say(verdict_line(verdict));
         recovery::show_left_out(output, &restored.recovery);
     } else {
         output.result(format!(
@@ -272,11 +280,9 @@ fn report(output: &Output, options: &Restore, snapshot: SnapshotId, restored: &R
         ));
         show_verdict(output, verdict);
     }
-    if references_broken > 0 {
-        output.say(format!(
-            "{} lead nowhere, as they did in the source.",
-            text::plural(references_broken, "reference", "references")
-        ));
+    if let Some(broken) = references_broken.filter(|broken| *broken > 0) {
+        let references = text::plural(broken, "reference", "references");
+        output.say(format!("{references} lead nowhere, as they did in the source."));
     }
     shapes::show_findings(output, findings, false);
     if *published {
@@ -302,6 +308,20 @@ fn report(output: &Output, options: &Restore, snapshot: SnapshotId, restored: &R
             duration_ms: text::ms(restored.took),
         },
     );
+}
+
+/// The verdict on what was published, in a sentence.
+fn verdict_line(verdict: &Verdict) -> String {
+    if verdict.is_equal() {
+        return "Verdict: every class has the snapshot's root, and the catalog is the same.".to_owned();
+    }
+    let allowed = verdict.classes.iter().map(|class| class.allowed).sum();
+    let records = text::plural(
+        allowed,
+        "record that the target could not take whole",
+        "records that the target could not take whole",
+    );
+    format!("Verdict: not equal. All is as in the snapshot but for {records}; the warnings say what they lack.")
 }
 
 fn show_verdict(output: &Output, verdict: &Verdict) {

@@ -20,6 +20,7 @@ use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
 use strongroom_core::graph::TupleKey;
 use strongroom_core::graph::rules::ReferenceRules;
+use strongroom_core::id::SnapshotId;
 use strongroom_core::manifest::VerifiedManifest;
 use strongroom_core::profile::Profile;
 
@@ -53,6 +54,9 @@ pub(super) struct Checked {
     pub(super) unjudged: Vec<String>,
     /// Rules that apply to nothing.
     pub(super) idle_rules: Vec<String>,
+    /// How grave that is; nothing if nobody wants to know.
+    #[serde(skip)]
+    idle: Option<Severity>,
     pub(super) duration_ms: u64,
 }
 
@@ -175,8 +179,19 @@ impl<'a> References<'a> {
             unjudged: report.unjudged.iter().map(named).collect(),
             broken: report.broken,
             idle_rules: report.idle_rules,
+            idle: self.idle(),
             duration_ms: text::ms(self.app.clock.monotonic().since(began)),
         })
+    }
+
+    /// How grave it is that a rule applies to nothing. A profile's are for many versions of a product; the user's own are
+    /// for this one.
+    fn idle(&self) -> Option<Severity> {
+        match (&self.rules, self.app.output.verbose) {
+            (Some(_), _) => Some(Severity::Warning),
+            (None, 0) => None,
+            (None, _) => Some(Severity::Info),
+        }
     }
 
     /// The user's rules, or the profile's, and what the profile calls records.
@@ -221,15 +236,39 @@ impl Checked {
     /// The violations as findings.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self.broken.iter().map(finding).collect();
-        let note = |subject: &String, message: &str| Finding {
-            severity: Severity::Info,
-            kind: "references_not_judged".into(),
+        let note = |severity, kind: &str, subject: &String, message: &str| Finding {
+            severity,
+            kind: kind.into(),
             subject: subject.clone(),
             message: message.into(),
         };
-        findings.extend(self.unjudged.iter().map(|name| note(name, "what it leads to was not captured")));
-        findings.extend(self.idle_rules.iter().map(|rule| note(rule, "the rule applies to nothing that is there")));
+        let unjudged = "what it leads to was not captured";
+        let unjudged = |name| note(Severity::Info, "references_not_judged", name, unjudged);
+        findings.extend(self.unjudged.iter().map(unjudged));
+        if let Some(severity) = self.idle {
+            let idle = |rule| note(severity, "idle_rule", rule, "the rule applies to nothing that is there");
+            findings.extend(self.idle_rules.iter().map(idle));
+        }
         findings
+    }
+}
+
+/// What a check of a snapshot's references that came to no end is worth: it was promised, so silence would pass for
+/// health. Only what could not be read because of what the walk has found is told already.
+pub(super) fn not_checked(of: SnapshotId, failure: Failure, found: &[Finding]) -> Result<Option<Finding>, Failure> {
+    match failure.code() {
+        // A rule that can't be followed is the user's to mend.
+        Code::Usage => Err(failure),
+        Code::Damaged if found.iter().any(|finding| finding.severity == Severity::Error) => {
+            tracing::info!(chain = ?failure.chain(), "references could not be checked");
+            Ok(None)
+        }
+        _ => Ok(Some(Finding {
+            severity: Severity::Error,
+            kind: "references_not_checked".into(),
+            subject: format!("snapshot {of}"),
+            message: failure.chain().join(": "),
+        })),
     }
 }
 
@@ -260,5 +299,33 @@ fn example(example: &Example) -> Option<String> {
     match (record, &example.leads_to) {
         (Some(record), Some(to)) => Some(format!("{record} → {to}")),
         (record, to) => record.or_else(|| to.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(code: Code, walk_found: Option<Severity>) -> Result<Option<Finding>, Code> {
+        let found = walk_found.map(|severity| Finding {
+            severity,
+            kind: "unreadable_class".into(),
+            subject: "snapshot".into(),
+            message: String::new(),
+        });
+        not_checked(SnapshotId([7; 16]), Failure::new(code, "it failed"), &Vec::from_iter(found))
+            .map_err(|failure| failure.code())
+    }
+
+    #[test]
+    fn a_check_that_came_to_no_end_is_never_told_as_well() {
+        for code in [Code::VolumeFailed, Code::NoSpace, Code::Damaged, Code::Internal] {
+            let finding = outcome(code, None).unwrap().unwrap();
+            assert_eq!((finding.severity, finding.message.as_str()), (Severity::Error, "it failed"), "{code:?}");
+        }
+        assert!(outcome(Code::VolumeFailed, Some(Severity::Error)).unwrap().is_some());
+        assert!(outcome(Code::Damaged, Some(Severity::Warning)).unwrap().is_some());
+        assert!(outcome(Code::Damaged, Some(Severity::Error)).unwrap().is_none(), "the walk has told it");
+        assert_eq!(outcome(Code::Usage, None).unwrap_err(), Code::Usage);
     }
 }
