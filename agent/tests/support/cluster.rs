@@ -98,6 +98,11 @@ impl Cluster {
         cluster
     }
 
+    /// Another server of the same kind, for one test alone.
+    pub(crate) fn again(&self) -> Self {
+        Self::start(&self.binaries, &[])
+    }
+
     /// The URL of a database for a role.
     pub(crate) fn url_as(&self, role: &str, database: &str) -> String {
         format!("postgres:///{database}?host={}&port={PORT}&user={role}", self.folder.path().display())
@@ -149,6 +154,11 @@ impl Cluster {
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
         succeeded("psql", &output)
+    }
+
+    /// Waits until a query prints something, at most for ten thousand tries.
+    pub(crate) fn wait_for(&self, database: &str, sql: &str) {
+        assert!((0..10_000).any(|_| !self.query(database, sql).is_empty()), "it never came so: {sql}");
     }
 
     /// Runs statements in a session that stays open until the holder is dropped.
@@ -219,6 +229,13 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
+    /// Runs more statements, which must print nothing, and does not wait for them.
+    pub(crate) fn go_on(&mut self, statements: &str) {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{statements}").unwrap();
+        input.flush().unwrap();
+    }
+
     /// Whether the session was ended from outside. It is asked by running one more statement.
     pub(crate) fn is_ended(&mut self) -> bool {
         if let Some(input) = &mut self.input {
