@@ -24,6 +24,7 @@ mod order;
 mod plan;
 pub mod row;
 mod safety;
+mod silence;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ mod whole;
 pub use ask::Asker;
 pub use error::PartialError;
 pub use execute::{Carried, Job, PartialStep, carry_out, make_plan};
-pub use fate::settle;
+pub use fate::{Settled, settle};
 pub use gather::{Asked, AskedRecord, FromSnapshot, Gathered, Intention, Known};
 pub use judge::{ChildFact, Facts, ParentFact, TakenFact, judge};
 pub use plan::{

@@ -31,6 +31,8 @@ mod outcome;
 mod profiles;
 #[path = "cli/partial.rs"]
 mod partial;
+#[path = "cli/partial_checks.rs"]
+mod partial_checks;
 #[path = "cli/partial_postgres.rs"]
 mod partial_postgres;
 #[path = "cli/rescue.rs"]

@@ -132,6 +132,7 @@ pub(super) fn classes(rules: Rules) -> Vec<LiveClass> {
             references: vec![reference(3, name), reference(4, other)],
             referrers: vec![referrer(name, "own"), referrer(other, "other")],
             triggers: Vec::new(),
+            late_uniques: Vec::new(),
             unwritable: None,
         }
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use strongroom_core::record::{ClassSchema, ColumnId};
 use tokio_postgres::types::Type;
 
-use crate::live::{Checked, LiveClass, LiveReference, Referrer, UniqueKey};
+use crate::live::{Checked, Fires, LiveClass, LiveReference, LiveTrigger, Referrer, UniqueKey};
 use crate::postgres::catalog::{Table, TableFacts, named_tables, table_facts};
 use crate::postgres::classes::plan_table;
 use crate::postgres::names::{class_name, parse_class_name};
@@ -15,20 +15,28 @@ use crate::source::{CaptureOptions, SourceError};
 const DEFERRABLE: &str = "SELECT k.conrelid, k.conname FROM pg_constraint k
     WHERE k.contype = 'f' AND k.condeferrable AND k.conrelid = ANY ($1)";
 
-const REFERRERS: &str = "SELECT k.confrelid, n.nspname, c.relname,
+/// A key that a partitioned table refers by is that of its partitions, which have the rows; the server notes it for them
+/// only where the table referred to is not a partition itself.
+const REFERRERS: &str = "SELECT DISTINCT k.confrelid, n.nspname, c.relname,
         ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS f (num, place)
             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = f.num ORDER BY f.place), k.confkey
     FROM pg_constraint k
-    JOIN pg_class c ON c.oid = k.conrelid AND c.relkind = 'r'
+    JOIN pg_class r ON r.oid = k.conrelid
+    JOIN LATERAL (SELECT r.oid WHERE r.relkind <> 'p'
+        UNION ALL SELECT t.relid::oid FROM pg_partition_tree(r.oid) t WHERE r.relkind = 'p' AND t.isleaf) l ON true
+    JOIN pg_class c ON c.oid = l.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.contype = 'f' AND k.confrelid = ANY ($1)
-    ORDER BY n.nspname, c.relname, k.conname";
+    ORDER BY 2, 3, 4";
 
 const DEFAULTS: &str = "SELECT a.attrelid, a.attnum FROM pg_attribute a
     WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped AND (a.atthasdef OR a.attidentity <> '')";
 
-const TRIGGERS: &str = "SELECT t.tgrelid, t.tgname FROM pg_trigger t
-    WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') ORDER BY t.tgname";
+const TRIGGERS: &str = "SELECT t.tgrelid, t.tgname, t.tgenabled FROM pg_trigger t
+    WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY t.tgname";
+
+const LATE_UNIQUES: &str = "SELECT k.conrelid, k.conname FROM pg_constraint k
+    WHERE k.contype IN ('p', 'u', 'x') AND k.condeferrable AND k.conrelid = ANY ($1) ORDER BY k.conname";
 
 const RIGHTS: &str = "SELECT t.oid FROM unnest($1::oid[]) AS t (oid)
     WHERE NOT (has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'INSERT')
@@ -61,7 +69,8 @@ struct More {
     deferrable: Vec<(u32, String)>,
     referrers: Vec<(u32, String, Vec<String>, Vec<i16>)>,
     defaults: Vec<(u32, i16)>,
-    triggers: Vec<(u32, String)>,
+    triggers: Vec<(u32, LiveTrigger)>,
+    late_uniques: Vec<(u32, String)>,
     unwritable: Vec<u32>,
 }
 
@@ -72,6 +81,7 @@ impl More {
             referrers: Vec::new(),
             defaults: Vec::new(),
             triggers: Vec::new(),
+            late_uniques: Vec::new(),
             unwritable: Vec::new(),
         };
         for row in session.rows(DEFERRABLE, &[(oids, Type::OID_ARRAY)])? {
@@ -85,7 +95,16 @@ impl More {
             more.defaults.push((session.cell(&row, 0)?, session.cell(&row, 1)?));
         }
         for row in session.rows(TRIGGERS, &[(oids, Type::OID_ARRAY)])? {
-            more.triggers.push((session.cell(&row, 0)?, session.cell(&row, 1)?));
+            let enabled: i8 = session.cell(&row, 2)?;
+            let fires = match enabled.cast_unsigned() {
+                b'A' => Fires::Always,
+                b'R' => Fires::Silenced,
+                _ => Fires::Usually,
+            };
+            more.triggers.push((session.cell(&row, 0)?, LiveTrigger { name: session.cell(&row, 1)?, fires }));
+        }
+        for row in session.rows(LATE_UNIQUES, &[(oids, Type::OID_ARRAY)])? {
+            more.late_uniques.push((session.cell(&row, 0)?, session.cell(&row, 1)?));
         }
         for row in session.rows(RIGHTS, &[(oids, Type::OID_ARRAY)])? {
             more.unwritable.push(session.cell(&row, 0)?);
@@ -121,9 +140,6 @@ fn live_class(table: &Table, facts: &TableFacts, schema: ClassSchema, more: &Mor
     let referrers = referrers.filter_map(|(_, class, columns, numbers)| {
         Some(Referrer { class: class.clone(), columns: columns.clone(), target_columns: ids(numbers)? })
     });
-    let own = |all: &[(u32, String)]| -> Vec<String> {
-        all.iter().filter(|(oid, _)| *oid == table.oid).map(|(_, name)| name.clone()).collect()
-    };
     let unwritable = more
         .unwritable
         .contains(&table.oid)
@@ -133,8 +149,14 @@ fn live_class(table: &Table, facts: &TableFacts, schema: ClassSchema, more: &Mor
         defaults: more.defaults.iter().filter(|(oid, _)| *oid == table.oid).filter_map(|(_, at)| id(at)).collect(),
         references: schema.references.iter().map(reference).collect(),
         referrers: referrers.collect(),
-        triggers: own(&more.triggers),
+        triggers: own(&more.triggers, table),
+        late_uniques: own(&more.late_uniques, table),
         unwritable,
         schema,
     }
+}
+
+/// What belongs to a table.
+fn own<T: Clone>(all: &[(u32, T)], table: &Table) -> Vec<T> {
+    all.iter().filter(|(oid, _)| *oid == table.oid).map(|(_, one)| one.clone()).collect()
 }
