@@ -21,6 +21,8 @@ mod files;
 mod golden;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/killed_restores.rs"]
+mod killed_restores;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "../../agent/tests/support/not_run.rs"]
