@@ -39,6 +39,8 @@ pub struct LiveReference {
     pub columns: Vec<ColumnId>,
     /// The class referred to.
     pub class: String,
+    /// The classes that have its rows, where it is partitioned.
+    pub partitions: Vec<String>,
     /// The names of the columns referred to.
     pub target_columns: Vec<String>,
     /// When it is checked.

@@ -83,6 +83,7 @@ pub(super) fn find_out(copy: &SafetyCopy, target: &dyn LiveTarget, ids: &IdFunct
         }
         (Fate::Committed, _) => Outcome::Committed,
         (Fate::Gone, _) => Outcome::Gone,
+        (_, Err(PartialError::Target(source))) => return Err(unknown(source)),
         (_, by_records) => by_records?,
     };
     // All is known: how the session ends says nothing more.

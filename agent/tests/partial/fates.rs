@@ -166,3 +166,24 @@ fn a_copy_that_can_not_be_read_stands_in_nobodys_way() {
         assert_eq!(vault.load("06").unwrap().restore, whole);
     }
 }
+
+#[test]
+fn a_server_that_was_recovered_is_another_one_and_a_standby_knows_nothing() {
+    for cluster in clusters("a_server_that_was_recovered_is_another_one_and_a_standby_knows_nothing") {
+        let cluster = Arc::new(cluster.again());
+        let scene = Scene::new(&cluster, "recovered");
+        let (mut session, mark) = begin(&scene.target);
+        session.commit().unwrap();
+        drop(session);
+        assert_eq!(scene.fate(&mark), Fate::Committed);
+        cluster.recover("recovery.signal");
+        assert_eq!(scene.fate(&mark), Fate::Unknown, "from the first moment on the new timeline");
+        let (mut session, next) = begin(&scene.target);
+        session.commit().unwrap();
+        drop(session);
+        assert_eq!(scene.fate(&next), Fate::Committed);
+        cluster.recover("standby.signal");
+        let Err(PartialError::Unknown { source, .. }) = scene.settled(&next) else { panic!("a standby told") };
+        assert!(source.to_string().contains("standby"), "{source}");
+    }
+}

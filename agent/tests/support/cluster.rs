@@ -103,6 +103,17 @@ impl Cluster {
         Self::start(&self.binaries, &[])
     }
 
+    /// Stops the server, and starts it again as one that recovers: to the end (`recovery.signal`), which begins a new
+    /// timeline, or for ever (`standby.signal`).
+    pub(crate) fn recover(&self, signal: &str) {
+        let data = self.data();
+        self.server_tool("pg_ctl", &["-D", &data, "-m", "fast", "-w", "stop"]);
+        append(&self.folder.path().join("data/postgresql.conf"), "restore_command = 'false'\n");
+        std::fs::write(self.folder.path().join("data").join(signal), "").unwrap();
+        let log = self.folder.path().join("server.log").display().to_string();
+        self.server_tool("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "60", "start"]);
+    }
+
     /// The URL of a database for a role.
     pub(crate) fn url_as(&self, role: &str, database: &str) -> String {
         format!("postgres:///{database}?host={}&port={PORT}&user={role}", self.folder.path().display())

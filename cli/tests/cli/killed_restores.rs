@@ -109,7 +109,7 @@ fn a_restore_of_records_that_is_killed_is_found_out_by_the_next() {
         });
         assert_ne!(states[0], states[1]);
         // Early calls read, and differ little: every sixth of them stands for all.
-        let is_point = |at: &usize, most: usize| at + LAST > most || at % 6 == 0;
+        let is_point = |at: &usize, most: usize| at + LAST > most || at.is_multiple_of(6);
         let of_call = |(call, most): (String, usize)| {
             (1..=most).filter(move |at| is_point(at, most)).map(move |at| (call.clone(), at))
         };

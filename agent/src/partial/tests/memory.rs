@@ -114,6 +114,7 @@ pub(super) fn classes(rules: Rules) -> Vec<LiveClass> {
             name: format!("{name}_{column}"),
             columns: vec![ColumnId(column)],
             class: class.to_owned(),
+            partitions: Vec::new(),
             target_columns: vec!["id".to_owned()],
             checked: rules.checked,
         };

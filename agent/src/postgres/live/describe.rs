@@ -29,6 +29,16 @@ const REFERRERS: &str = "SELECT DISTINCT k.confrelid, n.nspname, c.relname,
     WHERE k.contype = 'f' AND k.confrelid = ANY ($1)
     ORDER BY 2, 3, 4";
 
+/// The partitions of tables that are referred to.
+const PARTITIONS: &str = "SELECT k.conrelid, k.conname, n.nspname, c.relname
+    FROM pg_constraint k
+    JOIN pg_class r ON r.oid = k.confrelid AND r.relkind = 'p'
+    JOIN LATERAL pg_partition_tree(r.oid) t ON t.isleaf
+    JOIN pg_class c ON c.oid = t.relid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE k.contype = 'f' AND k.conrelid = ANY ($1)
+    ORDER BY n.nspname, c.relname";
+
 const DEFAULTS: &str = "SELECT a.attrelid, a.attnum FROM pg_attribute a
     WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped AND (a.atthasdef OR a.attidentity <> '')";
 
@@ -68,6 +78,8 @@ pub(super) fn describe(
 struct More {
     deferrable: Vec<(u32, String)>,
     referrers: Vec<(u32, String, Vec<String>, Vec<i16>)>,
+    /// Names of references, each with a class that has rows of what it refers to.
+    partitions: Vec<(u32, (String, String))>,
     defaults: Vec<(u32, i16)>,
     triggers: Vec<(u32, LiveTrigger)>,
     late_uniques: Vec<(u32, String)>,
@@ -79,6 +91,7 @@ impl More {
         let mut more = Self {
             deferrable: Vec::new(),
             referrers: Vec::new(),
+            partitions: Vec::new(),
             defaults: Vec::new(),
             triggers: Vec::new(),
             late_uniques: Vec::new(),
@@ -90,6 +103,10 @@ impl More {
         for row in session.rows(REFERRERS, &[(oids, Type::OID_ARRAY)])? {
             let class = class_name(session.cell(&row, 1)?, session.cell(&row, 2)?);
             more.referrers.push((session.cell(&row, 0)?, class, session.cell(&row, 3)?, session.cell(&row, 4)?));
+        }
+        for row in session.rows(PARTITIONS, &[(oids, Type::OID_ARRAY)])? {
+            let class = class_name(session.cell(&row, 2)?, session.cell(&row, 3)?);
+            more.partitions.push((session.cell(&row, 0)?, (session.cell(&row, 1)?, class)));
         }
         for row in session.rows(DEFAULTS, &[(oids, Type::OID_ARRAY)])? {
             more.defaults.push((session.cell(&row, 0)?, session.cell(&row, 1)?));
@@ -129,6 +146,11 @@ fn live_class(table: &Table, facts: &TableFacts, schema: ClassSchema, more: &Mor
         name: reference.name.clone(),
         columns: reference.columns.clone(),
         class: reference.class.clone(),
+        partitions: own(&more.partitions, table)
+            .into_iter()
+            .filter(|(name, _)| *name == reference.name)
+            .map(|(_, class)| class)
+            .collect(),
         target_columns: reference.target_columns.clone(),
         checked: if more.deferrable.iter().any(|(oid, name)| *oid == table.oid && *name == reference.name) {
             Checked::AtEnd

@@ -38,6 +38,7 @@ fn live_class(
         name: reference.name.clone(),
         columns: reference.columns.clone(),
         class: reference.class.clone(),
+        partitions: Vec::new(),
         target_columns: reference.target_columns.clone(),
         checked: Checked::Never,
     };
