@@ -39,6 +39,8 @@ pub struct LiveReference {
     pub columns: Vec<ColumnId>,
     /// The class referred to.
     pub class: String,
+    /// The classes that have its rows, where it is partitioned.
+    pub partitions: Vec<String>,
     /// The names of the columns referred to.
     pub target_columns: Vec<String>,
     /// When it is checked.
@@ -56,6 +58,26 @@ pub struct Referrer {
     pub target_columns: Vec<ColumnId>,
 }
 
+/// When a trigger fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fires {
+    /// Unless triggers are silenced.
+    Usually,
+    /// In any case.
+    Always,
+    /// Only while the others are silenced: it is meant for replication.
+    Silenced,
+}
+
+/// A trigger of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveTrigger {
+    /// Its name.
+    pub name: String,
+    /// When it fires.
+    pub fires: Fires,
+}
+
 /// A class as the target has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveClass {
@@ -69,8 +91,10 @@ pub struct LiveClass {
     pub references: Vec<LiveReference>,
     /// Foreign keys that lead to it.
     pub referrers: Vec<Referrer>,
-    /// Triggers of users that would fire.
-    pub triggers: Vec<String>,
+    /// Triggers of users that may fire.
+    pub triggers: Vec<LiveTrigger>,
+    /// Unique and exclusion constraints that the engine checks by triggers of its own, since it may have to do so late.
+    pub late_uniques: Vec<String>,
     /// Why the login may not write it, if so.
     pub unwritable: Option<String>,
 }
@@ -172,7 +196,8 @@ pub trait LiveSession {
     /// table.
     fn describe(&mut self, classes: &[(&str, Option<&ClassSchema>)]) -> Result<Vec<Option<LiveClass>>, SourceError>;
 
-    /// Keeps the triggers of users from firing in this transaction. False where the login may not, or the engine can't.
+    /// Keeps the triggers of users from firing in this transaction, and with them perhaps the engine's own checks. False
+    /// where the login may not, or the engine can't.
     fn silence(&mut self) -> Result<bool, SourceError>;
 
     /// Looks rows up. What the engine takes for equal may come too.

@@ -29,6 +29,7 @@ mod plan;
 mod related;
 pub mod row;
 mod safety;
+mod silence;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ mod whole;
 pub use ask::Asker;
 pub use error::PartialError;
 pub use execute::{Carried, Job, PartialStep, carry_out, make_plan};
-pub use fate::settle;
+pub use fate::{Settled, settle};
 pub use gather::{Asked, AskedRecord, FromSnapshot};
 pub use intention::{Gathered, Intention, Known};
 pub use judge::{ChildFact, Facts, ParentFact, TakenFact, UndeclaredFact, judge};

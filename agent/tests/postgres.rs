@@ -9,6 +9,7 @@
 )]
 
 #[path = "support/cluster.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
 mod cluster;
 #[path = "postgres/corpora.rs"]
 mod corpora;

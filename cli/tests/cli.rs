@@ -21,6 +21,8 @@ mod files;
 mod golden;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/killed_restores.rs"]
+mod killed_restores;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "../../agent/tests/support/not_run.rs"]
@@ -31,6 +33,8 @@ mod outcome;
 mod profiles;
 #[path = "cli/partial.rs"]
 mod partial;
+#[path = "cli/partial_checks.rs"]
+mod partial_checks;
 #[path = "cli/partial_postgres.rs"]
 mod partial_postgres;
 #[path = "cli/process_sweeps.rs"]

@@ -103,6 +103,14 @@ codes! {
     RestoreConflict = 54, exit 1, "Read the conflicts; leave them out with --on-conflict skip, or restore what they need with --with-references.";
     /// Whether a restore took effect is not known.
     RestoreUnknown = 55, exit 1, "Run the same command again once the target can be reached; it finds out first.";
+    /// The target makes something else of a record than was written.
+    RestoreAltered = 56, exit 1, "Nothing was restored: disable the trigger or rule that changes the record, or restore as a login that may silence triggers.";
+    /// The target was changed between the plan and the restore.
+    RestoreMoved = 57, exit 1, "Nothing was restored: run the same command again, and look at the new plan.";
+    /// More would change than one partial restore may hold.
+    RestoreTooLarge = 58, exit 1, "Nothing was restored: take fewer classes or records at once, or restore the whole snapshot into a new database.";
+    /// The restore that is to be undone went into another target.
+    RestoreElsewhere = 59, exit 2, "Give --to the target that the message names.";
     /// Stopped by the user.
     Interrupted = 60, exit 130, "Run the command again; it goes on from what is durable.";
     /// A defect of Strongroom.

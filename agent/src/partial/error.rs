@@ -64,6 +64,12 @@ pub enum PartialError {
     /// The safety copy's description can't be read.
     #[error("the safety copy can't be read")]
     SafetyCopy(#[source] serde_json::Error),
+    /// What became of a restore is noted already, and was another thing than is told now.
+    #[error("it is noted otherwise what became of the restore {restore}")]
+    NotedOtherwise {
+        /// The restore.
+        restore: RestoreId,
+    },
     /// There is no safety copy of this restore.
     #[error("there is no safety copy of a restore {restore}")]
     NoSafetyCopy {
@@ -105,14 +111,16 @@ impl PartialError {
             Self::Malformed(_) | Self::SafetyCopy(_) => Code::Damaged,
             Self::Key(_) => Code::SourceUnsupported,
             Self::NoRecord { .. } | Self::NoSafetyCopy { .. } | Self::NothingToUndo { .. } => Code::NotFound,
-            Self::TooMuch { .. } | Self::OtherTarget { .. } => Code::Usage,
-            Self::Moved => Code::SourceChanged,
+            Self::TooMuch { .. } => Code::RestoreTooLarge,
+            Self::OtherTarget { .. } => Code::RestoreElsewhere,
+            Self::Moved => Code::RestoreMoved,
             Self::Stopped => Code::RestoreConflict,
-            Self::NotAsWritten { .. } => Code::VerdictFailed,
+            Self::NotAsWritten { .. } => Code::RestoreAltered,
             Self::NotKept(DiskError::NoSpace { .. }) => Code::NoSpace,
             Self::NotKept(_) => Code::VolumeFailed,
             Self::Seal(error) => error.code(),
             Self::Unknown { .. } => Code::RestoreUnknown,
+            Self::NotedOtherwise { .. } => Code::Internal,
         }
     }
 }

@@ -12,12 +12,13 @@ use strongroom_core::record::ColumnId;
 use super::ask::Asker;
 use super::error::PartialError;
 use super::fate::find_out;
-use super::intention::Intention;
+use super::intention::{Gathered, Intention};
 use super::judge::{after, judge};
 use super::learn::learn;
-use super::plan::{Action, Plan, PlannedRecord, Step};
+use super::plan::{Action, Plan, PlannedRecord, Step, Triple};
 use super::row::{Row, Value, key_columns};
 use super::safety::{Outcome, SafetyCopy, SafetyVault, SavedRecord};
+use super::silence::silence;
 use crate::live::{Change, Intent, LiveSession, LiveTarget};
 use crate::source::{Finding, Severity, SourceError};
 
@@ -80,17 +81,25 @@ pub struct Carried {
 pub fn make_plan(intention: &dyn Intention, target: &dyn LiveTarget, ids: &IdFunctions) -> Result<Plan, PartialError> {
     let mut session = target.connect()?;
     session.begin(Intent::Look, &intention.whole())?;
-    let mut plan = look(session.as_mut(), intention, ids)?;
-    let triggers = silence(session.as_mut(), &plan)?;
+    let mut plan = look(session.as_mut(), intention, ids, Intent::Look)?;
+    let triggers = silence(&mut Asker::new(session.as_mut(), ids), &plan)?;
     plan.findings.extend(triggers);
     session.roll_back()?;
     Ok(plan)
 }
 
 /// Looks, and judges what it sees.
-fn look(session: &mut dyn LiveSession, intention: &dyn Intention, ids: &IdFunctions) -> Result<Plan, PartialError> {
+fn look(
+    session: &mut dyn LiveSession,
+    intention: &dyn Intention,
+    ids: &IdFunctions,
+    intent: Intent,
+) -> Result<Plan, PartialError> {
     let mut asker = Asker::new(session, ids);
     let gathered = intention.gather(&mut asker)?;
+    if intent == Intent::Write {
+        hold_deletes(&mut asker, &gathered)?;
+    }
     let policy = intention.policy();
     let mut facts = learn(&mut asker, &gathered.classes, &gathered.triples, policy, intention)?;
     facts.seen.extend(gathered.seen);
@@ -102,30 +111,20 @@ fn look(session: &mut dyn LiveSession, intention: &dyn Intention, ids: &IdFuncti
     Ok(plan)
 }
 
-/// Keeps triggers from firing where that can be done, and says what is so.
-fn silence(session: &mut dyn LiveSession, plan: &Plan) -> Result<Vec<Finding>, PartialError> {
-    let is_written =
-        |number: usize| plan.records.iter().any(|record| record.triple.class == number && record.action.is_change());
-    let touched = plan
-        .classes
-        .iter()
-        .enumerate()
-        .filter(|(number, class)| is_written(*number) && !class.live.triggers.is_empty());
-    let touched: Vec<_> = touched.map(|(_, class)| class).collect();
-    if touched.is_empty() {
-        return Ok(Vec::new());
+/// Locks what is to go before it is asked what refers to it: the lock of a class that is read whole keeps no new
+/// references from being made, and one that is made meanwhile is waited for here.
+fn hold_deletes(asker: &mut Asker<'_>, gathered: &Gathered) -> Result<(), PartialError> {
+    for (number, class) in gathered.classes.iter().enumerate() {
+        let own = gathered.triples.iter().filter(|triple| triple.class == number && triple.wanted.is_none());
+        let going: Vec<(&Triple, &Row)> = own.filter_map(|triple| Some((triple, triple.live.as_ref()?))).collect();
+        let keys: Vec<Vec<Value>> =
+            going.iter().filter_map(|(_, row)| row.values(key_columns(&class.live.schema))).collect();
+        let held = asker.by_keys(&class.live, &keys)?;
+        if going.iter().any(|(triple, row)| held.get(&triple.key) != Some(*row)) {
+            return Err(PartialError::Moved);
+        }
     }
-    let is_silent = session.silence()?;
-    let finding = |class: &&super::plan::PlannedClass| {
-        let names = class.live.triggers.join(", ");
-        let (severity, message) = if is_silent {
-            (Severity::Info, format!("the triggers {names} do not fire: what they keep elsewhere stays as it is"))
-        } else {
-            (Severity::Warning, format!("the triggers {names} fire, since the login may not silence them"))
-        };
-        Finding { severity, subject: class.live.schema.name.clone(), message }
-    };
-    Ok(touched.iter().map(finding).collect())
+    Ok(())
 }
 
 /// Carries out a plan that was agreed to.
@@ -137,16 +136,16 @@ pub fn carry_out(job: &Job<'_>, agreed: &Plan) -> Result<Carried, PartialError> 
     let mut session = job.target.connect()?;
     session.begin(Intent::Write, &job.intention.whole())?;
     (job.observer)(PartialStep::Read)?;
-    let plan = look(session.as_mut(), job.intention, job.ids)?;
+    let plan = look(session.as_mut(), job.intention, job.ids, Intent::Write)?;
     if !plan.is_same(agreed) {
         return Err(PartialError::Moved);
     }
-    silence(session.as_mut(), &plan)?;
+    silence(&mut Asker::new(session.as_mut(), job.ids), &plan)?;
     write(job, session.as_mut(), &plan)?;
     (job.observer)(PartialStep::Check)?;
     session.check()?;
     let saved = read_back(session.as_mut(), job.ids, &plan)?;
-    let findings = advance(session.as_mut(), &plan)?;
+    let mut findings = advance(session.as_mut(), &plan)?;
     let records_written = saved.len() as u64;
     if saved.is_empty() {
         session.roll_back()?;
@@ -167,16 +166,30 @@ pub fn carry_out(job: &Job<'_>, agreed: &Plan) -> Result<Carried, PartialError> 
     (job.observer)(PartialStep::Commit)?;
     let committed = session.commit();
     (job.observer)(PartialStep::Note)?;
-    match committed {
-        Ok(()) => job.vault.note(job.restore, Outcome::Committed)?,
-        Err(error) => {
-            drop(session);
-            if find_out(job.vault, &copy, job.target, job.ids)? == Outcome::Gone {
-                return Err(error.into());
-            }
+    if let Err(error) = committed {
+        drop(session);
+        if find_out(&copy, job.target, job.ids)? == Outcome::Gone {
+            // What is not noted, the next run finds out in the same way.
+            drop(job.vault.note(job.restore, Outcome::Gone));
+            return Err(error.into());
         }
     }
+    findings.extend(noted(job).err());
     Ok(Carried { plan, records_written, findings })
+}
+
+/// Notes that the restore took effect. It did, whether that can be noted or not.
+fn noted(job: &Job<'_>) -> Result<(), Finding> {
+    let unnoted = |error: PartialError| {
+        let below = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let message = format!(
+            "the restore {} took effect and can be undone, but that could not be noted: {error}{below}; the next \
+             restore into the same target finds it out",
+            job.restore
+        );
+        Finding { severity: Severity::Warning, subject: job.target.place(), message }
+    };
+    job.vault.note(job.restore, Outcome::Committed).map_err(unnoted)
 }
 
 /// Writes the steps; neighbours of one kind go together.
@@ -236,9 +249,16 @@ fn write_alike(session: &mut dyn LiveSession, plan: &Plan, steps: &[Step]) -> Re
             };
             session.apply(&class.live, &Change::Insert { columns: &class.common, rows: &rows })?;
         }
-        Step::Write { late, .. } => {
+        Step::Write { late, record: number } => {
             let (Some(row), to) = (live, without(late)) else { return Ok(()) };
-            let columns = to.differing(row, &class.common);
+            let mut columns = to.differing(row, &class.common);
+            // What was let go of, before all else, is NULL now, even where both states have the same value.
+            let loosened = plan.steps.iter().map_while(|step| match step {
+                Step::Loosen { record, columns } => Some((record, columns)),
+                _ => None,
+            });
+            let loose = loosened.filter(|(at, _)| *at == number).map(|(_, columns)| columns);
+            columns.extend(loose.flatten().filter(|id| !columns.contains(id)).copied().collect::<Vec<_>>());
             session.apply(&class.live, &Change::Update { row, columns: &columns, to: &to })?;
         }
         Step::Fill { columns, .. } => {

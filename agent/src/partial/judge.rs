@@ -283,7 +283,8 @@ impl Edges {
                 continue;
             };
             let number = numbers.get(reference.class.as_str()).copied();
-            let in_set = number.and_then(|number| {
+            let parts = reference.partitions.iter().filter_map(|part| numbers.get(part.as_str()).copied());
+            let in_set = number.into_iter().chain(parts).find_map(|number| {
                 let class = plan.classes.get(number)?;
                 let columns = columns_named(class, &reference.target_columns)?;
                 let rows =

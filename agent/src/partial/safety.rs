@@ -14,7 +14,7 @@
 //!  state   = 00 not there · 01 bytes(row)
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -181,7 +181,11 @@ impl<'a> SafetyVault<'a> {
 
     /// The copy of a restore, by its id or enough of its beginning.
     pub fn load(&self, restore: &str) -> Result<SafetyCopy, PartialError> {
-        let restore = self.named(restore)?;
+        self.open_copy(self.named(restore)?)
+    }
+
+    /// The copy of a restore.
+    pub(super) fn open_copy(&self, restore: RestoreId) -> Result<SafetyCopy, PartialError> {
         let path = self.path(&restore.to_string(), "copy");
         let sealed = self.disk.read(&path, COPY_BYTES_MAX).map_err(PartialError::NotKept)?;
         let bytes = self.host.unwrap(&context(restore), &sealed).map_err(PartialError::Seal)?;
@@ -190,30 +194,28 @@ impl<'a> SafetyVault<'a> {
 
     fn named(&self, text: &str) -> Result<RestoreId, PartialError> {
         let missing = || PartialError::NoSafetyCopy { restore: text.to_owned() };
-        let mut fitting = self.list()?.into_keys().filter(|id| !text.is_empty() && id.to_string().starts_with(text));
+        let mut fitting = self.list()?.into_iter().filter(|id| !text.is_empty() && id.to_string().starts_with(text));
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Ok(only),
             _ => Err(missing()),
         }
     }
 
-    /// All copies, and what became of their restores; nothing where that is not noted.
-    pub fn list(&self) -> Result<BTreeMap<RestoreId, Option<Outcome>>, PartialError> {
-        let mut all = BTreeMap::new();
+    /// The restores that have a copy. What became of one is told by [`SafetyVault::outcome`].
+    pub fn list(&self) -> Result<BTreeSet<RestoreId>, PartialError> {
         let entries = self.disk.list(&self.dir).map_err(PartialError::NotKept)?;
-        for entry in entries.iter().filter(|entry| !durable::is_temporary(&entry.name)) {
-            let Some(restore) = entry.name.strip_suffix(".copy").and_then(|name| name.parse().ok()) else { continue };
-            all.insert(restore, self.outcome(restore)?);
-        }
-        Ok(all)
+        let copies = entries.iter().filter(|entry| !durable::is_temporary(&entry.name));
+        Ok(copies.filter_map(|entry| entry.name.strip_suffix(".copy")?.parse().ok()).collect())
     }
 
-    /// Notes what became of a restore. Told again it stays the same.
+    /// Notes what became of a restore. Told again it stays the same; told otherwise it fails.
     pub fn note(&self, restore: RestoreId, outcome: Outcome) -> Result<(), PartialError> {
         let document = OutcomeDocument { version: VERSION, outcome };
         let json = serde_json::to_vec(&document).map_err(PartialError::SafetyCopy)?;
         match durable_write(&self.disk, &self.path(&restore.to_string(), "outcome"), &json) {
-            Ok(()) | Err(DiskError::AlreadyExists { .. }) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(DiskError::AlreadyExists { .. }) if self.outcome(restore)? == Some(outcome) => Ok(()),
+            Err(DiskError::AlreadyExists { .. }) => Err(PartialError::NotedOtherwise { restore }),
             Err(error) => Err(PartialError::NotKept(error)),
         }
     }
@@ -315,9 +317,12 @@ mod tests {
         let vault = vault(&disk, 1);
         let id = RestoreId([1; 16]);
         vault.keep(&copy(Vec::new())).unwrap();
-        assert_eq!(vault.list().unwrap(), BTreeMap::from([(id, None)]));
+        assert_eq!((vault.list().unwrap(), vault.outcome(id).unwrap()), (BTreeSet::from([id]), None));
         vault.note(id, Outcome::Committed).unwrap();
         vault.note(id, Outcome::Committed).unwrap();
-        assert_eq!(vault.list().unwrap(), BTreeMap::from([(id, Some(Outcome::Committed))]));
+        assert!(
+            matches!(vault.note(id, Outcome::Gone), Err(PartialError::NotedOtherwise { restore }) if restore == id)
+        );
+        assert_eq!(vault.outcome(id).unwrap(), Some(Outcome::Committed));
     }
 }

@@ -5,6 +5,7 @@
 //! of the transaction.
 
 mod describe;
+mod fate;
 mod sequence;
 mod statement;
 
@@ -14,7 +15,6 @@ use strongroom_core::codec::Malformed;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
 use strongroom_core::record::{ClassSchema, ColumnId, Encoded};
-use tokio_postgres::types::Type;
 
 use super::copy::RowParser;
 use super::endpoint::Endpoint;
@@ -29,15 +29,9 @@ use crate::partial::row::Row;
 use crate::source::{Finding, RowConsumer, RowWriter, SourceError};
 use crate::target::FeedRecord;
 
-/// Where a transaction is: server, database, number. Who may not ask for the server's id is known by the rest.
-const MARK: &str = "SELECT coalesce((SELECT system_identifier::text FROM pg_control_system()
-        WHERE has_function_privilege('pg_control_system()', 'EXECUTE')), ''),
-    (SELECT oid::text FROM pg_database WHERE datname = current_database()), pg_current_xact_id()::text";
-
-const FATE: &str = "SELECT coalesce((SELECT system_identifier::text FROM pg_control_system()
-        WHERE has_function_privilege('pg_control_system()', 'EXECUTE')), ''),
-    (SELECT oid::text FROM pg_database WHERE datname = current_database()),
-    CASE WHEN $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status($1::text::xid8) END";
+/// What is noted as committed must survive a loss of power, whatever the login or the database is set to.
+const LASTING: &str = "SELECT set_config('synchronous_commit', 'on', true) \
+    WHERE current_setting('synchronous_commit') = 'off'";
 
 /// A PostgreSQL database in use.
 #[derive(Clone, Debug)]
@@ -85,7 +79,7 @@ impl LiveSession for PostgresSession {
         let wait = self.lock_wait.as_millis();
         self.session.batch(&format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout TO {wait}; \
-             SET CONSTRAINTS ALL DEFERRED"
+             SET CONSTRAINTS ALL DEFERRED; {LASTING}"
         ))?;
         marker::refuse(&mut self.session, &self.endpoint)?;
         for class in whole {
@@ -122,13 +116,16 @@ impl LiveSession for PostgresSession {
             Hold::Keep => Some("KEY SHARE").filter(|_| class.unwritable.is_none()),
             Hold::Nothing => None,
         };
-        if let Some(strength) = strength.filter(|_| self.intent == Intent::Write) {
-            let lock = format!("SELECT FROM ONLY {table} WHERE {condition} FOR {strength}");
-            self.session.batch(&lock).map_err(|error| error.about(&class.schema.name))?;
+        let lock = strength.filter(|_| self.intent == Intent::Write).map(|strength| format!(" FOR {strength}"));
+        let lock = lock.unwrap_or_default();
+        if !lock.is_empty() {
+            // Whoever has one of them is waited for first, so that what is read then is what they left.
+            let wait = format!("SELECT FROM ONLY {table} WHERE {condition}{lock}");
+            self.session.batch(&wait).map_err(|error| error.about(&class.schema.name))?;
         }
         let columns = statement::column_list(&class.schema);
-        let sql =
-            format!("COPY (SELECT {columns} FROM ONLY {table} WHERE {condition} LIMIT {}) TO STDOUT", lookup.rows_max);
+        let most = lookup.rows_max;
+        let sql = format!("COPY (SELECT {columns} FROM ONLY {table} WHERE {condition} LIMIT {most}{lock}) TO STDOUT");
         let mut rows = Vec::new();
         self.read(class, &sql, ids, &mut |encoded| {
             rows.push(Row::of_encoded(encoded).map_err(malformed)?);
@@ -169,10 +166,7 @@ impl LiveSession for PostgresSession {
     }
 
     fn mark(&mut self) -> Result<Option<TransactionMark>, SourceError> {
-        let row = self.session.one(MARK, &[])?;
-        let parts: [String; 3] =
-            [self.session.cell(&row, 0)?, self.session.cell(&row, 1)?, self.session.cell(&row, 2)?];
-        Ok(Some(TransactionMark(parts.join("/"))))
+        fate::mark(&mut self.session).map(Some)
     }
 
     fn commit(&mut self) -> Result<(), SourceError> {
@@ -184,21 +178,7 @@ impl LiveSession for PostgresSession {
     }
 
     fn fate(&mut self, mark: &TransactionMark) -> Result<Fate, SourceError> {
-        let [server, database, number] = mark.0.splitn(3, '/').collect::<Vec<_>>()[..] else {
-            return Ok(Fate::Unknown);
-        };
-        let row = self.session.one(FATE, &[(&number, Type::TEXT)])?;
-        let here: [String; 2] = [self.session.cell(&row, 0)?, self.session.cell(&row, 1)?];
-        let status: Option<String> = self.session.cell(&row, 2)?;
-        if here != [server, database] {
-            return Ok(Fate::Unknown);
-        }
-        Ok(match status.as_deref() {
-            Some("committed") => Fate::Committed,
-            Some("aborted") => Fate::Gone,
-            Some("in progress") => Fate::Running,
-            _ => Fate::Unknown,
-        })
+        fate::fate(&mut self.session, mark)
     }
 }
 

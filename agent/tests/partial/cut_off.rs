@@ -6,21 +6,21 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use strongroom_agent::live::LiveTarget;
 use strongroom_agent::partial::{
-    FromSafetyCopy, Job, OnConflict, Outcome, PartialError, PartialStep, Policy, SafetyCopy, SafetyVault, SavedRecord,
-    carry_out, make_plan, row::Row, settle,
+    Carried, FromSafetyCopy, Job, OnConflict, Outcome, PartialError, PartialStep, Policy, SafetyVault, carry_out,
+    make_plan, settle,
 };
 use strongroom_agent::postgres::{PostgresLive, PostgresOptions, PostgresSource};
-use strongroom_agent::source::{CaptureOptions, RowWriter, Source, SourceError};
+use strongroom_agent::source::{Source, SourceError};
 use strongroom_agent::sqlite::{SqliteLive, SqliteLocation, SqliteSource};
-use strongroom_core::digest::{IdFunctions, IdKey, Profile};
+use strongroom_core::digest::Profile;
 use strongroom_core::id::{RestoreId, SnapshotId};
-use strongroom_core::record::{ClassSchema, Encoded};
 use strongroom_core::seal::HostKey;
 use strongroom_platform::clock::SystemClock;
 use strongroom_platform::disk::{Disk, FailpointDisk, Fault, SimDisk};
 use strongroom_platform::rng::SystemEntropy;
 
 use crate::cluster::clusters;
+use crate::harness::{Rows, copy, ids, rows, vault};
 
 /// Two classes in a circle: all kinds of steps are needed to bring them back.
 const TABLES: &str = "CREATE TABLE egg (id INTEGER PRIMARY KEY, hen INTEGER, note TEXT);
@@ -30,58 +30,6 @@ const ROWS: &str =
     UPDATE egg SET hen = id;";
 const DAMAGE: &str = "UPDATE egg SET hen = NULL; DELETE FROM hen WHERE id = 1; DELETE FROM egg WHERE id = 1;
     UPDATE hen SET name = 'z'; INSERT INTO egg VALUES (3, NULL, 'new');";
-
-fn ids() -> IdFunctions {
-    IdFunctions::new(Profile::Blake3, &IdKey::from_bytes([7; 32]))
-}
-
-/// All rows of a source: class, key, key as text, row.
-type Rows = Vec<(ClassSchema, Vec<u8>, Row)>;
-
-fn rows(source: &dyn Source) -> Rows {
-    let cut = source.open(&CaptureOptions { readers: 1, ..CaptureOptions::default() }).unwrap();
-    let mut all = Vec::new();
-    for (at, class) in cut.classes().iter().enumerate() {
-        for part in 0..class.parts {
-            let mut take = |encoded: &Encoded<'_>| {
-                all.push((class.schema.clone(), encoded.key.to_vec(), Row::of_encoded(encoded).unwrap()));
-                Ok(())
-            };
-            let mut writer = RowWriter::new(ids(), &class.schema, &mut take);
-            cut.read(0, at, part, &mut writer).unwrap();
-        }
-    }
-    cut.close().unwrap();
-    all.sort_by(|a, b| (&a.0.name, &a.1).cmp(&(&b.0.name, &b.1)));
-    all
-}
-
-/// A safety copy whose undoing leads from one state to the other.
-fn copy(from: &Rows, to: &Rows, place: String) -> SafetyCopy {
-    let mut classes: Vec<ClassSchema> = Vec::new();
-    let mut records: Vec<SavedRecord> = Vec::new();
-    for (rows, is_before) in [(to, true), (from, false)] {
-        for (schema, key, row) in rows {
-            let class = classes.iter().position(|known| known.name == schema.name).unwrap_or_else(|| {
-                classes.push(schema.clone());
-                classes.len() - 1
-            });
-            let known = records.iter().position(|record| record.class == class && record.key == *key);
-            let at = known.unwrap_or_else(|| {
-                let key_text = row.key_text(schema);
-                records.push(SavedRecord { class, key: key.clone(), key_text, before: None, after: None });
-                records.len() - 1
-            });
-            *(if is_before { &mut records[at].before } else { &mut records[at].after }) = Some(row.clone());
-        }
-    }
-    let (restore, snapshot) = (RestoreId([1; 16]), SnapshotId([2; 16]));
-    SafetyCopy { restore, snapshot, source: "s".into(), place, mark: None, undoes: None, classes, records }
-}
-
-fn vault(disk: &Arc<dyn Disk>) -> SafetyVault<'static> {
-    SafetyVault::open(Arc::clone(disk), "restores", HostKey::new(Profile::Blake3, [1; 32]), &SystemEntropy).unwrap()
-}
 
 struct Scene<'a> {
     target: &'a dyn LiveTarget,
@@ -93,7 +41,7 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     /// Restores; the run dies before its step number `dies_at`.
-    fn run(&self, vault: &SafetyVault<'_>, dies_at: usize, steps: &Cell<usize>) -> Result<(), PartialError> {
+    fn run(&self, vault: &SafetyVault<'_>, dies_at: usize, steps: &Cell<usize>) -> Result<Carried, PartialError> {
         let copy = copy(&self.damaged, &self.wanted, self.target.place());
         let policy =
             Policy { changed: OnConflict::Stop, blocked: OnConflict::Stop, remake: false, overwrite_needed: true };
@@ -114,7 +62,7 @@ impl Scene<'_> {
             undoes: None,
             observer: &observer,
         };
-        carry_out(&job, &plan).map(drop)
+        carry_out(&job, &plan)
     }
 
     /// Cuts the run off before each of its steps in turn, until one comes to its end.
@@ -144,6 +92,7 @@ impl Scene<'_> {
 
     /// Fails each operation on the safety copies' disk in turn: nothing takes effect whose copy does not survive.
     fn fail_every_operation(&self) {
+        let mut unnoted = 0;
         for fault in [Fault::Eio, Fault::NoSpace, Fault::TornWrite, Fault::SyncFails, Fault::Kill] {
             for at in 0.. {
                 (self.reset)();
@@ -159,12 +108,19 @@ impl Scene<'_> {
                     let disk: Arc<dyn Disk> = Arc::new(sim);
                     assert!(vault(&disk).load("09").is_ok(), "{fault:?} at {at}: in effect without a safety copy");
                 }
-                if ended.is_ok() {
+                let Ok(carried) = ended else { continue };
+                assert!(now == self.wanted, "{fault:?} at {at}");
+                if carried.findings.is_empty() {
                     assert!(at > 3, "{fault:?} never struck");
                     break;
                 }
+                // What took effect is told as such, with what is needed to undo it.
+                let told = &carried.findings[0].message;
+                assert!(told.contains(&RestoreId([9; 16]).to_string()), "{fault:?} at {at}: {told}");
+                unnoted += 1;
             }
         }
+        assert!(unnoted > 3, "{unnoted} faults struck the note");
     }
 }
 

@@ -98,6 +98,22 @@ impl Cluster {
         cluster
     }
 
+    /// Another server of the same kind, for one test alone.
+    pub(crate) fn again(&self) -> Self {
+        Self::start(&self.binaries, &[])
+    }
+
+    /// Stops the server, and starts it again as one that recovers: to the end (`recovery.signal`), which begins a new
+    /// timeline, or for ever (`standby.signal`).
+    pub(crate) fn recover(&self, signal: &str) {
+        let data = self.data();
+        self.server_tool("pg_ctl", &["-D", &data, "-m", "fast", "-w", "stop"]);
+        append(&self.folder.path().join("data/postgresql.conf"), "restore_command = 'false'\n");
+        std::fs::write(self.folder.path().join("data").join(signal), "").unwrap();
+        let log = self.folder.path().join("server.log").display().to_string();
+        self.server_tool("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "60", "start"]);
+    }
+
     /// The URL of a database for a role.
     pub(crate) fn url_as(&self, role: &str, database: &str) -> String {
         format!("postgres:///{database}?host={}&port={PORT}&user={role}", self.folder.path().display())
@@ -149,6 +165,11 @@ impl Cluster {
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
         succeeded("psql", &output)
+    }
+
+    /// Waits until a query prints something, at most for ten thousand tries.
+    pub(crate) fn wait_for(&self, database: &str, sql: &str) {
+        assert!((0..10_000).any(|_| !self.query(database, sql).is_empty()), "it never came so: {sql}");
     }
 
     /// Runs statements in a session that stays open until the holder is dropped.
@@ -219,6 +240,13 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
+    /// Runs more statements, which must print nothing, and does not wait for them.
+    pub(crate) fn go_on(&mut self, statements: &str) {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{statements}").unwrap();
+        input.flush().unwrap();
+    }
+
     /// Whether the session was ended from outside. It is asked by running one more statement.
     pub(crate) fn is_ended(&mut self) -> bool {
         if let Some(input) = &mut self.input {

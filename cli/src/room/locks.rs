@@ -32,6 +32,19 @@ impl Room {
         }
     }
 
+    /// The lock of restores of classes and records, and their undos: a run that is alive must not be taken for one that
+    /// died.
+    pub(crate) fn lock_restores(&self) -> Result<Held, Failure> {
+        let file = open(&self.root().join("state/restores.lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Held { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Failure::new(Code::Busy, "another restore of classes or records is under way in this room"))
+            }
+            Err(TryLockError::Error(error)) => Err(error).attempt(|| "can't lock the room's safety copies"),
+        }
+    }
+
     /// The right to write into the depot, which any number of runs may have at once. Whoever is alone first removes what
     /// a run left behind that died.
     pub(crate) fn lock_depot(&self) -> Result<Held, Failure> {

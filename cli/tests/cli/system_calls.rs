@@ -43,15 +43,36 @@ pub(crate) fn can_trace() -> bool {
 }
 
 /// Runs the program under `strace`, which is told about the calls to trace and what to do to them.
-fn traced(place: &Place, log: &Path, calls: &str, inject: Option<&str>, arguments: &[String]) -> Option<i32> {
+pub(crate) fn traced(place: &Place, log: &Path, calls: &str, inject: Option<&str>, arguments: &[&str]) -> Option<i32> {
     let log = log.display().to_string();
     let trace = format!("trace={calls}");
     let mut wrapper = vec!["strace", "-f", "-qq", "-o", &log, "-e", &trace];
     if let Some(inject) = inject {
         wrapper.extend(["-e", inject]);
     }
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    place.command_under(&wrapper, &arguments).output().unwrap().status.code()
+    place.command_under(&wrapper, arguments).output().unwrap().status.code()
+}
+
+/// How many calls of each kind one thread makes at most in a run without a fault.
+pub(crate) fn count(place: &Place, calls: &str, arguments: &[&str]) -> BTreeMap<String, usize> {
+    let log = place.path("calls");
+    assert_eq!(traced(place, &log, calls, None, arguments), Some(0));
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in std::fs::read_to_string(&log).unwrap().lines().filter(|line| !line.contains(" resumed>")) {
+        let (thread, rest) = line.split_once(' ').unwrap();
+        let (call, _) = rest.trim_start().split_once('(').unwrap();
+        *counts.entry((call.to_owned(), thread.to_owned())).or_default() += 1;
+    }
+    let mut most: BTreeMap<String, usize> = BTreeMap::new();
+    for ((call, _), count) in counts {
+        let known = most.entry(call).or_default();
+        *known = count.max(*known);
+    }
+    most
+}
+
+fn borrowed(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
 }
 
 /// A command that is struck at each of its system calls.
@@ -65,29 +86,17 @@ pub(crate) struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// For each fault and each kind of call the numbers up to the most that one thread makes in a run without a fault.
+    /// For each fault and each kind of call the numbers up to the most that one thread makes.
     fn points(&self, place: &Place, arguments: impl Fn(&Place) -> Vec<String>) -> Vec<Point> {
-        let log = place.path("calls");
         let mut points = Vec::new();
         for (fault, (_, calls, _)) in self.faults.iter().enumerate() {
             let place = place.copy();
-            assert_eq!(traced(&place, &log, calls, None, &arguments(&place)), Some(0));
-            let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
-            for line in std::fs::read_to_string(&log).unwrap().lines().filter(|line| !line.contains(" resumed>")) {
-                let (thread, rest) = line.split_once(' ').unwrap();
-                let (call, _) = rest.trim_start().split_once('(').unwrap();
-                *counts.entry((call.to_owned(), thread.to_owned())).or_default() += 1;
-            }
-            let mut most: BTreeMap<String, usize> = BTreeMap::new();
-            for ((call, _), count) in counts {
-                let known = most.entry(call).or_default();
-                *known = count.max(*known);
-            }
             let of_call = |(call, most): (String, usize)| {
                 let every = most.div_ceil(self.most);
                 (1..=most).rev().step_by(every).map(move |at| Point { fault, call: call.clone(), at })
             };
-            points.extend(most.into_iter().flat_map(of_call));
+            let arguments = arguments(&place);
+            points.extend(count(&place, calls, &borrowed(&arguments)).into_iter().flat_map(of_call));
         }
         points
     }
@@ -107,7 +116,7 @@ impl Sweep<'_> {
             let inject = format!("inject={call}:{how}:when={at}");
             let log = copy.path("calls");
             let point = format!("{}, {kind} at {call} {at}", self.name);
-            let code = traced(&copy, &log, call, Some(&inject), &arguments(&copy));
+            let code = traced(&copy, &log, call, Some(&inject), &borrowed(&arguments(&copy)));
             let said = std::fs::read_to_string(&log).unwrap();
             // One that is killed does not come to log the call.
             let has_struck = said.contains("(INJECTED)") || said.contains("+++ killed by SIGKILL +++");
@@ -187,5 +196,37 @@ fn a_restore_that_dies_at_any_system_call_leaves_the_target_old_or_new() {
         let again = place.run(&restore);
         assert_eq!(again.code, Some(0), "{point}: {again:#?}");
         assert_eq!(state(place, 300), "new", "{point}");
+    });
+}
+
+#[test]
+fn a_restore_of_records_that_dies_at_any_system_call_leaves_the_target_old_or_new() {
+    if !can_trace() {
+        let test = "a_restore_of_records_that_dies_at_any_system_call_leaves_the_target_old_or_new";
+        return not_run(test, "strace, and the right to use it");
+    }
+    let place = Place::empty();
+    place.run(&["init"]).done();
+    let script = "CREATE TABLE device (id INTEGER PRIMARY KEY, name TEXT);
+        INSERT INTO device VALUES (1, 'one'), (2, 'two'), (3, 'three');";
+    place.source("cmdb", script);
+    place.run(&["backup", "cmdb"]).done();
+    let damage = "DELETE FROM device WHERE id = 1; UPDATE device SET name = 'zwei' WHERE id = 2;
+        INSERT INTO device VALUES (4, 'four');";
+    place.change("target.db", &[script, damage].concat());
+    let restore = ["restore", "latest", "--to", "sqlite:target.db", "--class", "device", "--delete-extra", "--yes"];
+    let names = |place: &Place| -> String {
+        let database = Connection::open(place.path("target.db")).unwrap();
+        database.query_row("SELECT group_concat(name) FROM device", [], |row| row.get(0)).unwrap()
+    };
+    let (old, new) = ("zwei,three,four", "one,two,three");
+    assert_eq!(names(&place), old);
+    sweep("partial restore process, SQLite", &place, &restore, |place, point| {
+        let now = names(place);
+        assert!([old, new].contains(&now.as_str()), "{point}: {now}");
+        let again = place.run(&restore);
+        assert_eq!(again.code, Some(0), "{point}: {again:#?}");
+        assert_eq!(names(place), new, "{point}");
+        assert!(!again.err.contains("can't"), "{point}: what became of it is known: {again:#?}");
     });
 }

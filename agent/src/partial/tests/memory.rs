@@ -114,6 +114,7 @@ pub(super) fn classes(rules: Rules) -> Vec<LiveClass> {
             name: format!("{name}_{column}"),
             columns: vec![ColumnId(column)],
             class: class.to_owned(),
+            partitions: Vec::new(),
             target_columns: vec!["id".to_owned()],
             checked: rules.checked,
         };
@@ -132,6 +133,7 @@ pub(super) fn classes(rules: Rules) -> Vec<LiveClass> {
             references: vec![reference(3, name), reference(4, other)],
             referrers: vec![referrer(name, "own"), referrer(other, "other")],
             triggers: Vec::new(),
+            late_uniques: Vec::new(),
             unwritable: None,
         }
     };

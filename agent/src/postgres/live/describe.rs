@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use strongroom_core::record::{ClassSchema, ColumnId};
 use tokio_postgres::types::Type;
 
-use crate::live::{Checked, LiveClass, LiveReference, Referrer, UniqueKey};
+use crate::live::{Checked, Fires, LiveClass, LiveReference, LiveTrigger, Referrer, UniqueKey};
 use crate::postgres::catalog::{Table, TableFacts, named_tables, table_facts};
 use crate::postgres::classes::plan_table;
 use crate::postgres::names::{class_name, parse_class_name};
@@ -15,20 +15,38 @@ use crate::source::{CaptureOptions, SourceError};
 const DEFERRABLE: &str = "SELECT k.conrelid, k.conname FROM pg_constraint k
     WHERE k.contype = 'f' AND k.condeferrable AND k.conrelid = ANY ($1)";
 
-const REFERRERS: &str = "SELECT k.confrelid, n.nspname, c.relname,
+/// A key that a partitioned table refers by is that of its partitions, which have the rows; the server notes it for them
+/// only where the table referred to is not a partition itself.
+const REFERRERS: &str = "SELECT DISTINCT k.confrelid, n.nspname, c.relname,
         ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS f (num, place)
             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = f.num ORDER BY f.place), k.confkey
     FROM pg_constraint k
-    JOIN pg_class c ON c.oid = k.conrelid AND c.relkind = 'r'
+    JOIN pg_class r ON r.oid = k.conrelid
+    JOIN LATERAL (SELECT r.oid WHERE r.relkind <> 'p'
+        UNION ALL SELECT t.relid::oid FROM pg_partition_tree(r.oid) t WHERE r.relkind = 'p' AND t.isleaf) l ON true
+    JOIN pg_class c ON c.oid = l.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.contype = 'f' AND k.confrelid = ANY ($1)
-    ORDER BY n.nspname, c.relname, k.conname";
+    ORDER BY 2, 3, 4";
+
+/// The partitions of tables that are referred to.
+const PARTITIONS: &str = "SELECT k.conrelid, k.conname, n.nspname, c.relname
+    FROM pg_constraint k
+    JOIN pg_class r ON r.oid = k.confrelid AND r.relkind = 'p'
+    JOIN LATERAL pg_partition_tree(r.oid) t ON t.isleaf
+    JOIN pg_class c ON c.oid = t.relid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE k.contype = 'f' AND k.conrelid = ANY ($1)
+    ORDER BY n.nspname, c.relname";
 
 const DEFAULTS: &str = "SELECT a.attrelid, a.attnum FROM pg_attribute a
     WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped AND (a.atthasdef OR a.attidentity <> '')";
 
-const TRIGGERS: &str = "SELECT t.tgrelid, t.tgname FROM pg_trigger t
-    WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') ORDER BY t.tgname";
+const TRIGGERS: &str = "SELECT t.tgrelid, t.tgname, t.tgenabled FROM pg_trigger t
+    WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY t.tgname";
+
+const LATE_UNIQUES: &str = "SELECT k.conrelid, k.conname FROM pg_constraint k
+    WHERE k.contype IN ('p', 'u', 'x') AND k.condeferrable AND k.conrelid = ANY ($1) ORDER BY k.conname";
 
 const RIGHTS: &str = "SELECT t.oid FROM unnest($1::oid[]) AS t (oid)
     WHERE NOT (has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'INSERT')
@@ -60,8 +78,11 @@ pub(super) fn describe(
 struct More {
     deferrable: Vec<(u32, String)>,
     referrers: Vec<(u32, String, Vec<String>, Vec<i16>)>,
+    /// Names of references, each with a class that has rows of what it refers to.
+    partitions: Vec<(u32, (String, String))>,
     defaults: Vec<(u32, i16)>,
-    triggers: Vec<(u32, String)>,
+    triggers: Vec<(u32, LiveTrigger)>,
+    late_uniques: Vec<(u32, String)>,
     unwritable: Vec<u32>,
 }
 
@@ -70,8 +91,10 @@ impl More {
         let mut more = Self {
             deferrable: Vec::new(),
             referrers: Vec::new(),
+            partitions: Vec::new(),
             defaults: Vec::new(),
             triggers: Vec::new(),
+            late_uniques: Vec::new(),
             unwritable: Vec::new(),
         };
         for row in session.rows(DEFERRABLE, &[(oids, Type::OID_ARRAY)])? {
@@ -81,11 +104,24 @@ impl More {
             let class = class_name(session.cell(&row, 1)?, session.cell(&row, 2)?);
             more.referrers.push((session.cell(&row, 0)?, class, session.cell(&row, 3)?, session.cell(&row, 4)?));
         }
+        for row in session.rows(PARTITIONS, &[(oids, Type::OID_ARRAY)])? {
+            let class = class_name(session.cell(&row, 2)?, session.cell(&row, 3)?);
+            more.partitions.push((session.cell(&row, 0)?, (session.cell(&row, 1)?, class)));
+        }
         for row in session.rows(DEFAULTS, &[(oids, Type::OID_ARRAY)])? {
             more.defaults.push((session.cell(&row, 0)?, session.cell(&row, 1)?));
         }
         for row in session.rows(TRIGGERS, &[(oids, Type::OID_ARRAY)])? {
-            more.triggers.push((session.cell(&row, 0)?, session.cell(&row, 1)?));
+            let enabled: i8 = session.cell(&row, 2)?;
+            let fires = match enabled.cast_unsigned() {
+                b'A' => Fires::Always,
+                b'R' => Fires::Silenced,
+                _ => Fires::Usually,
+            };
+            more.triggers.push((session.cell(&row, 0)?, LiveTrigger { name: session.cell(&row, 1)?, fires }));
+        }
+        for row in session.rows(LATE_UNIQUES, &[(oids, Type::OID_ARRAY)])? {
+            more.late_uniques.push((session.cell(&row, 0)?, session.cell(&row, 1)?));
         }
         for row in session.rows(RIGHTS, &[(oids, Type::OID_ARRAY)])? {
             more.unwritable.push(session.cell(&row, 0)?);
@@ -110,6 +146,11 @@ fn live_class(table: &Table, facts: &TableFacts, schema: ClassSchema, more: &Mor
         name: reference.name.clone(),
         columns: reference.columns.clone(),
         class: reference.class.clone(),
+        partitions: own(&more.partitions, table)
+            .into_iter()
+            .filter(|(name, _)| *name == reference.name)
+            .map(|(_, class)| class)
+            .collect(),
         target_columns: reference.target_columns.clone(),
         checked: if more.deferrable.iter().any(|(oid, name)| *oid == table.oid && *name == reference.name) {
             Checked::AtEnd
@@ -121,9 +162,6 @@ fn live_class(table: &Table, facts: &TableFacts, schema: ClassSchema, more: &Mor
     let referrers = referrers.filter_map(|(_, class, columns, numbers)| {
         Some(Referrer { class: class.clone(), columns: columns.clone(), target_columns: ids(numbers)? })
     });
-    let own = |all: &[(u32, String)]| -> Vec<String> {
-        all.iter().filter(|(oid, _)| *oid == table.oid).map(|(_, name)| name.clone()).collect()
-    };
     let unwritable = more
         .unwritable
         .contains(&table.oid)
@@ -133,8 +171,14 @@ fn live_class(table: &Table, facts: &TableFacts, schema: ClassSchema, more: &Mor
         defaults: more.defaults.iter().filter(|(oid, _)| *oid == table.oid).filter_map(|(_, at)| id(at)).collect(),
         references: schema.references.iter().map(reference).collect(),
         referrers: referrers.collect(),
-        triggers: own(&more.triggers),
+        triggers: own(&more.triggers, table),
+        late_uniques: own(&more.late_uniques, table),
         unwritable,
         schema,
     }
+}
+
+/// What belongs to a table.
+fn own<T: Clone>(all: &[(u32, T)], table: &Table) -> Vec<T> {
+    all.iter().filter(|(oid, _)| *oid == table.oid).map(|(_, one)| one.clone()).collect()
 }

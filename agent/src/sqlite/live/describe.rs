@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use strongroom_core::record::{ClassSchema, ColumnId};
 
-use crate::live::{Checked, LiveClass, LiveReference, Referrer, UniqueKey};
+use crate::live::{Checked, Fires, LiveClass, LiveReference, LiveTrigger, Referrer, UniqueKey};
 use crate::sqlite::catalog::{Catalog, Kind, Object};
 use crate::sqlite::connect::pragma_rows;
 use crate::sqlite::keys::unique_indexes;
@@ -38,6 +38,7 @@ fn live_class(
         name: reference.name.clone(),
         columns: reference.columns.clone(),
         class: reference.class.clone(),
+        partitions: Vec::new(),
         target_columns: reference.target_columns.clone(),
         checked: Checked::Never,
     };
@@ -47,6 +48,7 @@ fn live_class(
         references: schema.references.iter().map(reference).collect(),
         referrers: referrers(connection, catalog, table, &schema)?,
         triggers: triggers(connection, table)?,
+        late_uniques: Vec::new(),
         unwritable: None,
         schema,
     })
@@ -110,10 +112,11 @@ fn referrers(
     Ok(referrers)
 }
 
-fn triggers(connection: &Connection, table: &Object) -> rusqlite::Result<Vec<String>> {
+fn triggers(connection: &Connection, table: &Object) -> rusqlite::Result<Vec<LiveTrigger>> {
     let sql =
         "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name";
     let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([&table.name], |row| row.get(0))?;
+    let rows =
+        statement.query_map([&table.name], |row| Ok(LiveTrigger { name: row.get(0)?, fires: Fires::Usually }))?;
     rows.collect()
 }

@@ -1,8 +1,11 @@
 //! What restores of records and undos have in common: the target, the safety copies, the question, the run.
 
+use std::error::Error as _;
+
 use strongroom_agent::live::LiveTarget;
 use strongroom_agent::partial::{
-    Carried, Intention, Job, OnConflict, Outcome, Plan, SafetyVault, carry_out, make_plan, settle,
+    Carried, Intention, Job, OnConflict, Outcome, PartialError, Plan, SafetyVault, Settled, carry_out, make_plan,
+    settle,
 };
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::entropy::random_array;
@@ -15,35 +18,66 @@ use crate::args::{ConflictRule, Restore};
 use crate::failure::{Attempt as _, Exit, Failure};
 use crate::passphrase::first_line_of_file;
 use crate::render::text;
+use crate::room::locks::Held;
 use crate::room::{Room, paths};
 use crate::sources;
 
-/// The safety copies of a room.
-pub(super) fn vault<'a>(room: &Room, app: &'a App) -> Result<SafetyVault<'a>, Failure> {
-    let host = room.host().clone();
-    let vault = SafetyVault::open(room.disk().clone(), paths::RESTORES, host, app.entropy.as_ref());
-    vault.attempt(|| "can't use the room's safety copies")
+/// The safety copies of a room, and the lock of those who add to them.
+pub(super) struct Vault<'a> {
+    copies: SafetyVault<'a>,
+    /// Nothing for those who only look.
+    held: Option<Held>,
 }
 
-/// The target, and what became of earlier restores into it that were cut off.
-pub(super) fn target(
-    options: &Restore,
-    app: &App,
-    vault: &SafetyVault<'_>,
-    ids: &IdFunctions,
-) -> Result<Box<dyn LiveTarget>, Failure> {
-    let password = options.password_file.as_deref().map(first_line_of_file).transpose()?;
-    let target = sources::live(&options.to, password.as_ref().map(|text| text.as_str()))?;
-    let what = || format!("can't find out what became of an earlier restore into {}", sources::shown(&options.to));
-    for (restore, outcome) in settle(vault, target.as_ref(), ids).attempt(what)? {
-        let became = match outcome {
-            Some(Outcome::Committed) => "it took effect, and can be undone",
-            Some(Outcome::Gone) => "it did not take effect",
-            None => "whether it took effect can't be told; undoing it is safe either way",
-        };
-        app.output.warn(format!("the restore {} was cut off: {became}", text::short(restore)));
+impl<'a> Vault<'a> {
+    /// Opens the vault, alone if anything is to be restored.
+    pub(super) fn open(options: &Restore, room: &Room, app: &'a App) -> Result<Self, Failure> {
+        let held = if options.plan { None } else { Some(room.lock_restores()?) };
+        let opened = SafetyVault::open(room.disk().clone(), paths::RESTORES, room.host().clone(), app.entropy.as_ref());
+        Ok(Self { copies: opened.attempt(|| "can't use the room's safety copies")?, held })
     }
-    Ok(target)
+
+    /// The copies.
+    pub(super) const fn copies(&self) -> &SafetyVault<'a> {
+        &self.copies
+    }
+
+    /// The target, and what became of earlier restores into it that were cut off. A plan notes nothing, and does not
+    /// ask: a restore that has no outcome yet may be under way.
+    pub(super) fn target(
+        &self,
+        options: &Restore,
+        app: &App,
+        ids: &IdFunctions,
+    ) -> Result<Box<dyn LiveTarget>, Failure> {
+        let password = options.password_file.as_deref().map(first_line_of_file).transpose()?;
+        let target = sources::live(&options.to, password.as_ref().map(|text| text.as_str()))?;
+        if self.held.is_some() {
+            let what =
+                || format!("can't find out what became of an earlier restore into {}", sources::shown(&options.to));
+            for settled in settle(&self.copies, target.as_ref(), ids).attempt(what)? {
+                app.output.warn(became(&settled));
+            }
+        }
+        Ok(target)
+    }
+}
+
+/// What became of a restore, in a sentence.
+fn became((restore, outcome): &Settled) -> String {
+    let restore = text::short(restore);
+    match outcome {
+        Ok(Outcome::Committed) => format!("the restore {restore} was cut off: it took effect, and can be undone"),
+        Ok(Outcome::Gone) => format!("the restore {restore} was cut off: it did not take effect"),
+        Err(PartialError::Unknown { source, .. }) => format!(
+            "the restore {restore} was cut off: whether it took effect can't be told ({source}); undoing it is safe \
+             either way"
+        ),
+        Err(error) => {
+            let below = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+            format!("can't find out what became of the restore {restore}: {error}{below}")
+        }
+    }
 }
 
 /// What a rule of the command line means to the planner; `changed` where there is none.

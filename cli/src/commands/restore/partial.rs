@@ -5,7 +5,7 @@ use strongroom_agent::profile::profile_of;
 use strongroom_agent::view::{SnapshotView, parse_key};
 
 use super::document::About;
-use super::job::{self, Run};
+use super::job::{self, Run, Vault};
 use crate::app::App;
 use crate::args::Restore;
 use crate::commands::find;
@@ -30,12 +30,12 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
     let asked = asked(options, &view)?;
     let (changed, blocked) = job::rules(options.on_conflict, OnConflict::Overwrite);
     let policy = Policy { changed, blocked, remake: true, overwrite_needed: options.overwrite_references };
-    let vault = job::vault(&room, app)?;
     let profile = profile_of(&view).attempt(|| "can't read the snapshot's profile")?;
     let rules = profile.map(|profile| profile.references).unwrap_or_default();
     let intention = FromSnapshot::new(&view, newest.as_ref(), &rules, asked, policy);
     let intention = intention.attempt(|| "can't tell what the snapshot's references lead to")?;
-    let target = job::target(options, app, &vault, &snapshot.ids)?;
+    let vault = Vault::open(options, &room, app)?;
+    let target = vault.target(options, app, &snapshot.ids)?;
     let (source, shown) = (manifests.name(head.source), sources::shown(&options.to));
     app.output.say(format!(
         "Restore from snapshot {} of {source}, taken {}, into {shown}:",
@@ -48,7 +48,7 @@ pub(super) fn run(options: &Restore, app: &App) -> Result<Exit, Failure> {
     let run = Run {
         options,
         app,
-        vault: &vault,
+        vault: vault.copies(),
         target: target.as_ref(),
         intention: &intention,
         ids: &snapshot.ids,

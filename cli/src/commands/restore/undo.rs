@@ -7,7 +7,7 @@ use strongroom_core::digest::{IdFunctions, IdKey};
 use strongroom_core::entropy::random_array;
 
 use super::document::About;
-use super::job::{self, Run};
+use super::job::{self, Run, Vault};
 use crate::app::App;
 use crate::args::Restore;
 use crate::failure::{Attempt as _, Exit, Failure};
@@ -21,14 +21,16 @@ pub(super) fn run(options: &Restore, restore: &str, app: &App) -> Result<Exit, F
     // Rows are compared by their bytes: any id functions will do.
     let key = random_array(app.entropy.as_ref()).attempt(what)?;
     let ids = IdFunctions::new(room.settings().profile, &IdKey::from_bytes(key));
-    let vault = job::vault(&room, app)?;
-    let target = job::target(options, app, &vault, &ids)?;
-    let copy = vault.load(restore).attempt(what)?;
+    let vault = Vault::open(options, &room, app)?;
+    let target = vault.target(options, app, &ids)?;
+    let copy = vault.copies().load(restore).attempt(what)?;
     if copy.place != target.place() {
         return Err(PartialError::OtherTarget { restore: copy.restore, place: copy.place }).attempt(what);
     }
-    if vault.outcome(copy.restore).attempt(what)? == Some(Outcome::Gone) {
-        return Err(PartialError::NothingToUndo { restore: copy.restore }).attempt(what);
+    match vault.copies().outcome(copy.restore) {
+        Ok(Some(Outcome::Gone)) => return Err(PartialError::NothingToUndo { restore: copy.restore }).attempt(what),
+        Ok(_) => {}
+        Err(error) => app.output.warn(format!("{error}: whether it took effect can't be told, and undoing it is safe")),
     }
     let (changed, blocked) = job::rules(options.on_conflict, OnConflict::Skip);
     let policy = Policy { changed, blocked, remake: false, overwrite_needed: true };
@@ -37,7 +39,7 @@ pub(super) fn run(options: &Restore, restore: &str, app: &App) -> Result<Exit, F
     let run = Run {
         options,
         app,
-        vault: &vault,
+        vault: vault.copies(),
         target: target.as_ref(),
         intention: &FromSafetyCopy::new(&copy, policy),
         ids: &ids,
