@@ -196,8 +196,8 @@ pub trait LiveSession {
     /// table.
     fn describe(&mut self, classes: &[(&str, Option<&ClassSchema>)]) -> Result<Vec<Option<LiveClass>>, SourceError>;
 
-    /// Keeps the triggers of users from firing in this transaction, and with them perhaps the engine's own checks. False
-    /// where the login may not, or the engine can't.
+    /// Keeps the triggers of users from firing in this transaction, and with them perhaps the engine's own checks.
+    /// False where the login may not, or the engine can't.
     fn silence(&mut self) -> Result<bool, SourceError>;
 
     /// Looks rows up. What the engine takes for equal may come too.

@@ -24,7 +24,7 @@ use crate::source::SourceError;
 pub type Settled = (RestoreId, Result<Outcome, PartialError>);
 
 /// Finds out what became of restores into a target that have no outcome noted, and notes it. A copy that can't be read
-/// is passed over, with the reason: it may be of another target.
+/// is passed over, with the reason.
 pub fn settle(
     vault: &SafetyVault<'_>,
     target: &dyn LiveTarget,
@@ -49,10 +49,7 @@ fn settle_one(
     if vault.outcome(restore)?.is_some() {
         return Ok(None);
     }
-    let copy = vault.open_copy(restore)?;
-    if copy.place != target.place() {
-        return Ok(None);
-    }
+    let Some(copy) = vault.open_copy_of(&target.place(), restore)? else { return Ok(None) };
     let outcome = find_out(&copy, target, ids)?;
     vault.note(restore, outcome)?;
     Ok(Some(outcome))

@@ -9,12 +9,14 @@
 //! Nothing here removes a copy.
 //!
 //! ```text
+//!  copy    = bytes(sealed place)  bytes(sealed content)
 //!  content = bytes(description, JSON)  record*
 //!  record  = varint(class)  bytes(key)  bytes(key text)  state(before)  state(after)
 //!  state   = 00 not there · 01 bytes(row)
 //! ```
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,8 @@ use crate::live::TransactionMark;
 
 const VERSION: u32 = 1;
 const CONTEXT: &[u8] = b"strongroom v1 safety copy";
+/// The place stands apart, so that damage to a copy is no business of restores into other targets.
+const PLACE_CONTEXT: &[u8] = b"strongroom v1 safety copy place";
 /// Rows before and after, and what describes them.
 const COPY_BYTES_MAX: u64 = 3 * ROW_BYTES_MAX as u64;
 const OUTCOME_BYTES_MAX: u64 = 4096;
@@ -174,9 +178,13 @@ impl<'a> SafetyVault<'a> {
 
     /// Keeps a copy. When this returns it is durable.
     pub fn keep(&self, copy: &SafetyCopy) -> Result<(), PartialError> {
-        let sealed = self.host.wrap(&context(copy.restore), &copy.to_bytes()?, self.entropy);
+        let mut sealed = Vec::new();
+        for (what, content) in [(PLACE_CONTEXT, copy.place.as_bytes()), (CONTEXT, &copy.to_bytes()?)] {
+            let part = self.host.wrap(&context(what, copy.restore), content, self.entropy);
+            put_bytes(&mut sealed, &part.map_err(PartialError::Seal)?);
+        }
         let path = self.path(&copy.restore.to_string(), "copy");
-        durable_write(&self.disk, &path, &sealed.map_err(PartialError::Seal)?).map_err(PartialError::NotKept)
+        durable_write(&self.disk, &path, &sealed).map_err(PartialError::NotKept)
     }
 
     /// The copy of a restore, by its id or enough of its beginning.
@@ -184,12 +192,35 @@ impl<'a> SafetyVault<'a> {
         self.open_copy(self.named(restore)?)
     }
 
-    /// The copy of a restore.
-    pub(super) fn open_copy(&self, restore: RestoreId) -> Result<SafetyCopy, PartialError> {
-        let path = self.path(&restore.to_string(), "copy");
-        let sealed = self.disk.read(&path, COPY_BYTES_MAX).map_err(PartialError::NotKept)?;
-        let bytes = self.host.unwrap(&context(restore), &sealed).map_err(PartialError::Seal)?;
-        SafetyCopy::from_bytes(restore, &bytes)
+    fn open_copy(&self, restore: RestoreId) -> Result<SafetyCopy, PartialError> {
+        let bytes = self.read(restore)?;
+        let mut parts = Reader::new(&bytes, "safety copy");
+        let place = self.open_part(PLACE_CONTEXT, restore, parts.bytes()?)?;
+        let content = self.open_part(CONTEXT, restore, parts.bytes()?)?;
+        parts.finish()?;
+        let copy = SafetyCopy::from_bytes(restore, &content)?;
+        let is_whole = copy.place.as_bytes() == place.as_slice();
+        if is_whole { Ok(copy) } else { Err(Malformed::new("safety copy of two places").into()) }
+    }
+
+    /// The copy of a restore, if it went into this place.
+    pub(super) fn open_copy_of(&self, place: &str, restore: RestoreId) -> Result<Option<SafetyCopy>, PartialError> {
+        let bytes = self.read(restore)?;
+        let went = self.open_part(PLACE_CONTEXT, restore, Reader::new(&bytes, "safety copy").bytes()?)?;
+        if went.as_slice() == place.as_bytes() { self.open_copy(restore).map(Some) } else { Ok(None) }
+    }
+
+    fn read(&self, restore: RestoreId) -> Result<Vec<u8>, PartialError> {
+        self.disk.read(&self.path(&restore.to_string(), "copy"), COPY_BYTES_MAX).map_err(PartialError::NotKept)
+    }
+
+    fn open_part(
+        &self,
+        what: &[u8],
+        restore: RestoreId,
+        sealed: &[u8],
+    ) -> Result<impl Deref<Target = Vec<u8>> + use<>, PartialError> {
+        self.host.unwrap(&context(what, restore), sealed).map_err(PartialError::Seal)
     }
 
     fn named(&self, text: &str) -> Result<RestoreId, PartialError> {
@@ -233,8 +264,8 @@ impl<'a> SafetyVault<'a> {
     }
 }
 
-fn context(restore: RestoreId) -> Vec<u8> {
-    [CONTEXT, restore.as_bytes()].concat()
+fn context(what: &[u8], restore: RestoreId) -> Vec<u8> {
+    [what, restore.as_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Triggers of the target: which are kept from firing, which fire, and why.
 //!
-//! PostgreSQL knows one switch for both, its triggers of users and its own checks of references and late unique keys. So
-//! triggers are silenced only where the planner can stand in for all of these checks: where it could describe what
+//! PostgreSQL knows one switch for both, its triggers of users and its own checks of references and late unique keys.
+//! So triggers are silenced only where the planner can stand in for all of these checks: where it could describe what
 //! refers and is referred to, and the session could lock it.
 
 use super::ask::Asker;

@@ -6,7 +6,7 @@ use strongroom_agent::live::{Fate, Intent, LiveSession, LiveTarget as _, Transac
 use strongroom_agent::partial::{Outcome, PartialError, SafetyCopy, settle};
 use strongroom_agent::postgres::{PostgresLive, PostgresOptions, PostgresSource};
 use strongroom_core::id::RestoreId;
-use strongroom_platform::disk::{Disk, SimDisk, durable_write};
+use strongroom_platform::disk::{Disk, SimDisk, durable_replace, durable_write};
 
 use crate::cluster::{Cluster, clusters};
 use crate::harness::{copy, ids, rows, vault};
@@ -151,17 +151,24 @@ fn a_copy_that_can_not_be_read_stands_in_nobodys_way() {
         let scene = Scene::new(&cluster, "damaged");
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let vault = vault(&disk);
-        let [torn, unnoted, other, whole] = [3, 4, 5, 6].map(|number| RestoreId([number; 16]));
+        let [torn, unnoted, other, whole, elsewhere] = [3, 4, 5, 6, 7].map(|number| RestoreId([number; 16]));
         durable_write(&disk, &format!("restores/{torn}.copy"), b"torn").unwrap();
         for restore in [unnoted, whole] {
             vault.keep(&SafetyCopy { restore, ..scene.copy.clone() }).unwrap();
         }
         durable_write(&disk, &format!("restores/{unnoted}.outcome"), b"{").unwrap();
         vault.keep(&SafetyCopy { restore: other, place: "elsewhere".into(), ..scene.copy.clone() }).unwrap();
+        // Of another target, and damaged: it is passed over without a word. Under another name nothing of it is believed.
+        let path = format!("restores/{other}.copy");
+        let mut damaged = disk.read(&path, 1 << 20).unwrap();
+        *damaged.last_mut().unwrap() ^= 1;
+        durable_write(&disk, &format!("restores/{elsewhere}.copy"), &damaged).unwrap();
+        durable_replace(&disk, &path, &damaged).unwrap();
+        assert!(vault.load("05").is_err());
         let settled = settle(&vault, &scene.target, &ids()).unwrap();
         let told: Vec<_> =
             settled.iter().map(|(restore, outcome)| (*restore, outcome.as_ref().ok().copied())).collect();
-        assert_eq!(told, [(torn, None), (unnoted, None), (whole, Some(Outcome::Gone))]);
+        assert_eq!(told, [(torn, None), (unnoted, None), (whole, Some(Outcome::Gone)), (elsewhere, None)]);
         assert_eq!((vault.outcome(whole).unwrap(), vault.outcome(other).unwrap()), (Some(Outcome::Gone), None));
         assert_eq!(vault.load("06").unwrap().restore, whole);
     }

@@ -43,10 +43,11 @@ impl<'a> Scene<'a> {
     fn state(&self, database: &str) -> String {
         let alone = format!("SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = '{database}')");
         self.cluster.wait_for("postgres", &alone);
-        self.cluster.query(database, "SELECT (SELECT string_agg(egg::text, ' ' ORDER BY id) FROM egg), (SELECT string_agg(hen::text, ' ' ORDER BY id) FROM hen)")
+        let rows = |table: &str| format!("(SELECT string_agg({table}::text, ' ' ORDER BY id) FROM {table})");
+        self.cluster.query(database, &format!("SELECT {}, {}", rows("egg"), rows("hen")))
     }
 
-    /// A restore in a copy of the room, into a damaged database of its own, which is given to a function before it goes.
+    /// A restore in a copy of the room, into a damaged database of its own, which is there for one function.
     fn with_target<T>(&self, run: impl FnOnce(&Place, &str, &[&str]) -> T) -> T {
         let place = self.place.copy();
         let database = self.cluster.database("killed", &[TABLES, DAMAGE].concat());

@@ -15,8 +15,8 @@ use crate::source::{CaptureOptions, SourceError};
 const DEFERRABLE: &str = "SELECT k.conrelid, k.conname FROM pg_constraint k
     WHERE k.contype = 'f' AND k.condeferrable AND k.conrelid = ANY ($1)";
 
-/// A key that a partitioned table refers by is that of its partitions, which have the rows; the server notes it for them
-/// only where the table referred to is not a partition itself.
+/// A key that a partitioned table refers by is that of its partitions, which have the rows; the server notes it for
+/// them only where the table referred to is not a partition itself.
 const REFERRERS: &str = "SELECT DISTINCT k.confrelid, n.nspname, c.relname,
         ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS f (num, place)
             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = f.num ORDER BY f.place), k.confkey

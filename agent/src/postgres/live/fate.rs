@@ -14,8 +14,8 @@ use crate::live::{Fate, TransactionMark};
 use crate::postgres::session::Session;
 use crate::source::SourceError;
 
-/// Who may not ask for the server's id is known by the rest. The check comes before the call, not beside it: a call that
-/// is never made is refused, too.
+/// Who may not ask for the server's id is known by the rest. The check comes before the call, not beside it: a call
+/// that is never made is refused, too.
 const MAY_ASK: &str = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE'), pg_is_in_recovery()";
 
 const SERVER: &str = "SELECT system_identifier::text FROM pg_control_system()";
@@ -78,8 +78,8 @@ pub(super) fn fate(session: &mut Session, mark: &TransactionMark) -> Result<Fate
 
 /// What the server says of a number; nothing if it has forgotten it, or never gave it to a transaction.
 ///
-/// A number may be given and running although it is past the newest one that has ended, up to which snapshots reach. One
-/// that was never given is refused, which alone tells it from those.
+/// A number may be given and running although it is past the newest one that has ended, up to which snapshots reach.
+/// One that was never given is refused, which alone tells it from those.
 fn status(session: &mut Session, number: &str) -> Result<Option<String>, SourceError> {
     session.batch("SAVEPOINT fate")?;
     match session.try_batch(&format!("SELECT pg_xact_status('{number}'::xid8)")) {
