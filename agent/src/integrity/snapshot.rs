@@ -94,7 +94,7 @@ where
     fn blobs(&self) -> Result<Vec<NativeBlob>, IntegrityError> {
         let mut blobs = Vec::new();
         for blob in self.view.body().blobs.iter().filter(|blob| ROLES.contains(&blob.role.as_str())) {
-            let content = self.view.blob(blob.id, &blob.role)?;
+            let content = self.view.blob(blob)?;
             blobs.push(NativeBlob { role: blob.role.clone(), content });
         }
         Ok(blobs)

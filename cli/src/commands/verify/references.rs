@@ -97,7 +97,7 @@ impl<'a> References<'a> {
         baseline: Option<&Baseline>,
     ) -> Result<Report, Failure> {
         let mut snapshot = custodian.snapshot(manifests, manifest)?;
-        snapshot.store.heed(Arc::clone(self.progress));
+        snapshot.heed(Arc::clone(self.progress));
         let view = snapshot.view()?;
         let what = || format!("can't check the references of snapshot {}", manifest.head().snapshot);
         let profile = profile_of(&view).attempt(what)?;

@@ -9,17 +9,16 @@ use std::sync::atomic::Ordering;
 
 use strongroom_agent::capture::Progress;
 use strongroom_agent::view::{ClassView, SnapshotView, ViewError};
-use strongroom_core::codec::Malformed;
 use strongroom_core::id::{BlobId, LeafId, PackId, SourceId};
-use strongroom_core::manifest::VerifiedManifest;
+use strongroom_core::manifest::{BlobEntry, VerifiedManifest};
 use strongroom_core::record::Cells;
 use strongroom_core::tree::params::PartId;
 use strongroom_core::tree::reader::{ReadError, TreeReader};
+use strongroom_depot::store::{DepotStore, StoreError};
 
 use super::{Finding, Severity};
 use crate::room::custodian::{Custodian, OpenSnapshot};
 use crate::room::manifests::Manifests;
-use crate::room::store::{DepotStore, StoreError};
 
 /// A walk under way.
 pub(in crate::commands) struct Walk<'a> {
@@ -85,7 +84,7 @@ impl<'a> Walk<'a> {
             }
         };
         self.forget_unless_within(manifest);
-        snapshot.store.heed(Arc::clone(&self.progress));
+        snapshot.heed(Arc::clone(&self.progress));
         self.compare_head_and_body(&name, &snapshot);
         let view = match SnapshotView::new(&snapshot.store, &snapshot.ids, &snapshot.body) {
             Ok(view) => view,
@@ -105,7 +104,7 @@ impl<'a> Walk<'a> {
             self.progress.classes.fetch_add(1, Ordering::Relaxed);
         }
         for blob in &snapshot.body.blobs {
-            if let Err(error) = self.blob(&view, blob.id, &blob.role, blob.bytes) {
+            if let Err(error) = self.blob(&view, blob) {
                 self.fault("unreadable_blob", &format!("{name}, blob {}", blob.role), chain(&error));
             }
         }
@@ -192,20 +191,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn blob(
-        &mut self,
-        view: &SnapshotView<'_, DepotStore>,
-        blob: BlobId,
-        role: &str,
-        bytes: u64,
-    ) -> Result<(), ViewError> {
-        if self.blobs_seen.contains(&blob) {
+    fn blob(&mut self, view: &SnapshotView<'_, DepotStore>, blob: &BlobEntry) -> Result<(), ViewError> {
+        if self.blobs_seen.contains(&blob.id) {
             return Ok(());
         }
-        if view.blob(blob, role)?.len() as u64 != bytes {
-            return Err(Malformed::new("blob: its length is not what the manifest says").into());
-        }
-        self.blobs_seen.insert(blob);
+        view.blob(blob)?;
+        self.blobs_seen.insert(blob.id);
         self.blobs += 1;
         Ok(())
     }
