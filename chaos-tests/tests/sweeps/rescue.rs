@@ -16,7 +16,7 @@ use strongroom_platform::disk::Disk;
 use strongroom_platform::keys::KeyFile;
 use strongroom_platform::rng::SystemEntropy;
 
-use crate::world::KEY_FILE;
+use crate::world::{Installation, KEY_FILE, handle, volume};
 
 /// Memory for opened frames: less than a depot has of them.
 const CACHE_BYTES: usize = 1 << 20;
@@ -75,6 +75,17 @@ impl Opened {
         }
         let store = self.depot.store(self.heads.needed_packs(manifest.head()));
         act(&SnapshotView::new(&store, &ids, &body)?)
+    }
+}
+
+impl Installation {
+    pub(crate) fn keys(&self) -> Arc<dyn Disk> {
+        handle(&volume(&self.keys, 0))
+    }
+
+    /// What can be read of it.
+    pub(crate) fn rescue(&self) -> Rescued {
+        rescue(&handle(&volume(&self.depot, 0)), &self.keys()).unwrap()
     }
 }
 

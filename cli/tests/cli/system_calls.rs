@@ -86,7 +86,8 @@ fn sweep(name: &str, place: &Place, arguments: &[&str], judge: impl Fn(&Place, &
         outcomes.add(match (code, has_struck) {
             (Some(0), true) => format!("{kind} and borne"),
             (Some(0), false) => "not reached".to_owned(),
-            _ => kind.to_owned(),
+            (_, true) => kind.to_owned(),
+            (code, false) => panic!("{name}, {kind} at {call} {at}: ended with {code:?}, and nothing had struck"),
         });
     });
     outcomes.report(name);

@@ -1,7 +1,8 @@
 //! The walk through snapshots: every part and blob is fetched and its id recomputed.
 //!
 //! A part that another snapshot of the same source has shown to be whole is not read again, as long as the packs that
-//! were looked into then are still among those that the snapshot needs.
+//! were looked into then are still among those that the snapshot needs, and as whatever
+//! names it states the same count or length.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ pub(in crate::commands) struct Walk<'a> {
     progress: Arc<Progress>,
     source: Option<SourceId>,
     packs: BTreeSet<PackId>,
-    parts_seen: BTreeSet<(u8, PartId)>,
-    blobs_seen: BTreeSet<BlobId>,
+    parts_seen: BTreeSet<(u8, PartId, u64)>,
+    blobs_seen: BTreeSet<(BlobId, u64)>,
     parts: u64,
     blobs: u64,
     records: u64,
@@ -132,7 +133,7 @@ impl<'a> Walk<'a> {
         if snapshot.root_of_body() != Some(head.root) {
             self.fault("wrong_root", name, "the classes and blobs of its body do not have the root of its head".into());
         }
-        let records: u64 = snapshot.body.classes.iter().map(|entry| entry.records).sum();
+        let records: u64 = snapshot.body.classes.iter().map(|entry| entry.records).fold(0, u64::saturating_add);
         if records != head.totals.records {
             let message = format!("its head counts {} records, its body {records}", head.totals.records);
             self.fault("wrong_count", name, message);
@@ -153,7 +154,7 @@ impl<'a> Walk<'a> {
         id: PartId,
         records: u64,
     ) -> Result<(), ViewError> {
-        if self.parts_seen.contains(&(level, id)) {
+        if self.parts_seen.contains(&(level, id, records)) {
             return Ok(());
         }
         if level > 0 {
@@ -171,7 +172,7 @@ impl<'a> Walk<'a> {
             self.records += records;
             self.progress.records.fetch_add(records, Ordering::Relaxed);
         }
-        self.parts_seen.insert((level, id));
+        self.parts_seen.insert((level, id, records));
         self.parts += 1;
         Ok(())
     }
@@ -180,7 +181,7 @@ impl<'a> Walk<'a> {
         let mut cells = Cells::new(record);
         let mut unseen = Vec::new();
         while let Some(cell) = cells.next_cell()? {
-            unseen.extend(cell.blob()?.map(|(blob, _)| blob).filter(|blob| !self.blobs_seen.contains(blob)));
+            unseen.extend(cell.blob()?.filter(|blob| !self.blobs_seen.contains(blob)));
         }
         if unseen.is_empty() {
             return Ok(());
@@ -192,11 +193,11 @@ impl<'a> Walk<'a> {
     }
 
     fn blob(&mut self, view: &SnapshotView<'_, DepotStore>, blob: &BlobEntry) -> Result<(), ViewError> {
-        if self.blobs_seen.contains(&blob.id) {
+        if self.blobs_seen.contains(&(blob.id, blob.bytes)) {
             return Ok(());
         }
         view.blob(blob)?;
-        self.blobs_seen.insert(blob.id);
+        self.blobs_seen.insert((blob.id, blob.bytes));
         self.blobs += 1;
         Ok(())
     }
