@@ -80,7 +80,9 @@ fn sweep(name: &str, place: &Place, arguments: &[&str], judge: impl Fn(&Place, &
         let inject = format!("inject={call}:{how}:when={at}");
         let log = copy.path("calls");
         let code = traced(&copy, &log, call, Some(&inject), arguments);
-        let has_struck = std::fs::read_to_string(&log).unwrap().contains("(INJECTED)");
+        // A call that fails is marked; one at which the process is killed has no result to mark.
+        let mark = if how.starts_with("signal=") { "+++ killed by SIGKILL +++" } else { "(INJECTED)" };
+        let has_struck = std::fs::read_to_string(&log).unwrap().contains(mark);
         judge(&copy, &format!("{name}, {kind} at {call} {at}"));
         // A thread may make fewer calls than it did without a fault.
         outcomes.add(match (code, has_struck) {
