@@ -37,4 +37,4 @@ pub use merge::{MergeError, Tally};
 pub use output::{NullOutput, Output, OutputError};
 pub use run::capture;
 pub(crate) use spill::{Spill, SpillWriter};
-pub use spill::{SpillError, Spool};
+pub use spill::{SpillError, Spool, SpoolMemory};

@@ -40,4 +40,4 @@ pub(crate) use names::parse_parts;
 pub use names::{class_name, parse_class_name};
 pub use options::{Observer, OpenStep, PostgresOptions};
 pub use source::PostgresSource;
-pub use target::PostgresTarget;
+pub use target::{DdlEntry, PostgresTarget, ddl_entries};

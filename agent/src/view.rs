@@ -11,34 +11,24 @@ mod value_text;
 
 use std::collections::BTreeMap;
 
-use strongroom_core::blob::BlobError;
+use strongroom_core::blob::{BlobError, BlobLength};
 use strongroom_core::codec::Malformed;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
 use strongroom_core::id::BlobId;
-use strongroom_core::manifest::ManifestBody;
+use strongroom_core::limits::SCHEMAS_BYTES_MAX;
+use strongroom_core::manifest::{BlobEntry, ManifestBody};
 use strongroom_core::record::{ClassSchema, KeyError};
-use strongroom_core::tree::reader::{PartSource, ReadError};
+use strongroom_core::tree::reader::ReadError;
 
 pub use class::{ClassView, FoundRecord};
 pub use compare::{ClassDifference, RecordChange, RecordVisit, compare, not_compared};
 pub use key_text::{KeyTextError, key_text, parse_key};
+pub use strongroom_core::objects::ObjectStore;
 pub use value_text::{FieldValue, field_values};
 pub(crate) use value_text::{cell_value, inline_value};
 
 use crate::source::NativeBlob;
-
-/// Where parts and blobs come from.
-pub trait ObjectStore: PartSource + Sync
-where
-    Self::Error: std::error::Error + Send + Sync + 'static,
-{
-    /// The content of a blob, checked against its id.
-    fn blob(&self, ids: &IdFunctions, blob: BlobId) -> Result<Vec<u8>, Self::Error>;
-
-    /// The stable code of a failure.
-    fn code(error: &Self::Error) -> Code;
-}
 
 /// A snapshot that can't be read as asked.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +138,8 @@ where
 {
     /// Opens a snapshot whose manifest's body is at hand.
     pub fn new(store: &'a S, ids: &'a IdFunctions, body: &'a ManifestBody) -> Result<Self, ViewError> {
-        let content = Self::fetch(store, ids, body.schemas, "the class schemas")?;
+        let content =
+            Self::fetch(store, ids, body.schemas, BlobLength::AtMost(SCHEMAS_BYTES_MAX), "the class schemas")?;
         let schemas: Vec<ClassSchema> =
             serde_json::from_slice(&content).map_err(|error| ViewError::damaged("the class schemas", error))?;
         for schema in &schemas {
@@ -227,19 +218,19 @@ where
             .blobs
             .iter()
             .map(|blob| {
-                let content = Self::fetch(self.store, self.ids, blob.id, &blob.role)?;
+                let content = self.blob(blob)?;
                 Ok(NativeBlob { role: blob.role.clone(), content })
             })
             .collect()
     }
 
-    /// One blob's content.
-    pub fn blob(&self, id: BlobId, what: &str) -> Result<Vec<u8>, ViewError> {
-        Self::fetch(self.store, self.ids, id, what)
+    /// One blob's content, as long as the manifest says.
+    pub fn blob(&self, blob: &BlobEntry) -> Result<Vec<u8>, ViewError> {
+        Self::fetch(self.store, self.ids, blob.id, BlobLength::Exactly(blob.bytes), &blob.role)
     }
 
-    fn fetch(store: &S, ids: &IdFunctions, id: BlobId, what: &str) -> Result<Vec<u8>, ViewError> {
-        store.blob(ids, id).map_err(|error| ViewError::Read {
+    fn fetch(store: &S, ids: &IdFunctions, id: BlobId, expected: BlobLength, what: &str) -> Result<Vec<u8>, ViewError> {
+        store.blob(ids, id, expected).map_err(|error| ViewError::Read {
             what: what.to_owned(),
             code: S::code(&error),
             source: Box::new(error),

@@ -21,7 +21,6 @@ pub(crate) mod place;
 pub(crate) mod repository;
 pub(crate) mod selector;
 pub(crate) mod settings;
-pub(crate) mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

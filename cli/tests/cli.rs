@@ -21,6 +21,8 @@ mod files;
 mod golden;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/hostile.rs"]
+mod hostile;
 #[path = "cli/killed_restores.rs"]
 mod killed_restores;
 #[path = "cli/keys.rs"]
@@ -55,5 +57,7 @@ mod stores;
 mod system_calls;
 #[path = "cli/walk.rs"]
 mod walk;
+#[path = "../../chaos-tests/tests/sweeps/world.rs"]
+mod world;
 #[path = "cli/wrong_uses.rs"]
 mod wrong_uses;

@@ -15,6 +15,7 @@ mod encoder;
 mod splitter;
 
 use std::borrow::Cow;
+use std::fmt;
 
 pub use encoder::{BlobEncoder, BlobObject, encode_blob};
 pub use splitter::Splitter;
@@ -23,7 +24,7 @@ use crate::codec::{Malformed, Reader};
 use crate::digest::{IdFunctions, Streaming};
 use crate::frame::{Object, ObjectKind};
 use crate::id::{BlobId, ChunkId};
-use crate::limits::{BLOB_WHOLE_BYTES_MAX, CHUNK_BYTES_MAX};
+use crate::limits::{BLOB_VALUE_BYTES_MAX, BLOB_WHOLE_BYTES_MAX, CHUNK_BYTES_MAX};
 
 /// A blob can't be stored or given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,12 +46,53 @@ pub enum BlobError {
         /// The chunk's place in the list, from zero.
         number: usize,
     },
+    /// The content is not as long as whatever names the blob says.
+    #[error("blob {blob} has {bytes} bytes, not the {expected} that are expected")]
+    WrongLength {
+        /// The blob asked for.
+        blob: BlobId,
+        /// The length that its form states.
+        bytes: u64,
+        /// The length that is expected.
+        expected: BlobLength,
+    },
     /// The list of chunks would be longer than an object may be.
     #[error("a blob of {bytes} bytes is longer than the format allows")]
     TooLong {
         /// The length so far.
         bytes: u64,
     },
+}
+
+/// How long a blob may be, by what names it: a cell, a manifest, or a bound of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobLength {
+    /// So many bytes.
+    Exactly(u64),
+    /// No more bytes.
+    AtMost(u64),
+}
+
+impl BlobLength {
+    /// Whether a blob of so many bytes may be given out in one piece.
+    pub const fn admits(self, bytes: u64) -> bool {
+        match self {
+            Self::Exactly(expected) => bytes == expected && bytes <= BLOB_VALUE_BYTES_MAX,
+            Self::AtMost(max) => bytes <= max && bytes <= BLOB_VALUE_BYTES_MAX,
+        }
+    }
+}
+
+impl fmt::Display for BlobLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(bytes) | Self::AtMost(bytes) if *bytes > BLOB_VALUE_BYTES_MAX => {
+                write!(f, "{BLOB_VALUE_BYTES_MAX} at most")
+            }
+            Self::Exactly(bytes) => write!(f, "{bytes}"),
+            Self::AtMost(bytes) => write!(f, "{bytes} at most"),
+        }
+    }
 }
 
 /// One chunk of a list.
@@ -103,8 +145,23 @@ pub enum BlobForm<'a> {
 }
 
 impl<'a> BlobForm<'a> {
-    /// Reads the object that stands under a blob's id. A whole blob is checked against the id.
-    pub fn decode(ids: &IdFunctions, blob: BlobId, object: Object<'a>) -> Result<Self, BlobError> {
+    /// Reads the object that stands under a blob's id, if it is as long as expected. A whole blob is checked against
+    /// the id.
+    pub fn decode(
+        ids: &IdFunctions,
+        blob: BlobId,
+        expected: BlobLength,
+        object: Object<'a>,
+    ) -> Result<Self, BlobError> {
+        let form = Self::decode_any(ids, blob, object)?;
+        let bytes = match &form {
+            Self::Whole(content) => content.len() as u64,
+            Self::List(list) => list.bytes,
+        };
+        if expected.admits(bytes) { Ok(form) } else { Err(BlobError::WrongLength { blob, bytes, expected }) }
+    }
+
+    fn decode_any(ids: &IdFunctions, blob: BlobId, object: Object<'a>) -> Result<Self, BlobError> {
         match object.kind {
             ObjectKind::WholeBlob if object.body.len() > BLOB_WHOLE_BYTES_MAX => {
                 Err(Malformed::new("whole blob").into())

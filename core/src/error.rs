@@ -71,6 +71,8 @@ codes! {
     DepotRefused = 26, exit 1, "Check the bucket's name and region, and that the credentials may list, read and put below the depot's prefix.";
     /// A clock is too far off for what depends on it.
     ClockUnsafe = 27, exit 22, "Set this host's clock, and keep it with NTP.";
+    /// What is stored needs more memory than there is.
+    NoMemory = 28, exit 1, "Give the process more memory, or restore on a machine that has more.";
     /// The source can't be reached.
     SourceUnreachable = 30, exit 1, "Check the URL, the network and that the server runs.";
     /// The source refused the login.

@@ -28,9 +28,7 @@ use envelope::{STORED, ZSTD};
 
 use crate::codec::{Malformed, Reader};
 use crate::id::ObjectId;
-#[cfg(doc)]
-use crate::limits::FRAME_BYTES_TARGET;
-use crate::limits::OBJECT_BYTES_MAX;
+use crate::limits::{FRAME_BYTES_TARGET, OBJECT_BYTES_MAX};
 
 /// The form in which an object is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +108,9 @@ impl Frame {
             let len = reader.bounded(OBJECT_BYTES_MAX as u64)?;
             let start = plain.len() - reader.remaining();
             reader.take(len)?;
+            if !slots.is_empty() && plain.len() > FRAME_BYTES_TARGET {
+                return Err(Malformed::new("frame: objects that have no room together"));
+            }
             slots.push((kind, start..start + len));
         }
         Ok(Self { plain, slots })

@@ -15,6 +15,7 @@ pub mod record;
 pub mod graph;
 pub mod tree;
 pub mod blob;
+pub mod objects;
 pub mod seal;
 pub mod frame;
 pub mod merkle;

@@ -47,10 +47,22 @@ pub const CHAIN_FORMS_MAX: usize = 64;
 /// by malice as often as somebody likes.
 pub const PART_FORMS_MAX: usize = 1024;
 
+/// Plaintext that a search for one part opens before it gives up: a part that came back to the same content each hour
+/// for seven years has so many forms, each in a frame of the usual size.
+pub const PART_OPENED_BYTES_MAX: u64 = 8 << 30;
+
+/// Places that a reader looks at under one short name, for the same reason; bounds the memory of their list.
+pub const PART_PLACES_MAX: usize = 1 << 16;
+
+/// Records of leaves that a reader keeps at hand, since a leaf is often the base of the next: some hundreds of the usual
+/// size.
+pub const LEAVES_KEPT_BYTES_MAX: usize = 32 << 20;
+
 /// A delta larger than this share of the full form is not worth its chain, in percent.
 pub const DELTA_PERCENT_MAX: usize = 60;
 
-/// Parts share a frame until it holds this much, before compression. The frame is the sealed unit.
+/// Parts share a frame until it holds this much, before compression. The frame is the sealed unit. A reader refuses a
+/// longer one with more than one object: an object takes two bytes at least, so this bounds their number, too.
 pub const FRAME_BYTES_TARGET: usize = 128 * 1024;
 
 /// A single object, and so a frame that holds one alone, before compression.
@@ -68,6 +80,13 @@ pub const CHUNK_BYTES_MIN: u32 = 16 * 1024;
 pub const CHUNK_BYTES_TARGET: u32 = 64 * 1024;
 /// No chunk of a blob is longer than this.
 pub const CHUNK_BYTES_MAX: u32 = 256 * 1024;
+
+/// A blob that is given out in one piece: the longest value of SQLite. PostgreSQL's end at half of that, and trees of
+/// files come in pieces.
+pub const BLOB_VALUE_BYTES_MAX: u64 = (2 << 30) - 1;
+
+/// The schemas of all classes of a snapshot, as JSON: a thousand bytes for each of 65,536 classes.
+pub const SCHEMAS_BYTES_MAX: u64 = 64 << 20;
 
 /// A manifest's sealed body, before compression.
 pub const MANIFEST_BODY_BYTES_MAX: usize = 64 << 20;

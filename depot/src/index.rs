@@ -26,7 +26,8 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError, TableError};
 use strongroom_core::error::Code;
 use strongroom_core::frame::ObjectKind;
-use strongroom_core::id::{Hint, ObjectId, PackId};
+use strongroom_core::id::{ObjectId, PackId};
+use strongroom_core::limits::PART_PLACES_MAX;
 use strongroom_core::pack::{Directory, PackError, PackHeader, SealedPack};
 
 use crate::backend::{BackendError, StoredPack};
@@ -205,15 +206,10 @@ impl Index {
         Ok(found.map(|value| PackHeader::parse(value.value().2)).transpose()?)
     }
 
-    /// The places where an object may lie, that of the youngest entry first. Kinds that can't be the id's are left out.
-    pub fn locate(&self, id: &ObjectId) -> Result<Vec<Location>, IndexError> {
-        let mut found = self.candidates(id.hint())?;
-        found.retain(|location| location.kind.fits(id));
-        Ok(found)
-    }
-
-    /// The places of all objects that share a hint, that of the youngest entry first.
-    pub fn candidates(&self, hint: Hint) -> Result<Vec<Location>, IndexError> {
+    /// The places in the packs that are wanted where an object may lie, that of the youngest entry first; at most
+    /// [`PART_PLACES_MAX`]. Kinds that can't be the id's are left out.
+    pub fn locate(&self, id: &ObjectId, is_wanted: &dyn Fn(PackId) -> bool) -> Result<Vec<Location>, IndexError> {
+        let hint = id.hint();
         let read = self.database.begin_read().map_err(IndexError::database)?;
         let objects = read.open_table(OBJECTS).map_err(IndexError::database)?;
         let frames = read.open_table(FRAMES).map_err(IndexError::database)?;
@@ -224,12 +220,19 @@ impl Index {
             let (key, kind) = entry.map_err(IndexError::database)?;
             let (number, ordinal) = tables::split_key(key.value());
             let kind = ObjectKind::from_byte(kind.value()).map_err(|_| IndexError::Unusable)?;
+            let pack = numbers.get(number).map_err(IndexError::database)?.ok_or(IndexError::Unusable)?;
+            let pack = PackId(*pack.value());
+            if !kind.fits(id) || !is_wanted(pack) {
+                continue;
+            }
+            if found.len() == PART_PLACES_MAX {
+                break;
+            }
             let frame = frames.range((number, 0)..=(number, ordinal)).map_err(IndexError::database)?.next_back();
             let (frame_key, frame) = frame.ok_or(IndexError::Unusable)?.map_err(IndexError::database)?;
             let (frame, offset, sealed_len) = frame.value();
             let slot = ordinal - frame_key.value().1;
-            let pack = numbers.get(number).map_err(IndexError::database)?.ok_or(IndexError::Unusable)?;
-            found.push(Location { pack: PackId(*pack.value()), frame, slot, kind, offset, sealed_len });
+            found.push(Location { pack, frame, slot, kind, offset, sealed_len });
         }
         Ok(found)
     }

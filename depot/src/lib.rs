@@ -5,7 +5,7 @@
 //!                                  ▲
 //!   reader ──object id──► Index ───┘                                    derived: rebuilt from packs when lost
 //!             │             hint → pack, frame, slot
-//!             └──► cache of opened frames (bounded)
+//!             └──► cache of opened frames (bounded)           store: the objects of one snapshot, ids recomputed
 //!
 //!   verify: heads → packs there, of the right size, with a footer that opens     scrub: every byte, no key
 //! ```
@@ -18,10 +18,13 @@ pub mod backend;
 mod depot;
 mod format;
 pub mod index;
+mod opened;
 pub mod reader;
+pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod verify;
 
 pub use depot::{Depot, DepotError, PackUpload};
 pub use format::{DepotFormat, FormatError};
+pub use opened::OpenDepot;

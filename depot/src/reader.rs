@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strongroom_core::error::Code;
-use strongroom_core::frame::{Decompressor, Frame, Object};
+use strongroom_core::frame::{Decompressor, Frame, Object, ObjectKind};
 use strongroom_core::id::{ObjectId, PackId};
 use strongroom_core::pack::{PackError, PackHeader, PackReader};
 use strongroom_core::seal::OpensDataKeys;
@@ -139,12 +139,14 @@ impl Reader {
         &self.backend
     }
 
-    /// The places where an object may lie: those that need no read first, then the youngest.
-    pub fn locate(&self, id: &ObjectId) -> Result<Vec<Location>, ReadError> {
-        let mut found = self.index.locate(id)?;
+    /// The places in the packs that are wanted where an object may lie: whole forms first, then those that need no
+    /// read, then the youngest.
+    pub fn locate(&self, id: &ObjectId, is_wanted: &dyn Fn(PackId) -> bool) -> Result<Vec<Location>, ReadError> {
+        let mut found = self.index.locate(id, is_wanted)?;
         if found.len() > 1 {
             let cache = lock(&self.cache);
-            found.sort_by_key(|location| !cache.contains(location.pack, location.frame));
+            let is_delta = |kind| matches!(kind, ObjectKind::DeltaLeaf | ObjectKind::DeltaNode);
+            found.sort_by_key(|location| (is_delta(location.kind), !cache.contains(location.pack, location.frame)));
         }
         Ok(found)
     }
@@ -165,7 +167,7 @@ impl Reader {
     /// `check` recomputes the full id and gives nothing if it differs. A candidate that can't be read does not keep the
     /// next one from being tried; its error is given if none was taken.
     pub fn fetch<T>(&self, id: &ObjectId, mut check: impl FnMut(&StoredObject) -> Option<T>) -> Result<T, ReadError> {
-        let candidates = self.locate(id)?;
+        let candidates = self.locate(id, &|_| true)?;
         let mut first_error = None;
         for location in &candidates {
             match self.load(location) {

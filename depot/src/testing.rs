@@ -72,11 +72,16 @@ impl Domain {
 
     /// Puts a pack with one chunk a body.
     pub(crate) fn put_pack(&self, depot: &Depot, bodies: &[Vec<u8>]) -> Result<SealedPack, DepotError> {
+        self.put_frames(depot, &frames(bodies))
+    }
+
+    /// Puts a pack of frames.
+    pub(crate) fn put_frames(&self, depot: &Depot, frames: &[CompressedFrame]) -> Result<SealedPack, DepotError> {
         let pack = PackId(random_array(&self.entropy).unwrap());
         let identity = PackIdentity { pack, source: SOURCE, scope: self.scope() };
         let mut upload = depot.begin_pack(identity, Recipient::Epoch(self.key.public()), &self.entropy)?;
-        for frame in frames(bodies) {
-            upload.append(&frame)?;
+        for frame in frames {
+            upload.append(frame)?;
         }
         upload.finish()
     }
@@ -135,10 +140,17 @@ pub(crate) fn chunk_id(body: &[u8]) -> ObjectId {
 }
 
 pub(crate) fn frames(bodies: &[Vec<u8>]) -> Vec<CompressedFrame> {
+    frames_of(bodies.iter().map(|body| (chunk_id(body), ObjectKind::Chunk, &body[..])))
+}
+
+/// Frames of any objects, whatever their ids.
+pub(crate) fn frames_of<'a>(
+    objects: impl IntoIterator<Item = (ObjectId, ObjectKind, &'a [u8])>,
+) -> Vec<CompressedFrame> {
     let (mut builder, mut compressor) = (FrameBuilder::new(), Compressor::new().unwrap());
     let mut plain = Vec::new();
-    for body in bodies {
-        plain.extend(builder.push(chunk_id(body), ObjectKind::Chunk, body).unwrap());
+    for (id, kind, body) in objects {
+        plain.extend(builder.push(id, kind, body).unwrap());
     }
     plain.extend(builder.flush());
     plain.into_iter().map(|frame| compressor.compress(frame, 3).unwrap()).collect()

@@ -1,11 +1,16 @@
 //! The targets by name.
 
-use strongroom_core::blob::{BlobForm, ChunkList};
-use strongroom_core::codec::Reader;
+use strongroom_agent::cache::{LeafEntry, NodeEntry};
+use strongroom_agent::files::{parse_pieces, parse_xattrs, put_piece};
+use strongroom_agent::fingerprint::Fingerprint;
+use strongroom_agent::postgres::ddl_entries;
+use strongroom_agent::profile::parse_profile;
+use strongroom_core::blob::{BlobForm, BlobLength, ChunkList};
+use strongroom_core::codec::{Reader, put_bytes};
 use strongroom_core::digest::{IdFunctions, IdKey, Profile};
 use strongroom_core::frame::{Decompressor, Object, ObjectKind};
 use strongroom_core::id::BlobId;
-use strongroom_core::limits::FRAME_PLAIN_BYTES_MAX;
+use strongroom_core::limits::{FRAME_BYTES_TARGET, FRAME_PLAIN_BYTES_MAX, LEAF_RECORDS_MAX};
 use strongroom_core::manifest::{ManifestBody, UnverifiedManifest};
 use strongroom_core::pack::{Directory, PackHeader, check_root};
 use strongroom_core::record::{Cells, ClassSchema, Codec, Column, ColumnId, DynamicValue, KeySpec};
@@ -19,7 +24,7 @@ use strongroom_core::tree::node::Node;
 pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const ALL: [(&str, Target); 14] = [
+pub const ALL: [(&str, Target); 20] = [
     ("manifest", |data| drop(UnverifiedManifest::parse(data))),
     ("manifest-body", |data| drop(serde_json::from_slice::<ManifestBody>(data))),
     ("keyring", |data| drop(Keyring::from_json(data))),
@@ -34,6 +39,12 @@ pub const ALL: [(&str, Target); 14] = [
     ("node", node),
     ("blob", blob),
     ("record", record),
+    ("fingerprint", fingerprint),
+    ("cache-entry", cache_entry),
+    ("file-pieces", file_pieces),
+    ("file-xattrs", file_xattrs),
+    ("dump-entries", dump_entries),
+    ("profile-text", profile_text),
 ];
 
 fn ids() -> IdFunctions {
@@ -86,6 +97,7 @@ fn frame(data: &[u8]) {
     if let Ok(frame) = decompressor.frame(data) {
         let bytes: usize = frame.objects().map(|object| object.body.len()).sum();
         assert!(bytes <= FRAME_PLAIN_BYTES_MAX, "a frame is bounded, whatever it claims");
+        assert!(frame.len() <= FRAME_BYTES_TARGET / 2, "and so is the number of its objects");
     }
 }
 
@@ -152,7 +164,7 @@ fn blob(data: &[u8]) {
         assert_eq!(bytes, list.bytes, "the chunks are as long together as the list says");
     }
     for kind in [ObjectKind::WholeBlob, ObjectKind::ChunkList] {
-        let _ = BlobForm::decode(&ids(), BlobId([0; 32]), Object { kind, body: data });
+        let _ = BlobForm::decode(&ids(), BlobId([0; 32]), BlobLength::AtMost(1 << 20), Object { kind, body: data });
     }
 }
 
@@ -178,4 +190,65 @@ fn round_trip(codec: Codec, text: &[u8]) {
         assert_eq!(back, text, "{codec:?}");
     }
     let _ = codec.decode(text, &mut Vec::new());
+}
+
+fn fingerprint(data: &[u8]) {
+    let Ok(read) = Fingerprint::from_blob(data) else { return };
+    let blob = read.to_blob().expect("what was read is written");
+    let again = Fingerprint::from_blob(&blob).expect("what was written is read");
+    assert!(read.differences(&again).is_empty());
+    assert_eq!(again.to_blob().ok(), Some(blob), "one form for equal fingerprints");
+}
+
+fn cache_entry(data: &[u8]) {
+    if let Ok(leaf) = LeafEntry::decode(data) {
+        assert!(leaf.keys.len() == leaf.digests.len() && leaf.keys.len() <= LEAF_RECORDS_MAX);
+        assert_eq!(LeafEntry::decode(&leaf.encode()), Ok(leaf));
+    }
+    if let Ok(node) = NodeEntry::decode(data) {
+        assert_eq!(NodeEntry::decode(&node.encode()), Ok(node));
+    }
+}
+
+/// Eight bytes of the file's size, and the list.
+fn file_pieces(data: &[u8]) {
+    let Some((size, list)) = data.split_first_chunk::<8>() else { return };
+    let size = u64::from_le_bytes(*size);
+    let Ok(pieces) = parse_pieces(list, size) else { return };
+    let (mut again, mut end) = (Vec::new(), 0);
+    for piece in &pieces {
+        assert!(piece.offset >= end && piece.offset + piece.length <= size, "pieces ascend and stay within the file");
+        put_piece(&mut again, end, piece);
+        end = piece.offset + piece.length;
+    }
+    assert_eq!(parse_pieces(&again, size).expect("what was written is read"), pieces);
+}
+
+fn file_xattrs(data: &[u8]) {
+    let Ok(attributes) = parse_xattrs(data) else { return };
+    let mut again = Vec::new();
+    for (name, value) in &attributes {
+        put_bytes(&mut again, name);
+        put_bytes(&mut again, value);
+    }
+    assert_eq!(parse_xattrs(&again), Ok(attributes));
+}
+
+fn dump_entries(data: &[u8]) {
+    let Ok(dump) = std::str::from_utf8(data) else { return };
+    let mut rest = dump;
+    for entry in ddl_entries(dump) {
+        let at = rest.find(&entry.name).expect("names stand in the dump, in order");
+        rest = &rest[at..];
+        assert!(entry.body.len() <= dump.len(), "an entry is part of the dump");
+    }
+}
+
+fn profile_text(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(profile) = parse_profile(text, "fuzz") {
+        assert!(profile.check().is_ok(), "a profile that is read is whole");
+        let json = serde_json::to_vec(&profile).expect("a profile is written");
+        assert_eq!(serde_json::from_slice::<strongroom_core::profile::Profile>(&json).ok(), Some(profile));
+    }
 }

@@ -37,7 +37,7 @@ mod tests;
 
 pub use durable::{DurableFile, durable_replace, durable_write};
 pub use error::{DiskError, DiskOp};
-pub use failpoint::{FailpointDisk, Fault};
+pub use failpoint::{FailpointDisk, Fault, LoggedOp};
 pub use real::RealDisk;
 pub use sim::{SimDisk, Unsynced};
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use strongroom_core::blob::{Splitter, encode_blob};
+use strongroom_core::blob::{BlobError, Splitter, encode_blob};
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::frame::{Compressor, FrameBuilder, ObjectKind};
 use strongroom_core::id::BlobId;
+use strongroom_core::limits::{BLOB_VALUE_BYTES_MAX, SCHEMAS_BYTES_MAX};
 use strongroom_core::manifest::BlobEntry;
 use strongroom_core::record::ClassSchema;
 
@@ -66,9 +67,14 @@ impl<'a, 'b> BlobStore<'a, 'b> {
     /// Stores one blob.
     pub(super) fn put(&mut self, role: &str, content: &[u8]) -> Result<BlobId, BackupError> {
         let failed = |error| OutputError(Box::new(error));
+        let (bytes, bytes_max) =
+            (content.len() as u64, if role == SCHEMAS { SCHEMAS_BYTES_MAX } else { BLOB_VALUE_BYTES_MAX });
+        if bytes > bytes_max {
+            return Err(OutputError(Box::new(BlobError::TooLong { bytes })).into());
+        }
         let id = self.ids.blob(content);
         let known = self.held.iter().chain(&self.entries).any(|held| held.id == id);
-        self.entries.push(BlobEntry { role: role.to_owned(), id, bytes: content.len() as u64 });
+        self.entries.push(BlobEntry { role: role.to_owned(), id, bytes });
         if known {
             return Ok(id);
         }

@@ -124,7 +124,8 @@ impl Image {
 
     /// Forms under a short name; the same as a reader sees.
     pub(super) fn committed_forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, ImageError> {
-        self.forms(hint, inner)
+        let places = self.places(hint, inner)?;
+        places.iter().filter_map(|place| self.form(place, inner).transpose()).collect()
     }
 
     /// Puts the packs of an update in the place of others, and forgets where those held what.
@@ -228,33 +229,36 @@ impl Image {
 
 impl PartSource for Image {
     type Error = ImageError;
+    type Place = Place;
 
-    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, ImageError> {
-        let mut forms = Vec::new();
+    /// The table does not tell leaves from nodes.
+    fn places(&self, hint: Hint, _: bool) -> Result<Vec<Place>, ImageError> {
+        let mut places = Vec::new();
         for item in self.table.scan_prefix(hint.as_bytes()).keys() {
             let place = Place::decode(&item?)?;
-            if !self.packs.contains_key(place.pack.as_bytes())? {
-                continue;
-            }
-            let frame = self.frame((place.pack, place.frame))?;
-            let Some(object) = frame.object(place.slot) else { continue };
-            let (is_inner, delta) = match object.kind {
-                ObjectKind::FullLeaf => (false, false),
-                ObjectKind::DeltaLeaf => (false, true),
-                ObjectKind::FullNode => (true, false),
-                ObjectKind::DeltaNode => (true, true),
-                _ => continue,
-            };
-            if is_inner == inner {
-                forms.push(Form { delta, body: Body::new(frame, place.slot) });
+            if self.packs.contains_key(place.pack.as_bytes())? {
+                places.push(place);
             }
         }
-        Ok(forms)
+        Ok(places)
+    }
+
+    fn form(&self, place: &Place, inner: bool) -> Result<Option<Form>, ImageError> {
+        let frame = self.frame((place.pack, place.frame))?;
+        let Some(object) = frame.object(place.slot) else { return Ok(None) };
+        let (is_inner, delta) = match object.kind {
+            ObjectKind::FullLeaf => (false, false),
+            ObjectKind::DeltaLeaf => (false, true),
+            ObjectKind::FullNode => (true, false),
+            ObjectKind::DeltaNode => (true, true),
+            _ => return Ok(None),
+        };
+        Ok((is_inner == inner).then(|| Form { delta, body: Body::new(frame, place.slot) }))
     }
 }
 
 /// Where one form lies: the key of a table entry without a value.
-struct Place {
+pub struct Place {
     hint: Hint,
     pack: PackId,
     frame: u32,

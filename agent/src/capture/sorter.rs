@@ -14,9 +14,6 @@ use strongroom_platform::disk::DiskRead;
 
 use super::spill::{Spill, SpillError, Spool};
 
-/// Rows that one lane holds before they become a run.
-const BUFFER_BYTES: usize = 20 << 20;
-
 /// Runs that are merged at a time, each with one block in memory and one open file.
 const RUNS_MERGED_MAX: usize = 64;
 
@@ -32,6 +29,7 @@ struct Entry {
 
 /// A lane's buffer.
 pub(super) struct Sorter {
+    buffer_bytes: usize,
     spool: Arc<Spool>,
     arena: Vec<u8>,
     entries: Vec<Entry>,
@@ -47,8 +45,8 @@ pub(super) enum Run {
 }
 
 impl Sorter {
-    pub(super) const fn new(spool: Arc<Spool>) -> Self {
-        Self { spool, arena: Vec::new(), entries: Vec::new(), runs: Vec::new() }
+    pub(super) fn new(spool: Arc<Spool>) -> Self {
+        Self { buffer_bytes: spool.buffer_bytes(), spool, arena: Vec::new(), entries: Vec::new(), runs: Vec::new() }
     }
 
     /// Takes a row. Without `content`, only key and digest are kept.
@@ -89,7 +87,7 @@ impl Sorter {
     /// Whether the buffer is full.
     #[inline]
     pub(super) const fn is_full(&self) -> bool {
-        self.arena.len() + self.entries.len() * size_of::<Entry>() > BUFFER_BYTES
+        self.arena.len() + self.entries.len() * size_of::<Entry>() > self.buffer_bytes
     }
 
     /// Closes the run if the buffer is full.

@@ -13,8 +13,19 @@ use strongroom_core::entropy::Entropy;
 use strongroom_core::seal::{ScratchKey, ScratchKeyError, SealError};
 use strongroom_platform::disk::{Disk, DiskError, DiskFile, DiskRead};
 
-/// Runs of all classes that may stay in memory.
-const KEPT_BYTES_MAX: usize = 16 << 20;
+/// Memory that a capture may sort in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpoolMemory {
+    /// Rows that one lane holds before they become a run.
+    pub buffer_bytes: usize,
+    /// Runs of all classes that may stay in memory.
+    pub kept_bytes: usize,
+}
+
+impl SpoolMemory {
+    /// What a capture has unless somebody says otherwise.
+    pub const USUAL: Self = Self { buffer_bytes: 20 << 20, kept_bytes: 16 << 20 };
+}
 
 /// Plaintext of one block.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -44,6 +55,7 @@ pub struct Spool {
     names: AtomicU64,
     token: String,
     kept: AtomicUsize,
+    memory: SpoolMemory,
 }
 
 impl Spool {
@@ -59,12 +71,24 @@ impl Spool {
             names: AtomicU64::new(0),
             token,
             kept: AtomicUsize::new(0),
+            memory: SpoolMemory::USUAL,
         })
+    }
+
+    /// The spool with more or less memory: with little of it, small classes are spilled as large ones are.
+    #[must_use]
+    pub fn with_memory(self, memory: SpoolMemory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Rows that one lane holds before they become a run.
+    pub(super) const fn buffer_bytes(&self) -> usize {
+        self.memory.buffer_bytes
     }
 
     /// Asks for memory for a run that need not be spilled.
     pub(super) fn keep(&self, bytes: usize) -> bool {
-        let fits = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= KEPT_BYTES_MAX);
+        let fits = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= self.memory.kept_bytes);
         self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 

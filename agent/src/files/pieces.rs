@@ -16,14 +16,17 @@ use strongroom_core::limits::CHUNK_BYTES_MAX;
 const BLOCK_BYTES: u64 = 64 * 1024;
 
 /// A digest of a piece, under the source's key.
-pub(super) type Digest = [u8; 32];
+pub type Digest = [u8; 32];
 
 /// One piece of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) offset: u64,
-    pub(super) length: u64,
-    pub(super) digest: Digest,
+pub struct Piece {
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its length.
+    pub length: u64,
+    /// The digest of its content.
+    pub digest: Digest,
 }
 
 /// A content that can be read at any place.
@@ -96,14 +99,14 @@ fn hole_in(window: &[u8], at: u64, end: u64) -> Option<usize> {
 }
 
 /// Appends a piece to a list.
-pub(super) fn put(list: &mut Vec<u8>, after: u64, piece: &Piece) {
+pub fn put(list: &mut Vec<u8>, after: u64, piece: &Piece) {
     put_varint(list, piece.offset.saturating_sub(after));
     put_varint(list, piece.length);
     list.extend_from_slice(&piece.digest);
 }
 
 /// Reads a list back. Pieces ascend and stay within the file's size.
-pub(super) fn parse(list: &[u8], size: u64) -> Result<Vec<Piece>, Malformed> {
+pub fn parse(list: &[u8], size: u64) -> Result<Vec<Piece>, Malformed> {
     let mut reader = Reader::new(list, "list of pieces");
     let (mut pieces, mut at) = (Vec::new(), 0_u64);
     while reader.remaining() > 0 {

@@ -49,10 +49,10 @@ pub(super) fn read(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
 }
 
 /// A name and its value.
-type Attribute<'a> = (&'a [u8], &'a [u8]);
+pub type Attribute<'a> = (&'a [u8], &'a [u8]);
 
 /// The attributes of an encoded set.
-pub(super) fn parse(encoded: &[u8]) -> Result<Vec<Attribute<'_>>, Malformed> {
+pub fn parse(encoded: &[u8]) -> Result<Vec<Attribute<'_>>, Malformed> {
     let mut reader = Reader::new(encoded, "extended attributes");
     let mut found = Vec::new();
     while reader.remaining() > 0 {

@@ -37,8 +37,8 @@ pub struct Read {
     pub parts: u64,
     /// Records.
     pub records: u64,
-    /// Large values.
-    pub blobs: HashSet<BlobId>,
+    /// Large values, with their lengths.
+    pub blobs: HashSet<(BlobId, u64)>,
 }
 
 /// What was read so far, where all is.
@@ -46,7 +46,7 @@ pub struct Read {
 struct Whole {
     parts: AtomicU64,
     records: AtomicU64,
-    blobs: Mutex<HashSet<BlobId>>,
+    blobs: Mutex<HashSet<(BlobId, u64)>>,
 }
 
 /// A subtree of one class.
@@ -138,9 +138,9 @@ where
     let mut cells = Cells::new(record);
     while let Some(cell) = cells.next_cell()? {
         let Some((blob, len)) = cell.blob()? else { continue };
-        if !blobs().contains(&blob) {
+        if !blobs().contains(&(blob, len)) {
             view.large_value(blob, len)?;
-            blobs().insert(blob);
+            blobs().insert((blob, len));
         }
     }
     Ok(())
@@ -166,7 +166,7 @@ where
     fn blobs(&self) -> Result<Vec<NativeBlob>, IntegrityError> {
         let mut blobs = Vec::new();
         for blob in self.view.body().blobs.iter().filter(|blob| ROLES.contains(&blob.role.as_str())) {
-            let content = self.view.blob(blob.id, &blob.role)?;
+            let content = self.view.blob(blob)?;
             blobs.push(NativeBlob { role: blob.role.clone(), content });
         }
         Ok(blobs)

@@ -35,6 +35,7 @@ use crate::target::{Load, LoadPlan, Target};
 
 use super::endpoint::Endpoint;
 use super::options::PostgresOptions;
+pub use ddl::{Entry as DdlEntry, entries as ddl_entries};
 use place::Occupancy;
 
 /// A PostgreSQL database, there or not yet, that can take a whole restore.

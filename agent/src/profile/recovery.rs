@@ -26,7 +26,7 @@ where
     S::Error: std::error::Error + Send + Sync + 'static,
 {
     let Some(blob) = view.body().blobs.iter().find(|blob| blob.role == PROFILE) else { return Ok(None) };
-    let content = view.blob(blob.id, "the profile")?;
+    let content = view.blob(blob)?;
     serde_json::from_slice(&content).map(Some).map_err(|error| ViewError::damaged("the profile", error))
 }
 

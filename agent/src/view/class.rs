@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use strongroom_core::blob::BlobLength;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::id::{BlobId, RecordDigest};
 use strongroom_core::manifest::ClassEntry;
@@ -118,14 +119,10 @@ where
     }
 
     pub(crate) fn large_value(&self, blob: BlobId, len: u64) -> Result<Vec<u8>, ViewError> {
-        let content = self.store.blob(self.ids, blob).map_err(|error| ViewError::Read {
+        self.store.blob(self.ids, blob, BlobLength::Exactly(len)).map_err(|error| ViewError::Read {
             what: format!("a large value of {}", self.name()),
             code: S::code(&error),
             source: Box::new(error),
-        })?;
-        if content.len() as u64 != len {
-            return Err(ViewError::damaged(self.name(), strongroom_core::codec::Malformed::new("blob reference")));
-        }
-        Ok(content)
+        })
     }
 }

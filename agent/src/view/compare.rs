@@ -95,10 +95,16 @@ struct Either<'a, S> {
 
 impl<S: PartSource> PartSource for Either<'_, S> {
     type Error = S::Error;
+    type Place = (bool, S::Place);
 
-    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, S::Error> {
-        let forms = self.first.forms(hint, inner)?;
-        if forms.is_empty() { self.second.forms(hint, inner) } else { Ok(forms) }
+    fn places(&self, hint: Hint, inner: bool) -> Result<Vec<Self::Place>, S::Error> {
+        let of = |of_second: bool, places: Vec<S::Place>| places.into_iter().map(|place| (of_second, place)).collect();
+        let first = self.first.places(hint, inner)?;
+        Ok(if first.is_empty() { of(true, self.second.places(hint, inner)?) } else { of(false, first) })
+    }
+
+    fn form(&self, (of_second, place): &Self::Place, inner: bool) -> Result<Option<Form>, S::Error> {
+        if *of_second { self.second.form(place, inner) } else { self.first.form(place, inner) }
     }
 }
 

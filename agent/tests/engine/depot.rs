@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use strongroom_agent::repository::{PackSink, Repository, RepositoryError};
 use strongroom_agent::view::ObjectStore;
-use strongroom_core::blob::BlobForm;
+use strongroom_core::blob::{BlobForm, BlobLength};
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
 use strongroom_core::frame::{Decompressor, Frame, ObjectKind};
@@ -117,8 +117,9 @@ impl Opened {
 
 impl PartSource for Opened {
     type Error = NoBlob;
+    type Place = Form;
 
-    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, NoBlob> {
+    fn places(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, NoBlob> {
         let kinds = if inner {
             [ObjectKind::FullNode, ObjectKind::DeltaNode]
         } else {
@@ -129,12 +130,16 @@ impl PartSource for Opened {
             .map(|(kind, frame, slot)| Form { delta: *kind == kinds[1], body: Body::new(Arc::clone(frame), *slot) })
             .collect())
     }
+
+    fn form(&self, place: &Form, _: bool) -> Result<Option<Form>, NoBlob> {
+        Ok(Some(place.clone()))
+    }
 }
 
 impl ObjectStore for Opened {
-    fn blob(&self, ids: &IdFunctions, blob: BlobId) -> Result<Vec<u8>, NoBlob> {
+    fn blob(&self, ids: &IdFunctions, blob: BlobId, expected: BlobLength) -> Result<Vec<u8>, NoBlob> {
         for (_, frame, slot) in self.objects.get(&ObjectId::Blob(blob).hint()).into_iter().flatten() {
-            match BlobForm::decode(ids, blob, frame.object(*slot).unwrap()) {
+            match BlobForm::decode(ids, blob, expected, frame.object(*slot).unwrap()) {
                 Ok(BlobForm::Whole(content)) => return Ok(content.into_owned()),
                 Ok(BlobForm::List(list)) => {
                     let chunk = |id| &self.objects[&ObjectId::Chunk(id).hint()][0];

@@ -1,27 +1,25 @@
 //! What can be read from a depot's folder and a key file alone, snapshot by snapshot.
+//!
+//! Reads with what the program itself reads with: the opened depot, its store, and the agent's views.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use strongroom_agent::view::{ObjectStore, SnapshotView, ViewError, field_values};
-use strongroom_core::blob::{BlobError, BlobForm, BlobVerifier};
-use strongroom_core::digest::IdFunctions;
-use strongroom_core::error::Code;
-use strongroom_core::frame::ObjectKind;
-use strongroom_core::id::{BlobId, ChunkId, Hint, LeafId, NodeId, ObjectId, SnapshotId};
-use strongroom_core::manifest::NeededPacks;
-use strongroom_core::seal::{Keyring, OpenKeyring};
-use strongroom_core::tree::reader::{Body, Form, PartSource};
-use strongroom_depot::Depot;
-use strongroom_depot::backend::{Backend, DirectoryBackend};
+use strongroom_agent::view::{SnapshotView, ViewError, field_values};
+use strongroom_core::id::SnapshotId;
+use strongroom_depot::backend::DirectoryBackend;
 use strongroom_depot::index::Index;
-use strongroom_depot::reader::{ReadError, Reader, StoredObject};
+use strongroom_depot::store::DepotStore;
 use strongroom_depot::verify::{Heads, read_heads};
+use strongroom_depot::{Depot, OpenDepot};
 use strongroom_platform::disk::Disk;
 use strongroom_platform::keys::KeyFile;
 use strongroom_platform::rng::SystemEntropy;
 
-use crate::world::KEY_FILE;
+use crate::world::{Installation, KEY_FILE, handle, volume};
+
+/// Memory for opened frames: less than a depot has of them.
+const CACHE_BYTES: usize = 1 << 20;
 
 /// Everything that a snapshot holds, in lines that can be compared: records by class, and blobs by role.
 pub(crate) type Contents = Vec<String>;
@@ -43,11 +41,8 @@ impl Rescued {
 
 /// A depot that was opened with its key file.
 pub(crate) struct Opened {
-    keyring: Keyring,
-    keys: Arc<OpenKeyring>,
+    depot: OpenDepot,
     heads: Heads,
-    backend: Arc<dyn Backend>,
-    index: Arc<Index>,
 }
 
 type Failed = Box<dyn std::error::Error>;
@@ -58,35 +53,39 @@ impl Opened {
         let key = KeyFile::open(keys.as_ref(), KEY_FILE, None, Arc::new(SystemEntropy))?;
         let depot = Depot::open(Arc::new(DirectoryBackend::new(Arc::clone(depot))))?;
         let keyring = depot.read_keyring()?.ok_or("there is no keyring")?;
-        let opened = Arc::new(keyring.open(&key)?);
+        let opened = keyring.open(&key)?;
         let heads = read_heads(&depot, &|source| keyring.signers(source).to_vec())?;
-        let index = Arc::new(Index::in_memory()?);
-        index.catch_up(depot.backend().as_ref(), opened.as_ref())?;
-        Ok(Self { heads, keys: opened, backend: Arc::clone(depot.backend()), index, keyring })
+        let depot = OpenDepot::new(Arc::clone(depot.backend()), keyring, opened, Index::in_memory()?, CACHE_BYTES)?;
+        Ok(Self { depot, heads })
     }
 
     /// Opens a snapshot and has something done with it.
     pub(crate) fn with_view<T>(
         &self,
         snapshot: SnapshotId,
-        act: impl FnOnce(&SnapshotView<'_, Store>) -> Result<T, Failed>,
+        act: impl FnOnce(&SnapshotView<'_, DepotStore>) -> Result<T, Failed>,
     ) -> Result<T, Failed> {
-        let mut packs = NeededPacks::new();
-        let mut chain = self.heads.verified.iter();
-        let manifest = loop {
-            let manifest = chain.next().ok_or("there is no such snapshot")?;
-            packs.apply(manifest.head())?;
-            if manifest.head().snapshot == snapshot {
-                break manifest;
-            }
-        };
-        let reader =
-            Reader::new(Arc::clone(&self.backend), Arc::clone(&self.index), Arc::clone(&self.keys) as _, 1 << 20);
-        let store = Store { reader, packs };
-        let id_key = self.keyring.id_key(manifest.head().source, &self.keys)?;
-        let ids = IdFunctions::new(self.keyring.profile(), &id_key);
-        let body = manifest.open_body(self.keys.as_ref())?;
+        let mut verified = self.heads.verified.iter();
+        let manifest = verified.find(|manifest| manifest.head().snapshot == snapshot);
+        let manifest = manifest.ok_or("there is no such snapshot")?;
+        let ids = self.depot.ids(manifest.head().source)?;
+        let body = self.depot.body(manifest)?;
+        if manifest.root_of(&ids, &body) != Some(manifest.head().root) {
+            return Err("the body does not have the root of its head".into());
+        }
+        let store = self.depot.store(self.heads.needed_packs(manifest.head()));
         act(&SnapshotView::new(&store, &ids, &body)?)
+    }
+}
+
+impl Installation {
+    pub(crate) fn keys(&self) -> Arc<dyn Disk> {
+        handle(&volume(&self.keys, 0))
+    }
+
+    /// What can be read of it.
+    pub(crate) fn rescue(&self) -> Rescued {
+        rescue(&handle(&volume(&self.depot, 0)), &self.keys()).unwrap()
     }
 }
 
@@ -102,7 +101,7 @@ pub(crate) fn rescue(depot: &Arc<dyn Disk>, keys: &Arc<dyn Disk>) -> Result<Resc
     Ok(rescued)
 }
 
-fn contents(view: &SnapshotView<'_, Store>) -> Result<Contents, Failed> {
+fn contents(view: &SnapshotView<'_, DepotStore>) -> Result<Contents, Failed> {
     let mut lines = Vec::new();
     for class in view.classes() {
         class.for_each_leaf(|leaf| {
@@ -126,87 +125,4 @@ fn contents(view: &SnapshotView<'_, Store>) -> Result<Contents, Failed> {
     }
     lines.sort();
     Ok(lines)
-}
-
-/// The objects of a depot, as far as the heads name their packs.
-pub(crate) struct Store {
-    reader: Reader,
-    packs: NeededPacks,
-}
-
-impl Store {
-    fn candidates(&self, id: &ObjectId) -> Result<Vec<StoredObject>, ReadError> {
-        let locations = self.reader.locate(id)?.into_iter().filter(|location| self.packs.contains(location.pack));
-        let (mut found, mut failed) = (Vec::new(), None);
-        for location in locations {
-            match self.reader.load(&location) {
-                Ok(object) => found.push(object),
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            Some(error) if found.is_empty() => Err(error),
-            _ => Ok(found),
-        }
-    }
-
-    fn chunk(&self, ids: &IdFunctions, id: ChunkId) -> Result<Vec<u8>, NotHeld> {
-        let found = self.candidates(&ObjectId::Chunk(id))?;
-        let fits = found.iter().filter_map(StoredObject::object).find(|object| ids.chunk(object.body) == id);
-        fits.map(|object| object.body.to_vec()).ok_or(NotHeld::Missing)
-    }
-}
-
-/// An object that can't be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotHeld {
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
-    Blob(#[from] BlobError),
-    #[error("no such object")]
-    Missing,
-}
-
-impl PartSource for Store {
-    type Error = NotHeld;
-
-    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, NotHeld> {
-        let mut bytes = [0; 32];
-        bytes[..6].copy_from_slice(&hint.0);
-        let id = if inner { ObjectId::Node(NodeId(bytes)) } else { ObjectId::Leaf(LeafId(bytes)) };
-        let form = |stored: &StoredObject| Form {
-            delta: matches!(stored.location().kind, ObjectKind::DeltaLeaf | ObjectKind::DeltaNode),
-            body: Body::new(Arc::clone(stored.frame()), stored.location().slot),
-        };
-        Ok(self.candidates(&id)?.iter().map(form).collect())
-    }
-}
-
-impl ObjectStore for Store {
-    fn blob(&self, ids: &IdFunctions, blob: BlobId) -> Result<Vec<u8>, NotHeld> {
-        for stored in self.candidates(&ObjectId::Blob(blob))? {
-            let Some(object) = stored.object() else { continue };
-            match BlobForm::decode(ids, blob, object) {
-                Ok(BlobForm::Whole(content)) => return Ok(content.into_owned()),
-                Ok(BlobForm::List(list)) => {
-                    let mut verifier = BlobVerifier::new(ids, blob, &list);
-                    let mut content = Vec::new();
-                    for chunk in &list.chunks {
-                        let bytes = self.chunk(ids, chunk.id)?;
-                        verifier.push(&bytes)?;
-                        content.extend(bytes);
-                    }
-                    verifier.finish()?;
-                    return Ok(content);
-                }
-                Err(_) => {}
-            }
-        }
-        Err(NotHeld::Missing)
-    }
-
-    fn code(_: &NotHeld) -> Code {
-        Code::Damaged
-    }
 }

@@ -5,12 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use strongroom_agent::capture::{Progress, Spool};
+use strongroom_agent::capture::{Progress, Spool, SpoolMemory};
 use strongroom_agent::restore::{RestoreJob, restore};
 use strongroom_agent::sqlite::{SqliteLocation, SqliteTarget};
 use strongroom_core::id::SnapshotId;
 use strongroom_platform::clock::SystemClock;
-use strongroom_platform::disk::{Disk, FailpointDisk, Fault, SimDisk};
+use strongroom_platform::disk::{Disk, FailpointDisk, Fault, LoggedOp, SimDisk};
 use strongroom_platform::rng::SystemEntropy;
 
 use crate::outcome::{Outcomes, side_by_side};
@@ -18,6 +18,9 @@ use crate::rescue::Opened;
 use crate::world::{Installation, handle, volume};
 
 const FAULTS: [Fault; 5] = [Fault::Eio, Fault::NoSpace, Fault::TornWrite, Fault::SyncFails, Fault::Kill];
+
+/// So little that every class is spilled, in several runs.
+const MEMORY: SpoolMemory = SpoolMemory { buffer_bytes: 2 << 10, kept_bytes: 0 };
 
 /// An installation whose source is far larger than what a restore keeps in memory of a class, and its one snapshot.
 fn scenario() -> (Installation, SnapshotId) {
@@ -36,7 +39,7 @@ fn attempt(
     target: &Path,
 ) -> Result<bool, Box<dyn std::error::Error>> {
     let opened = Opened::new(depot, &installation.keys())?;
-    let spool = Arc::new(Spool::new(spool, "spool", &SystemEntropy)?);
+    let spool = Arc::new(Spool::new(spool, "spool", &SystemEntropy)?.with_memory(MEMORY));
     opened.with_view(snapshot, |view| {
         let outcome = restore(&RestoreJob {
             view,
@@ -81,11 +84,15 @@ fn a_restore_that_fails_anywhere_leaves_the_target_old_or_new() {
     let target = make_old(old.path());
     assert!(attempt(&installation, snapshot, &(Arc::clone(&depot) as _), Arc::clone(&spool) as _, &target).unwrap());
     assert_eq!(state(&target), "new");
-    let of = |in_depot: bool, operations: usize| {
-        (0..operations).flat_map(move |at| FAULTS.iter().map(move |fault| (in_depot, at, *fault)))
+    let of = |in_depot: bool, log: Vec<LoggedOp>| {
+        let can_strike = move |(at, logged): (usize, LoggedOp)| {
+            let faults = FAULTS.into_iter().filter(move |fault| fault.strikes(logged.op));
+            faults.map(move |fault| (in_depot, at, fault))
+        };
+        log.into_iter().enumerate().flat_map(can_strike)
     };
-    let points: Vec<(bool, usize, Fault)> = of(true, depot.log().len()).chain(of(false, spool.log().len())).collect();
-    let outcomes = Outcomes::default();
+    let points: Vec<(bool, usize, Fault)> = of(true, depot.log()).chain(of(false, spool.log())).collect();
+    let (outcomes, struck) = (Outcomes::default(), Outcomes::default());
     side_by_side(&points, |(in_depot, at, fault)| {
         let dir = tempfile::tempdir().unwrap();
         let target = make_old(dir.path());
@@ -96,6 +103,9 @@ fn a_restore_that_fails_anywhere_leaves_the_target_old_or_new() {
             if *in_depot { (Arc::clone(&spoilt) as _, spool) } else { (depot, Arc::clone(&spoilt) as _) };
         let published = attempt(&installation, snapshot, &depot, spool, &target).unwrap_or(false);
         assert_eq!(state(&target), if published { "new" } else { "old" }, "{fault:?} at {at}");
+        if spoilt.has_struck() {
+            struck.add(format!("{fault:?}"));
+        }
         outcomes.add(match (published, spoilt.has_struck()) {
             (_, false) => "not reached",
             (true, true) => "borne",
@@ -103,5 +113,10 @@ fn a_restore_that_fails_anywhere_leaves_the_target_old_or_new() {
         });
     });
     outcomes.report("restore");
+    // Neither a depot that is read nor a spool that is worthless after a crash syncs more than its folder.
+    for (fault, times) in FAULTS.into_iter().zip([50, 10, 10, 1, 50]) {
+        let found = struck.of(&format!("{fault:?}"));
+        assert!(found >= times, "{fault:?} struck {found} times");
+    }
     assert!(outcomes.of("failed cleanly") > 0);
 }

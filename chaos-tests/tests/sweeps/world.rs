@@ -26,9 +26,9 @@ use strongroom_platform::rng::SystemEntropy;
 use crate::copy_dir::copy_dir;
 
 pub(crate) const KEY_FILE: &str = "room.key";
-const SOURCE: SourceId = SourceId([1; 16]);
-const DOMAIN: DomainId = DomainId([2; 16]);
-const PROFILE: Profile = Profile::Blake3;
+pub(crate) const SOURCE: SourceId = SourceId([1; 16]);
+pub(crate) const DOMAIN: DomainId = DomainId([2; 16]);
+pub(crate) const PROFILE: Profile = Profile::Blake3;
 
 /// The files of a simulated volume.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
@@ -107,15 +107,6 @@ impl Installation {
         let epoch = keyring.newest_epoch().unwrap().clone();
         World { depot, host: volume(&self.host, seed.wrapping_add(1)), outside, epoch }
     }
-
-    /// What can be read of it.
-    pub(crate) fn rescue(&self) -> crate::rescue::Rescued {
-        crate::rescue::rescue(&handle(&volume(&self.depot, 0)), &self.keys()).unwrap()
-    }
-
-    pub(crate) fn keys(&self) -> Arc<dyn Disk> {
-        handle(&volume(&self.keys, 0))
-    }
 }
 
 pub(crate) fn handle(disk: &SimDisk) -> Arc<dyn Disk> {
@@ -134,12 +125,7 @@ impl World {
             source: &SqliteSource::new(location, Arc::new(SystemClock)),
             ids: &IdFunctions::new(PROFILE, &id_key()),
             signer: &signer(),
-            sealing: Sealing {
-                source: SOURCE,
-                scope: Scope::new(PROFILE, DOMAIN, "test", "local"),
-                epoch: &self.epoch,
-                entropy: &SystemEntropy,
-            },
+            sealing: Sealing { source: SOURCE, scope: scope(), epoch: &self.epoch, entropy: &SystemEntropy },
             host: &HostKey::new(PROFILE, [9; 32]),
             host_name: "test",
             repository: &Way { depot },
@@ -175,8 +161,13 @@ impl World {
     }
 }
 
-fn signer() -> SigningKey {
+pub(crate) fn signer() -> SigningKey {
     SigningKey::from_seed(PROFILE, &[3; 32]).unwrap()
+}
+
+/// What everything sealed here is bound to.
+pub(crate) fn scope() -> Scope {
+    Scope::new(PROFILE, DOMAIN, "test", "local")
 }
 
 fn id_key() -> IdKey {

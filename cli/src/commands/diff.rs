@@ -7,6 +7,7 @@ use strongroom_agent::view::{
 use strongroom_core::error::Code;
 use strongroom_core::id::SnapshotId;
 use strongroom_core::manifest::BlobEntry;
+use strongroom_depot::store::DepotStore;
 
 use super::shapes::{Fields, key_of, shown_value};
 use crate::app::App;
@@ -16,7 +17,6 @@ use crate::render::json::Schema;
 use crate::render::table::Table;
 use crate::render::{Output, text};
 use crate::room::custodian::{Custodian, OpenSnapshot};
-use crate::room::store::DepotStore;
 
 /// What differs in one class.
 #[derive(Serialize)]

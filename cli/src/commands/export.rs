@@ -14,6 +14,7 @@ use serde::Serialize;
 use strongroom_agent::view::{ClassView, SnapshotView, ViewError};
 use strongroom_core::error::Code;
 use strongroom_core::id::SnapshotId;
+use strongroom_depot::store::DepotStore;
 
 use super::find::class_failure;
 use crate::app::App;
@@ -22,7 +23,6 @@ use crate::failure::{Attempt as _, Coded as _, Exit, Failure};
 use crate::render::json::{MessageType, Schema};
 use crate::render::{stdout_sink, text};
 use crate::room::custodian::{Custodian, OpenSnapshot};
-use crate::room::store::DepotStore;
 
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -231,7 +231,7 @@ pub(super) fn for_each_record(
 /// The content of a native blob, if the snapshot has it.
 pub(super) fn blob(view: &View<'_>, role: &str) -> Result<Option<Vec<u8>>, ExportError> {
     let entry = view.body().blobs.iter().find(|blob| blob.role == role);
-    Ok(entry.map(|entry| view.blob(entry.id, role)).transpose()?)
+    Ok(entry.map(|entry| view.blob(entry)).transpose()?)
 }
 
 /// The content of a native blob that every snapshot of the engine has.

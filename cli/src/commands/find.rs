@@ -11,6 +11,7 @@ use strongroom_core::error::Code;
 use strongroom_core::id::{RecordDigest, SnapshotId};
 use strongroom_core::manifest::VerifiedManifest;
 use strongroom_core::tree::reader::TreeReader;
+use strongroom_depot::store::DepotStore;
 
 use super::shapes::{Fields, shown_value};
 use crate::app::App;
@@ -20,7 +21,6 @@ use crate::render::json::Schema;
 use crate::render::{Output, text};
 use crate::room::custodian::{Custodian, OpenSnapshot};
 use crate::room::manifests::Manifests;
-use crate::room::store::DepotStore;
 
 #[derive(Serialize)]
 struct Answer {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use strongroom_agent::view::{ClassView, ViewError};
 use strongroom_core::id::{RecordDigest, SnapshotId};
+use strongroom_depot::store::DepotStore;
 
 use super::find::class_failure;
 use super::shapes::{Fields, key_of, shown_value};
@@ -13,7 +14,6 @@ use crate::render::json::Schema;
 use crate::render::table::Table;
 use crate::render::text;
 use crate::room::custodian::Custodian;
-use crate::room::store::DepotStore;
 
 /// Fields that a line for people shows.
 const FIELDS_SHOWN: usize = 6;

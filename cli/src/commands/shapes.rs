@@ -132,5 +132,5 @@ impl SnapshotFacts {
 /// Bytes that a snapshot added to the depot, as far as its head tells: the head itself is not counted.
 fn stored_bytes(manifest: &VerifiedManifest) -> u64 {
     let head = manifest.head();
-    head.packs_added.iter().map(|pack| pack.bytes).sum::<u64>() + head.body_bytes
+    head.packs_added.iter().map(|pack| pack.bytes).fold(head.body_bytes, u64::saturating_add)
 }

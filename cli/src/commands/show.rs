@@ -82,7 +82,9 @@ pub(super) fn run(options: &Show, app: &App) -> Result<Exit, Failure> {
         host: &body.host,
         tags: &body.tags,
         packs_needed: packs.as_ref().map(|packs| packs.packs().len() as u64),
-        packs_needed_bytes: packs.as_ref().map(|packs| packs.packs().map(|pack| pack.bytes).sum()),
+        packs_needed_bytes: packs
+            .as_ref()
+            .map(|packs| packs.packs().map(|pack| pack.bytes).fold(0, u64::saturating_add)),
         class_list: body.classes.iter().map(Class::from).collect(),
         blobs: &body.blobs,
         findings: &body.findings,

@@ -4,21 +4,24 @@
 //! rescue what is left. Only verbs that read need it. It never hands a key to a source or a target.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use strongroom_agent::capture::Progress;
 use strongroom_agent::view::SnapshotView;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
 use strongroom_core::id::{PackId, SnapshotRoot, SourceId};
-use strongroom_core::manifest::{ClassHead, ManifestBody, VerifiedManifest, snapshot_root};
+use strongroom_core::manifest::{ManifestBody, VerifiedManifest};
 use strongroom_core::seal::{KeyFileError, Keyring, OpenKeyring};
+use strongroom_depot::OpenDepot;
 use strongroom_depot::backend::{Backend, Reads};
 use strongroom_depot::index::{Index, IndexError};
-use strongroom_depot::reader::{PackFileError, Reader, SharedKeys};
+use strongroom_depot::reader::{PackFileError, Reader};
+use strongroom_depot::store::DepotStore;
 use strongroom_platform::disk::Disk;
 use strongroom_platform::keys::{KeyFile, OpenKeyFileError};
 
 use super::manifests::Manifests;
-use super::store::DepotStore;
 use super::{Room, paths};
 use crate::app::App;
 use crate::failure::{Attempt as _, Failure};
@@ -28,12 +31,7 @@ const FRAME_CACHE_BYTES: usize = 48 << 20;
 
 /// An opened keyring, and the way to the objects that it opens.
 pub(crate) struct Custodian {
-    keyring: Keyring,
-    keys: Arc<OpenKeyring>,
-    backend: Arc<dyn Backend>,
-    index: Arc<Index>,
-    reader: Arc<Reader>,
-    unreadable: Vec<(PackId, PackFileError)>,
+    depot: OpenDepot,
 }
 
 /// A snapshot whose manifest is open.
@@ -57,18 +55,12 @@ impl OpenSnapshot {
 
     /// The root that the classes and blobs of the body have; nothing if the head lists other classes.
     pub(crate) fn root_of_body(&self) -> Option<SnapshotRoot> {
-        let head = self.manifest.head();
-        let captured: Vec<ClassHead> = self
-            .body
-            .classes
-            .iter()
-            .filter(|entry| entry.captured)
-            .filter_map(|entry| {
-                let listed = head.classes.iter().find(|listed| listed.class == entry.id)?;
-                Some(ClassHead { class: entry.id, tags: listed.tags, root: entry.root })
-            })
-            .collect();
-        (captured.len() == head.classes.len()).then(|| snapshot_root(&self.ids, &captured, &self.body.blobs))
+        self.manifest.root_of(&self.ids, &self.body)
+    }
+
+    /// Stops reading once a run is asked to.
+    pub(crate) fn heed(&mut self, progress: Arc<Progress>) {
+        self.store.heed(Arc::new(move || progress.stop.load(Ordering::Relaxed)));
     }
 }
 
@@ -81,7 +73,7 @@ impl Custodian {
         let keyring = keyring.ok_or_else(|| Failure::new(Code::WrongKey, "the depot has no keyring of this room"))?;
         let keys = keyring.open(&key).attempt(|| "the room's key does not open its keyring")?;
         let custodian = Self::over(Arc::clone(room.backend()), keyring, keys, open_index(room)?)?;
-        for (pack, error) in &custodian.unreadable {
+        for (pack, error) in custodian.unreadable() {
             app.output.warn(format!("pack {pack} can't be opened and is left out: {error}"));
         }
         Ok(custodian)
@@ -94,46 +86,40 @@ impl Custodian {
         keys: OpenKeyring,
         index: Index,
     ) -> Result<Self, Failure> {
-        let (keys, index) = (Arc::new(keys), Arc::new(index));
-        let caught_up = index.catch_up(backend.as_ref(), keys.as_ref()).attempt(|| "can't read the depot's packs")?;
-        tracing::info!(added = caught_up.added, removed = caught_up.removed, "index of the depot caught up");
-        let shared: SharedKeys = Arc::clone(&keys) as _;
-        let reader = Reader::new(Arc::clone(&backend), Arc::clone(&index), shared, FRAME_CACHE_BYTES);
-        Ok(Self { keyring, keys, backend, index, reader: Arc::new(reader), unreadable: caught_up.unreadable })
+        let depot = OpenDepot::new(backend, keyring, keys, index, FRAME_CACHE_BYTES);
+        Ok(Self { depot: depot.attempt(|| "can't read the depot's packs")? })
     }
 
     /// Packs that are there and can't be opened.
     pub(crate) fn unreadable(&self) -> &[(PackId, PackFileError)] {
-        &self.unreadable
+        self.depot.unreadable()
     }
 
     /// A reader that remembers nothing of what was read so far.
     pub(crate) fn fresh_reader(&self) -> Arc<Reader> {
-        let keys: SharedKeys = Arc::clone(&self.keys) as _;
-        Arc::new(Reader::new(Arc::clone(&self.backend), Arc::clone(&self.index), keys, FRAME_CACHE_BYTES))
+        self.depot.fresh_reader()
     }
 
     /// Reads of the depot so far.
     pub(crate) fn reads(&self) -> Reads {
-        self.backend.reads().so_far()
+        self.depot.reads()
     }
 
     /// The opened keys.
     pub(crate) fn keys(&self) -> &OpenKeyring {
-        &self.keys
+        self.depot.keys()
     }
 
     /// The id functions of a source.
     pub(crate) fn ids(&self, source: SourceId) -> Result<IdFunctions, Failure> {
-        let key =
-            self.keyring.id_key(source, &self.keys).attempt(|| format!("can't read the id key of source {source}"))?;
-        Ok(IdFunctions::new(self.keyring.profile(), &key))
+        self.depot.ids(source).attempt(|| format!("can't read the id key of source {source}"))
     }
 
     /// Opens a manifest's body.
     pub(crate) fn body(&self, manifest: &VerifiedManifest) -> Result<ManifestBody, Failure> {
-        let what = || format!("can't open the manifest of snapshot {}", manifest.head().snapshot);
-        manifest.open_body(self.keys.as_ref()).attempt(what)
+        self.depot
+            .body(manifest)
+            .attempt(|| format!("can't open the manifest of snapshot {}", manifest.head().snapshot))
     }
 
     /// Opens a snapshot.
@@ -143,7 +129,7 @@ impl Custodian {
             manifest: manifest.clone(),
             body: self.body(manifest)?,
             ids: self.ids(head.source)?,
-            store: DepotStore::new(Arc::clone(&self.reader), manifests.needed_packs(head)),
+            store: self.depot.store(manifests.needed_packs(head)),
         })
     }
 }

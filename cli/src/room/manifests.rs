@@ -9,7 +9,7 @@ use strongroom_core::id::{SnapshotId, SourceId};
 use strongroom_core::manifest::{ManifestHead, NeededPacks, VerifiedManifest};
 use strongroom_core::seal::{Keyring, VerifyingKey};
 use strongroom_depot::Depot;
-use strongroom_depot::verify::{Finding, read_heads};
+use strongroom_depot::verify::{Finding, Heads, read_heads};
 
 use super::Room;
 use super::catalog::RunFacts;
@@ -17,8 +17,7 @@ use crate::failure::{Attempt as _, Failure};
 
 /// The snapshots of a depot.
 pub(crate) struct Manifests {
-    verified: Vec<VerifiedManifest>,
-    findings: Vec<Finding>,
+    heads: Heads,
     names: BTreeMap<SourceId, String>,
     runs: BTreeMap<SnapshotId, RunFacts>,
 }
@@ -71,7 +70,7 @@ impl Manifests {
         let heads = read_heads(depot, &|source| signers.of(source)).attempt(|| "can't read the depot's manifests")?;
         tracing::info!(manifests = heads.verified.len(), findings = heads.findings.len(), "manifests read");
         let (names, runs) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { verified: heads.verified, findings: heads.findings, names, runs })
+        Ok(Self { heads, names, runs })
     }
 
     /// Gives the sources their names.
@@ -81,24 +80,24 @@ impl Manifests {
 
     /// The sources that have snapshots, ascending by id.
     pub(crate) fn sources(&self) -> BTreeSet<SourceId> {
-        self.verified.iter().map(|manifest| manifest.head().source).collect()
+        self.heads.verified.iter().map(|manifest| manifest.head().source).collect()
     }
 
     /// All snapshots, the oldest first.
     pub(crate) fn by_time(&self) -> Vec<&VerifiedManifest> {
-        let mut all: Vec<_> = self.verified.iter().collect();
+        let mut all: Vec<_> = self.heads.verified.iter().collect();
         all.sort_by_key(|manifest| (manifest.head().started, manifest.head().sequence));
         all
     }
 
     /// The snapshots of a source along its chain.
     pub(crate) fn of_source(&self, source: SourceId) -> impl Iterator<Item = &VerifiedManifest> {
-        self.verified.iter().filter(move |manifest| manifest.head().source == source)
+        self.heads.of_source(source)
     }
 
     /// What is wrong with manifests and chains.
     pub(crate) fn findings(&self) -> &[Finding] {
-        &self.findings
+        &self.heads.findings
     }
 
     /// What a source is called here; its id, if it is not in the catalog.
@@ -120,29 +119,15 @@ impl Manifests {
 
     /// The packs that a snapshot needs, as far as the chain of heads tells.
     pub(crate) fn needed_packs(&self, head: &ManifestHead) -> Option<NeededPacks> {
-        let mut needed = None;
-        self.follow_packs(head.source, |manifest, packs| {
-            if manifest.head().sequence == head.sequence {
-                needed = packs.cloned();
-            }
-        });
-        needed
+        self.heads.needed_packs(head)
     }
 
     /// Follows a source's chain: each snapshot with the packs that it needs, as far as the heads up to it tell.
     pub(crate) fn follow_packs<'a>(
         &'a self,
         source: SourceId,
-        mut visit: impl FnMut(&'a VerifiedManifest, Option<&NeededPacks>),
+        visit: impl FnMut(&'a VerifiedManifest, Option<&NeededPacks>),
     ) {
-        let mut packs = NeededPacks::new();
-        let (mut next, mut is_known) = (1, true);
-        for manifest in self.of_source(source) {
-            let head = manifest.head();
-            let follows = head.restarts_packs || (is_known && head.sequence == next);
-            is_known = packs.apply(head).is_ok() && follows;
-            next = head.sequence + 1;
-            visit(manifest, is_known.then_some(&packs));
-        }
+        self.heads.follow_packs(source, visit);
     }
 }

@@ -117,9 +117,9 @@ impl Sweep<'_> {
             let log = copy.path("calls");
             let point = format!("{}, {kind} at {call} {at}", self.name);
             let code = traced(&copy, &log, call, Some(&inject), &borrowed(&arguments(&copy)));
-            let said = std::fs::read_to_string(&log).unwrap();
-            // One that is killed does not come to log the call.
-            let has_struck = said.contains("(INJECTED)") || said.contains("+++ killed by SIGKILL +++");
+            // A call that fails is marked; one at which the process is killed has no result to mark.
+            let mark = if how.starts_with("signal=") { "+++ killed by SIGKILL +++" } else { "(INJECTED)" };
+            let has_struck = std::fs::read_to_string(&log).unwrap().contains(mark);
             judge(&copy, &point);
             // A thread may make fewer calls than it did without a fault.
             outcomes.add(match (code, has_struck) {

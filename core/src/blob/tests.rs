@@ -23,7 +23,8 @@ fn random(seed: u64, len: usize) -> Vec<u8> {
 fn decode(ids: &IdFunctions, blob: BlobId, objects: &[BlobObject<'_>]) -> Result<Vec<u8>, BlobError> {
     let top = objects.last().unwrap();
     assert_eq!(top.id, ObjectId::Blob(blob));
-    match BlobForm::decode(ids, blob, Object { kind: top.kind, body: &top.body })? {
+    let any = BlobLength::AtMost(u64::MAX);
+    match BlobForm::decode(ids, blob, any, Object { kind: top.kind, body: &top.body })? {
         BlobForm::Whole(content) => Ok(content.into_owned()),
         BlobForm::List(list) => {
             let mut verifier = BlobVerifier::new(ids, blob, &list);
@@ -106,7 +107,8 @@ fn a_changed_chunk_or_list_is_an_error() {
         let at = body.len() / 2;
         body[at] ^= 1;
         let top = changed.last().unwrap();
-        let form = BlobForm::decode(&ids, blob, Object { kind: top.kind, body: &top.body });
+        let form =
+            BlobForm::decode(&ids, blob, BlobLength::Exactly(500_000), Object { kind: top.kind, body: &top.body });
         let BlobForm::List(list) = form.unwrap() else { panic!("a long blob is a list") };
         let mut verifier = BlobVerifier::new(&ids, blob, &list);
         let read: Result<(), BlobError> =
@@ -115,5 +117,21 @@ fn a_changed_chunk_or_list_is_an_error() {
     }
     let (short, _) = encode_blob(&ids, &splitter, b"short").unwrap();
     let object = Object { kind: ObjectKind::WholeBlob, body: b"Short" };
-    assert_eq!(BlobForm::decode(&ids, short, object), Err(BlobError::WrongContent { blob: short }));
+    assert_eq!(
+        BlobForm::decode(&ids, short, BlobLength::Exactly(5), object),
+        Err(BlobError::WrongContent { blob: short })
+    );
+}
+
+#[test]
+fn a_list_that_is_longer_than_expected_is_refused_before_a_chunk_is_read() {
+    let (ids, content) = (ids(1), random(6, 300_000));
+    let (blob, objects) = encode_blob(&ids, &Splitter::new(&ids), &content).unwrap();
+    let top = objects.last().unwrap();
+    let decode = |expected| BlobForm::decode(&ids, blob, expected, Object { kind: top.kind, body: &top.body });
+    assert!(decode(BlobLength::Exactly(300_000)).is_ok() && decode(BlobLength::AtMost(300_000)).is_ok());
+    for expected in [BlobLength::Exactly(299_999), BlobLength::Exactly(300_001), BlobLength::AtMost(299_999)] {
+        assert_eq!(decode(expected), Err(BlobError::WrongLength { blob, bytes: 300_000, expected }));
+    }
+    assert!(!BlobLength::Exactly(u64::MAX).admits(u64::MAX), "no cell makes a reader take all memory");
 }

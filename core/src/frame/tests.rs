@@ -34,7 +34,7 @@ proptest! {
         let (mut compressor, mut decompressor) = (Compressor::new().unwrap(), Decompressor::new().unwrap());
         let mut read = Vec::new();
         for frame in frames_of(&objects) {
-            prop_assert!(frame.plain_len() <= crate::limits::FRAME_BYTES_TARGET || frame.entries().len() == 1);
+            prop_assert!(frame.plain_len() <= FRAME_BYTES_TARGET || frame.entries().len() == 1);
             let compressed = compressor.compress(frame.clone(), level).unwrap();
             let opened = decompressor.frame(&compressed.envelope).unwrap();
             prop_assert_eq!(opened.plain_len(), compressed.plain_len());
@@ -54,9 +54,21 @@ proptest! {
 
 #[test]
 fn a_large_object_has_a_frame_to_itself() {
-    let large = vec![3; crate::limits::FRAME_BYTES_TARGET + 1];
+    let large = vec![3; FRAME_BYTES_TARGET + 1];
     let frames = frames_of(&[(1, vec![1; 10]), (1, large.clone()), (1, vec![2; 10]), (2, vec![2; 10])]);
     assert_eq!(frames.iter().map(|frame| frame.entries().len()).collect::<Vec<_>>(), [1, 1, 2]);
+}
+
+#[test]
+fn only_a_frame_of_the_usual_size_holds_several_objects() {
+    let empty_objects = |len: usize| [ObjectKind::Chunk.byte(), 0].repeat(len / 2);
+    assert_eq!(Frame::parse(empty_objects(FRAME_BYTES_TARGET)).unwrap().len(), FRAME_BYTES_TARGET / 2);
+    assert!(Frame::parse(empty_objects(FRAME_BYTES_TARGET + 2)).is_err());
+    let mut alone = vec![ObjectKind::Chunk.byte()];
+    crate::codec::put_bytes(&mut alone, &vec![0; FRAME_BYTES_TARGET]);
+    assert_eq!(Frame::parse(alone.clone()).unwrap().len(), 1);
+    alone.extend([ObjectKind::Chunk.byte(), 0]);
+    assert!(Frame::parse(alone).is_err());
 }
 
 #[test]

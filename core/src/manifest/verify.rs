@@ -1,12 +1,13 @@
 //! Reads a manifest, one stage of trust after the other.
 
-use super::body::{Envelope, ManifestBody, VERSION};
-use super::head::ManifestHead;
-use super::seal::{body_hash, context};
+use super::body::{ClassEntry, Envelope, ManifestBody, VERSION};
+use super::head::{ClassHead, ManifestHead};
+use super::seal::{body_hash, context, snapshot_root};
 use super::{MAGIC, ManifestError};
 use crate::codec::Reader;
+use crate::digest::IdFunctions;
 use crate::frame::Decompressor;
-use crate::id::HeadHash;
+use crate::id::{HeadHash, SnapshotRoot};
 use crate::limits::MANIFEST_BODY_BYTES_MAX;
 use crate::seal::{Aead, OpeningKey, OpensDataKeys, SIGNATURE_LEN, VerifyingKey};
 
@@ -107,6 +108,17 @@ impl VerifiedManifest {
     pub fn open_body(&self, keys: &dyn OpensDataKeys) -> Result<ManifestBody, ManifestError> {
         let key = keys.open_data_key(&self.head.key, &self.context())?;
         self.open_body_with(&key)
+    }
+
+    /// The root that the classes and blobs of a body have; nothing if the head lists other classes.
+    pub fn root_of(&self, ids: &IdFunctions, body: &ManifestBody) -> Option<SnapshotRoot> {
+        let of_head = |entry: &ClassEntry| {
+            let listed = self.head.classes.iter().find(|listed| listed.class == entry.id)?;
+            Some(ClassHead { class: entry.id, tags: listed.tags, root: entry.root })
+        };
+        let captured = body.classes.iter().filter(|entry| entry.captured);
+        let captured: Vec<ClassHead> = captured.filter_map(of_head).collect();
+        (captured.len() == self.head.classes.len()).then(|| snapshot_root(ids, &captured, &body.blobs))
     }
 
     /// Opens the body with its data key.

@@ -4,24 +4,26 @@
 //! the id recomputed from its contents is the id that the parent names. The base of a delta is a full form or the delta
 //! of exactly the generation that the rule names, so chains end, and a part that came back to an earlier content, whose
 //! many forms share one name, is read along one chain.
+//!
+//! Anybody who can write into a depot can put forms under any short name. So forms are opened one at a time and given up
+//! before the next, and a search has bounds: memory is that of a part, its base and a frame or two, whatever lies there.
+
+mod search;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::codec::Reader;
 use crate::digest::IdFunctions;
 use crate::frame::Frame;
 use crate::id::{Hint, LeafId, NodeId};
-use crate::limits::{CHAIN_FORMS_MAX, PART_FORMS_MAX, TREE_LEVELS_MAX};
-use crate::record::KeyError;
+use crate::limits::{LEAVES_KEPT_BYTES_MAX, TREE_LEVELS_MAX};
 
-use super::delta::{DeltaHead, apply_delta};
 use super::leaf::{Leaf, LeafContext};
-use super::lineage::base_generation;
 use super::node::{Child, Node};
 use super::params::{PartId, Top};
+use search::Search;
 
 impl PartId {
     /// The short name under which packs index the part.
@@ -68,9 +70,15 @@ pub struct Form {
 pub trait PartSource {
     /// Why forms can't be had.
     type Error;
+    /// Where a form lies.
+    type Place;
 
-    /// All forms under a short name: of inner nodes, or of leaves. Those of other parts may be among them.
-    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, Self::Error>;
+    /// Where forms under a short name lie, those that are cheapest to try first: of inner nodes, or of leaves. Those of
+    /// other parts may be among them.
+    fn places(&self, hint: Hint, inner: bool) -> Result<Vec<Self::Place>, Self::Error>;
+
+    /// The form at a place; nothing if it is of the other kind.
+    fn form(&self, place: &Self::Place, inner: bool) -> Result<Option<Form>, Self::Error>;
 }
 
 /// A part that can't be read.
@@ -129,95 +137,30 @@ impl<'a, S: PartSource> TreeReader<'a, S> {
         if let Some((_, leaf)) = self.recent.iter().find(|(known, _)| *known == id) {
             return Ok(Arc::clone(leaf));
         }
-        match self.search_leaf(id) {
-            // A recent leaf may have stood in for a base of the same short name.
-            Err(ReadError::Missing { .. }) if !self.recent.is_empty() => {
-                self.recent.clear();
-                self.search_leaf(id)
-            }
-            found => found,
-        }
+        let leaf: Arc<Leaf> = Search::new(self.source, &self.context, &self.recent).part(id.into())?;
+        self.keep(id, &leaf);
+        Ok(leaf)
     }
 
-    fn search_leaf(&mut self, id: LeafId) -> Result<Arc<Leaf>, ReadError<S::Error>> {
-        let mut search = Search::new();
-        for form in self.sorted_forms(PartId::from(id).hint(), false)? {
-            for leaf in self.leaves_of(&form, 0, &mut search)? {
-                if leaf.id(&self.context.ids) != id {
-                    "another leaf has the same short name".clone_into(&mut search.reason);
-                    continue;
-                }
-                if self.recent.len() == RECENT_LEAVES {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back((id, Arc::clone(&leaf)));
-                return Ok(leaf);
-            }
+    /// Keeps a leaf at hand, in the place of those that were asked for longest ago.
+    fn keep(&mut self, id: LeafId, leaf: &Arc<Leaf>) {
+        let kept = |recent: &VecDeque<(LeafId, Arc<Leaf>)>| -> usize {
+            recent.iter().map(|(_, leaf)| leaf.record_bytes()).sum()
+        };
+        while self.recent.len() >= RECENT_LEAVES
+            || (!self.recent.is_empty() && kept(&self.recent) + leaf.record_bytes() > LEAVES_KEPT_BYTES_MAX)
+        {
+            self.recent.pop_front();
         }
-        Err(ReadError::Missing { kind: "leaf", id: id.to_string(), reason: search.reason })
-    }
-
-    /// The leaves that one form yields: several only where short names of bases collide.
-    fn leaves_of(&self, form: &Form, depth: usize, search: &mut Search) -> Result<Vec<Arc<Leaf>>, ReadError<S::Error>> {
-        let mut found = Vec::new();
-        if !form.delta {
-            search.keep(&mut found, Leaf::read_full(&self.context, &form.body).map(Arc::new));
-            return Ok(found);
+        if leaf.record_bytes() <= LEAVES_KEPT_BYTES_MAX {
+            self.recent.push_back((id, Arc::clone(leaf)));
         }
-        let Some((base, generation)) = search.base_of(form, depth) else { return Ok(found) };
-        if let Some((_, leaf)) = self.recent.iter().find(|(known, _)| PartId::from(*known).hint() == base) {
-            search.keep(&mut found, apply_delta(&self.context, leaf, &form.body).map(Arc::new));
-        }
-        if found.is_empty() {
-            for below in self.base_forms(base, generation, false)? {
-                for leaf in self.leaves_of(&below, depth + 1, search)? {
-                    search.keep(&mut found, apply_delta(&self.context, &leaf, &form.body).map(Arc::new));
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// A node, checked.
     pub fn node(&self, id: NodeId) -> Result<Node, ReadError<S::Error>> {
-        let mut search = Search::new();
-        for form in self.sorted_forms(PartId::from(id).hint(), true)? {
-            for node in self.nodes_of(&form, 0, &mut search)? {
-                if node.id(&self.context.ids) == id {
-                    return Ok(node);
-                }
-            }
-        }
-        Err(ReadError::Missing { kind: "node", id: id.to_string(), reason: search.reason })
-    }
-
-    fn nodes_of(&self, form: &Form, depth: usize, search: &mut Search) -> Result<Vec<Node>, ReadError<S::Error>> {
-        let mut found = Vec::new();
-        if !form.delta {
-            search.keep(&mut found, Node::read_full(&form.body).map_err(KeyError::from));
-            return Ok(found);
-        }
-        let Some((base, generation)) = search.base_of(form, depth) else { return Ok(found) };
-        for below in self.base_forms(base, generation, true)? {
-            for node in self.nodes_of(&below, depth + 1, search)? {
-                search.keep(&mut found, Node::apply_delta(&node, &form.body).map_err(KeyError::from));
-            }
-        }
-        Ok(found)
-    }
-
-    /// All forms under a short name, those that are cheapest to follow first.
-    fn sorted_forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, ReadError<S::Error>> {
-        let mut forms = self.source.forms(hint, inner).map_err(ReadError::Source)?;
-        forms.sort_by_key(Form::generation);
-        Ok(forms)
-    }
-
-    /// The forms that a delta's base may have: in full, or as the delta of the very generation that the rule names.
-    fn base_forms(&self, hint: Hint, generation: u32, inner: bool) -> Result<Vec<Form>, ReadError<S::Error>> {
-        let mut forms = self.sorted_forms(hint, inner)?;
-        forms.retain(|form| !form.delta || form.generation() == generation);
-        Ok(forms)
+        let node: Arc<Node> = Search::new(self.source, &self.context, &self.recent).part(id.into())?;
+        Ok(Arc::unwrap_or_clone(node))
     }
 
     /// The children of a part at a level above the leaves, checked against what the parent says of it.
@@ -280,51 +223,5 @@ impl<'a, S: PartSource> TreeReader<'a, S> {
             return Err(ReadError::Shape { what: "a leaf's count of records is not what its parent says" });
         }
         Ok(visit(&leaf))
-    }
-}
-
-impl Form {
-    /// The generation that the form states; 0 for a full one.
-    fn generation(&self) -> u32 {
-        if !self.delta {
-            return 0;
-        }
-        DeltaHead::read(&mut Reader::new(&self.body, "delta form")).map_or(u32::MAX, |head| head.generation)
-    }
-}
-
-/// The bounded search for one part.
-struct Search {
-    reason: String,
-    applied: usize,
-}
-
-impl Search {
-    fn new() -> Self {
-        Self { reason: "there is none".to_owned(), applied: 0 }
-    }
-
-    fn keep<T>(&mut self, found: &mut Vec<T>, part: Result<T, KeyError>) {
-        self.applied += 1;
-        match part {
-            Ok(part) => found.push(part),
-            Err(error) => self.reason = error.to_string(),
-        }
-    }
-
-    /// The short name and generation of a delta's base, unless the chain or the search has grown too long.
-    fn base_of(&mut self, form: &Form, depth: usize) -> Option<(Hint, u32)> {
-        let head = match DeltaHead::read(&mut Reader::new(&form.body, "delta form")) {
-            Ok(head) => head,
-            Err(error) => {
-                self.reason = error.to_string();
-                return None;
-            }
-        };
-        if depth >= CHAIN_FORMS_MAX || self.applied >= PART_FORMS_MAX {
-            "its chain of deltas is too long".clone_into(&mut self.reason);
-            return None;
-        }
-        base_generation(head.generation).map(|generation| (head.base, generation))
     }
 }

@@ -1,5 +1,7 @@
 //! Forms of leaves and nodes: what was stored is what is read, and nothing else ever is.
 
+mod memory;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -244,10 +246,15 @@ impl Stored {
 
 impl PartSource for Stored {
     type Error = std::convert::Infallible;
+    type Place = Form;
 
-    fn forms(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, Self::Error> {
+    fn places(&self, hint: Hint, inner: bool) -> Result<Vec<Form>, Self::Error> {
         *self.reads.lock().unwrap() += 1;
         Ok(self.forms.get(&(hint, inner)).cloned().unwrap_or_default())
+    }
+
+    fn form(&self, place: &Form, _: bool) -> Result<Option<Form>, Self::Error> {
+        Ok(Some(place.clone()))
     }
 }
 

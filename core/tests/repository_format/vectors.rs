@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use strongroom_core::blob::{BlobForm, ChunkList, Splitter, encode_blob};
+use strongroom_core::blob::{BlobForm, BlobLength, ChunkList, Splitter, encode_blob};
 use strongroom_core::digest::{IdFunctions, IdKey, Profile};
 use strongroom_core::entropy::{Entropy, EntropyError};
 use strongroom_core::frame::{Compressor, Decompressor, FrameBuilder, Object, ObjectKind};
@@ -278,7 +278,8 @@ fn hashes(profile: Profile) -> String {
     let lens: Vec<String> = splitter.chunks(&content).map(|chunk| chunk.len().to_string()).collect();
     let (blob, objects) = encode_blob(&ids, &splitter, &content).unwrap();
     let list = objects.last().unwrap();
-    let form = BlobForm::decode(&ids, blob, Object { kind: list.kind, body: &list.body }).unwrap();
+    let form = BlobForm::decode(&ids, blob, BlobLength::AtMost(u64::MAX), Object { kind: list.kind, body: &list.body })
+        .unwrap();
     assert_eq!(form, BlobForm::List(ChunkList::decode(&list.body).unwrap()));
     [
         format!("environment {}", scope.environment),

@@ -19,7 +19,7 @@ fn setting() -> (Domain, Depot) {
 
 /// All that can be asked of an index, to compare two of them.
 fn answers(index: &Index, bodies: &[Vec<u8>]) -> Vec<Vec<Location>> {
-    bodies.iter().map(|body| index.locate(&chunk_id(body)).unwrap()).collect()
+    bodies.iter().map(|body| index.locate(&chunk_id(body), &|_| true).unwrap()).collect()
 }
 
 #[test]
@@ -56,13 +56,15 @@ fn rebuilt_from_packs_it_answers_the_same() {
     assert_eq!(told.packs().unwrap(), rebuilt.packs().unwrap());
     for body in first.iter().chain(&second) {
         let sorted = |index: &Index| {
-            let mut found = index.locate(&chunk_id(body)).unwrap();
+            let mut found = index.locate(&chunk_id(body), &|_| true).unwrap();
             found.sort_by_key(|location| location.pack);
             found
         };
         assert_eq!(sorted(&told), sorted(&rebuilt));
     }
-    assert_eq!(told.locate(&chunk_id(&second[0])).unwrap().len(), 2);
+    let both = told.locate(&chunk_id(&second[0]), &|_| true).unwrap();
+    assert_eq!(both.len(), 2);
+    assert_eq!(told.locate(&chunk_id(&second[0]), &|pack| pack == both[1].pack).unwrap(), both[1..]);
 }
 
 #[test]

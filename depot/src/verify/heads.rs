@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use strongroom_core::id::SourceId;
-use strongroom_core::manifest::{NeededPacks, PackRef, Predecessor, VerifiedManifest};
+use strongroom_core::manifest::{ManifestHead, NeededPacks, PackRef, Predecessor, VerifiedManifest};
 use strongroom_core::seal::VerifyingKey;
 
 use super::{Finding, Signers};
@@ -24,6 +24,39 @@ impl Heads {
     pub fn packs(&self) -> Vec<PackRef> {
         let added = self.verified.iter().flat_map(|manifest| &manifest.head().packs_added);
         added.map(|pack| (pack.pack, *pack)).collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
+    /// The heads of a source along its chain.
+    pub fn of_source(&self, source: SourceId) -> impl Iterator<Item = &VerifiedManifest> {
+        self.verified.iter().filter(move |manifest| manifest.head().source == source)
+    }
+
+    /// The packs that a snapshot needs, as far as the chain of heads tells.
+    pub fn needed_packs(&self, head: &ManifestHead) -> Option<NeededPacks> {
+        let mut needed = None;
+        self.follow_packs(head.source, |manifest, packs| {
+            if manifest.head().sequence == head.sequence {
+                needed = packs.cloned();
+            }
+        });
+        needed
+    }
+
+    /// Follows a source's chain: each snapshot with the packs that it needs, as far as the heads up to it tell.
+    pub fn follow_packs<'a>(
+        &'a self,
+        source: SourceId,
+        mut visit: impl FnMut(&'a VerifiedManifest, Option<&NeededPacks>),
+    ) {
+        let mut packs = NeededPacks::new();
+        let (mut next, mut is_known) = (1, true);
+        for manifest in self.of_source(source) {
+            let head = manifest.head();
+            let follows = head.restarts_packs || (is_known && head.sequence == next);
+            is_known = packs.apply(head).is_ok() && follows;
+            next = head.sequence.saturating_add(1);
+            visit(manifest, is_known.then_some(&packs));
+        }
     }
 }
 

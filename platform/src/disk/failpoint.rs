@@ -50,7 +50,7 @@ pub enum Fault {
 
 impl Fault {
     /// Says whether the fault can strike an operation of this kind; if not, it waits for one that it can.
-    const fn strikes(self, op: DiskOp) -> bool {
+    pub const fn strikes(self, op: DiskOp) -> bool {
         match self {
             Self::Eio | Self::Kill => true,
             Self::NoSpace => op.is_change() && !matches!(op, DiskOp::Sync | DiskOp::SyncDir | DiskOp::Remove),

@@ -16,15 +16,15 @@ use super::lexer::Lexer;
 
 /// One object of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     /// The object's name, for messages.
-    pub(super) name: String,
+    pub name: String,
     /// Its type, as `pg_dump` calls it: `TABLE`, `INDEX`, `FK CONSTRAINT`, …
-    pub(super) kind: String,
+    pub kind: String,
     /// Tablespace and access method that hold for it, as `SET` statements.
-    pub(super) settings: Vec<String>,
+    pub settings: Vec<String>,
     /// Its statements.
-    pub(super) body: String,
+    pub body: String,
 }
 
 impl Entry {
@@ -38,7 +38,7 @@ impl Entry {
 const KEPT_SETTINGS: [&str; 2] = ["SET default_tablespace ", "SET default_table_access_method "];
 
 /// The entries of a dump, in order.
-pub(super) fn entries(dump: &str) -> Vec<Entry> {
+pub fn entries(dump: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut settings: Vec<String> = Vec::new();
     let mut lexer = Lexer::new(dump);

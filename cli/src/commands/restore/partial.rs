@@ -3,6 +3,7 @@
 use strongroom_agent::partial::{Asked, AskedRecord, FromSnapshot, OnConflict, Policy};
 use strongroom_agent::profile::profile_of;
 use strongroom_agent::view::{SnapshotView, parse_key};
+use strongroom_depot::store::DepotStore;
 
 use super::document::About;
 use super::job::{self, Run, Vault};
@@ -12,7 +13,6 @@ use crate::commands::find;
 use crate::failure::{Attempt as _, Exit, Failure};
 use crate::render::text;
 use crate::room::custodian::Custodian;
-use crate::room::store::DepotStore;
 use crate::sources;
 
 /// Restores classes and records.

@@ -13,6 +13,7 @@ use strongroom_agent::source::Finding;
 use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
 use strongroom_core::id::{RestoreId, SnapshotId};
+use strongroom_depot::store::DepotStore;
 use strongroom_platform::disk::Disk;
 
 use crate::app::App;
@@ -200,7 +201,7 @@ fn carry_out(
 ) -> Result<Restored, Failure> {
     let began = app.clock.monotonic();
     let progress = Arc::new(Progress::default());
-    snapshot.store.heed(Arc::clone(&progress));
+    snapshot.heed(Arc::clone(&progress));
     let watched = Watched {
         doing: format!("restoring {}", snapshot.body.source_name),
         schema: Schema::Restore,
@@ -222,7 +223,7 @@ fn with_job<T>(
     snapshot: &OpenSnapshot,
     progress: &Progress,
     token: &str,
-    run: impl FnOnce(&RestoreJob<'_, crate::room::store::DepotStore>) -> T,
+    run: impl FnOnce(&RestoreJob<'_, DepotStore>) -> T,
 ) -> Result<T, Failure> {
     let password = options.password_file.as_deref().map(first_line_of_file).transpose()?;
     let target = sources::target(&options.to, password.as_ref().map(|text| text.as_str()), &app.clock)?;

@@ -23,6 +23,7 @@ use strongroom_core::graph::rules::ReferenceRules;
 use strongroom_core::id::SnapshotId;
 use strongroom_core::manifest::VerifiedManifest;
 use strongroom_core::profile::Profile;
+use strongroom_depot::store::DepotStore;
 
 use super::{Finding, Severity};
 use crate::app::App;
@@ -32,7 +33,6 @@ use crate::render::text;
 use crate::room::custodian::Custodian;
 use crate::room::locks::Held;
 use crate::room::manifests::Manifests;
-use crate::room::store::DepotStore;
 use crate::room::{Room, paths};
 
 /// What the check of one snapshot or source came to.
@@ -136,7 +136,7 @@ impl<'a> References<'a> {
         check: impl FnOnce(&SnapshotView<'_, DepotStore>, &CheckJob<'_>) -> Result<Report, IntegrityError>,
     ) -> Result<Report, Failure> {
         let mut snapshot = custodian.snapshot(manifests, manifest)?;
-        snapshot.store.heed(Arc::clone(self.progress));
+        snapshot.heed(Arc::clone(self.progress));
         let view = snapshot.view()?;
         let what = || format!("can't check the references of snapshot {}", manifest.head().snapshot);
         let profile = profile_of(&view).attempt(what)?;

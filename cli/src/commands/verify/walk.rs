@@ -1,7 +1,8 @@
 //! The walk through snapshots: every part and blob is fetched and its id recomputed.
 //!
 //! A part that another snapshot of the same source has shown to be whole is not read again, as long as the packs that
-//! were looked into then are still among those that the snapshot needs.
+//! were looked into then are still among those that the snapshot needs, and as whatever
+//! names it states the same count or length.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,17 +11,16 @@ use std::sync::atomic::Ordering;
 use strongroom_agent::capture::Progress;
 use strongroom_agent::integrity::Read;
 use strongroom_agent::view::{ClassView, SnapshotView, ViewError};
-use strongroom_core::codec::Malformed;
 use strongroom_core::id::{BlobId, LeafId, PackId, SourceId};
-use strongroom_core::manifest::VerifiedManifest;
+use strongroom_core::manifest::{BlobEntry, VerifiedManifest};
 use strongroom_core::record::Cells;
 use strongroom_core::tree::params::PartId;
 use strongroom_core::tree::reader::{ReadError, TreeReader};
+use strongroom_depot::store::{DepotStore, StoreError};
 
 use super::{Finding, Severity};
 use crate::room::custodian::{Custodian, OpenSnapshot};
 use crate::room::manifests::Manifests;
-use crate::room::store::{DepotStore, StoreError};
 
 /// A walk under way.
 pub(in crate::commands) struct Walk<'a> {
@@ -29,8 +29,8 @@ pub(in crate::commands) struct Walk<'a> {
     progress: Arc<Progress>,
     source: Option<SourceId>,
     packs: BTreeSet<PackId>,
-    parts_seen: BTreeSet<(u8, PartId)>,
-    blobs_seen: BTreeSet<BlobId>,
+    parts_seen: BTreeSet<(u8, PartId, u64)>,
+    blobs_seen: BTreeSet<(BlobId, u64)>,
     parts: u64,
     blobs: u64,
     records: u64,
@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
         match self.custodian.snapshot(self.manifests, manifest) {
             Ok(mut snapshot) => {
                 self.forget_unless_within(manifest);
-                snapshot.store.heed(Arc::clone(&self.progress));
+                snapshot.heed(Arc::clone(&self.progress));
                 Some(snapshot)
             }
             Err(failure) => {
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
 
     fn native_blobs(&mut self, name: &str, view: &SnapshotView<'_, DepotStore>) {
         for blob in &view.body().blobs {
-            if let Err(error) = self.blob(view, blob.id, &blob.role, blob.bytes) {
+            if let Err(error) = self.blob(view, blob) {
                 self.fault("unreadable_blob", &format!("{name}, blob {}", blob.role), chain(&error));
             }
         }
@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
         if snapshot.root_of_body() != Some(head.root) {
             self.fault("wrong_root", name, "the classes and blobs of its body do not have the root of its head".into());
         }
-        let records: u64 = snapshot.body.classes.iter().map(|entry| entry.records).sum();
+        let records: u64 = snapshot.body.classes.iter().map(|entry| entry.records).fold(0, u64::saturating_add);
         if records != head.totals.records {
             let message = format!("its head counts {} records, its body {records}", head.totals.records);
             self.fault("wrong_count", name, message);
@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
         id: PartId,
         records: u64,
     ) -> Result<(), ViewError> {
-        if self.parts_seen.contains(&(level, id)) {
+        if self.parts_seen.contains(&(level, id, records)) {
             return Ok(());
         }
         if level > 0 {
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
             self.records += records;
             self.progress.records.fetch_add(records, Ordering::Relaxed);
         }
-        self.parts_seen.insert((level, id));
+        self.parts_seen.insert((level, id, records));
         self.parts += 1;
         Ok(())
     }
@@ -206,7 +206,7 @@ impl<'a> Walk<'a> {
         let mut cells = Cells::new(record);
         let mut unseen = Vec::new();
         while let Some(cell) = cells.next_cell()? {
-            unseen.extend(cell.blob()?.map(|(blob, _)| blob).filter(|blob| !self.blobs_seen.contains(blob)));
+            unseen.extend(cell.blob()?.filter(|blob| !self.blobs_seen.contains(blob)));
         }
         if unseen.is_empty() {
             return Ok(());
@@ -217,20 +217,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn blob(
-        &mut self,
-        view: &SnapshotView<'_, DepotStore>,
-        blob: BlobId,
-        role: &str,
-        bytes: u64,
-    ) -> Result<(), ViewError> {
-        if self.blobs_seen.contains(&blob) {
+    fn blob(&mut self, view: &SnapshotView<'_, DepotStore>, blob: &BlobEntry) -> Result<(), ViewError> {
+        if self.blobs_seen.contains(&(blob.id, blob.bytes)) {
             return Ok(());
         }
-        if view.blob(blob, role)?.len() as u64 != bytes {
-            return Err(Malformed::new("blob: its length is not what the manifest says").into());
-        }
-        self.blobs_seen.insert(blob);
+        view.blob(blob)?;
+        self.blobs_seen.insert((blob.id, blob.bytes));
         self.blobs += 1;
         Ok(())
     }
