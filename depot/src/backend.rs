@@ -165,6 +165,17 @@ pub trait Backend: Send + Sync {
         Ok(0)
     }
 
+    /// Whether packs are locked for a time, counted from when they were put.
+    fn locks_packs(&self) -> bool {
+        false
+    }
+
+    /// Locks packs for that time again, counted from now: a manifest that is about to be put needs them. Nothing to do
+    /// where nothing is locked.
+    fn keep_on(&self, _packs: &[PackId]) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Counts the reads.
     fn reads(&self) -> &ReadCounter;
 
@@ -238,6 +249,14 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn recover(&self) -> Result<usize, BackendError> {
         (**self).recover()
+    }
+
+    fn locks_packs(&self) -> bool {
+        (**self).locks_packs()
+    }
+
+    fn keep_on(&self, packs: &[PackId]) -> Result<(), BackendError> {
+        (**self).keep_on(packs)
     }
 
     fn reads(&self) -> &ReadCounter {

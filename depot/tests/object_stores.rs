@@ -1,4 +1,5 @@
-//! The object backend against a server that speaks S3 (moto), which each test starts for itself on a port of its own.
+//! The object backend against servers that speak S3 (moto) and Azure Blob Storage (Azurite), which each test starts for
+//! itself on a port of its own.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![expect(clippy::print_stdout, reason = "a test that could not run says so")]
 

@@ -14,7 +14,7 @@ use strongroom_agent::shipment::Sealing;
 use strongroom_agent::source::Finding;
 use strongroom_core::digest::IdFunctions;
 use strongroom_core::error::Code;
-use strongroom_core::id::{SnapshotId, SnapshotRoot};
+use strongroom_core::id::{PackId, SnapshotId, SnapshotRoot};
 
 use super::{registered, shapes};
 use crate::app::App;
@@ -155,7 +155,7 @@ pub(super) fn with_job<T>(
         },
         host: room.host(),
         host_name: &host_name(),
-        repository: &DepotRepository::new(room.depot()),
+        repository: &DepotRepository::new(room.depot()).needing(needed_packs(room, source)?),
         disk: room.disk(),
         state_dir: &Room::agent_dir(source.facts.id),
         cache_dir: &cache_dir,
@@ -165,6 +165,22 @@ pub(super) fn with_job<T>(
         tags: asked.tags,
         progress,
     }))
+}
+
+/// The packs of a source's newest snapshot, if the depot must be told to keep them for the next one.
+fn needed_packs(room: &Room, source: &RegisteredSource) -> Result<Vec<PackId>, Failure> {
+    if !room.depot().backend().locks_packs() {
+        return Ok(Vec::new());
+    }
+    let manifests = room.manifests()?;
+    let Some(newest) = manifests.of_source(source.facts.id).last() else { return Ok(Vec::new()) };
+    let needed = manifests.needed_packs(newest.head()).ok_or_else(|| {
+        Failure::new(
+            Code::Damaged,
+            format!("the depot has lost manifests of {}: which packs to keep is unknown", source.name),
+        )
+    })?;
+    Ok(needed.packs().map(|pack| pack.pack).collect())
 }
 
 fn report(room: &Room, app: &App, name: &str, taken: &Taken) {

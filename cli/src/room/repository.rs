@@ -12,12 +12,19 @@ use crate::failure::Coded;
 /// An agent's way into a depot.
 pub(crate) struct DepotRepository {
     depot: Depot,
+    needed: Vec<PackId>,
 }
 
 impl DepotRepository {
     /// The way into a depot whose lock the caller holds.
     pub(crate) fn new(depot: &Depot) -> Self {
-        Self { depot: depot.clone() }
+        Self { depot: depot.clone(), needed: Vec::new() }
+    }
+
+    /// The same way for a source whose next snapshot may need these packs. They are locked anew before a manifest is put
+    /// that says so.
+    pub(crate) fn needing(self, needed: Vec<PackId>) -> Self {
+        Self { needed, ..self }
     }
 }
 
@@ -35,6 +42,8 @@ impl Repository for DepotRepository {
         _snapshot: SnapshotId,
         bytes: &[u8],
     ) -> Result<(), RepositoryError> {
+        let kept = self.depot.backend().keep_on(&self.needed);
+        kept.map_err(|error| failed("the depot could not extend the retention of older packs", error))?;
         let put = self.depot.put_manifest(bytes);
         put.map_err(|error| failed(&format!("the depot did not take manifest {sequence}"), error))
     }

@@ -59,6 +59,39 @@ fn every_verb_works_with_a_depot_in_an_object_store() {
 }
 
 #[test]
+fn a_backup_keeps_the_older_packs_that_it_needs_locked() {
+    let Some(moto) = Emulator::moto("cli::stores::a_backup_keeps_the_older_packs", &[]) else { return };
+    moto.make_bucket("locked", "x-amz-bucket-object-lock-enabled: true\r\n");
+    let (_folder, credentials) = s3_credentials();
+    let url = format!(
+        "s3://locked/cmdb?endpoint=http://{}&credentials_file={credentials}&lock=governance&lock_days=30",
+        moto.address
+    );
+    let place = Place::with_sample_in(&["--depot", &url]);
+    place.run(&["backup", "cmdb"]).done();
+    let (_, listed) = moto.ask("GET", "/locked?list-type=2", "");
+    let (_, pack) = listed.split_once("<Key>cmdb/packs/").unwrap();
+    let pack = format!("/locked/cmdb/packs/{}", pack.split_once('<').unwrap().0);
+    let ends = || {
+        let who = "Authorization: AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, \
+            SignedHeaders=host, Signature=0\r\n";
+        let (status, answer) = moto.ask("GET", &pack, who);
+        assert_eq!(status, 200, "{answer}");
+        let line = answer.lines().find(|line| line.to_lowercase().starts_with("x-amz-object-lock-retain-until"));
+        line.unwrap().to_owned()
+    };
+    let before = ends();
+    // Instead of time that goes by.
+    let settings = place.room().join("state/room.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text.replace("lock_days=30", "lock_days=60")).unwrap();
+    assert_eq!(place.json(&["drift", "cmdb"])["equal"], true);
+    assert_eq!(ends(), before, "who only looks promises nothing");
+    place.run(&["backup", "cmdb"]).done();
+    assert!(ends() > before, "{before} {}", ends());
+}
+
+#[test]
 fn a_copy_of_a_room_that_writes_at_the_same_place_of_a_chain_is_told() {
     let Some(moto) = Emulator::moto("cli::stores::a_copy_of_a_room", &[]) else { return };
     let (place, _url, _credentials) = place_in_store(&moto);

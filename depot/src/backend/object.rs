@@ -15,6 +15,7 @@
 mod bucket;
 mod engine;
 mod error;
+mod extend;
 mod location;
 mod open;
 mod remote;
@@ -191,6 +192,14 @@ impl Backend for ObjectBackend {
 
     /// The version that is read first is the one that may be replaced, until a put succeeds or fails: a change that is
     /// based on an earlier read can't be taken for one that is based on a later.
+    fn locks_packs(&self) -> bool {
+        self.retention.is_some() && self.s3.is_some()
+    }
+
+    fn keep_on(&self, packs: &[PackId]) -> Result<(), BackendError> {
+        Ok(self.extend(packs.iter().map(|pack| pack_path(*pack)).collect())?)
+    }
+
     fn read_keyring(&self, domain: DomainId) -> Result<Option<Vec<u8>>, BackendError> {
         let found = self.read_counted(&keyring_path(domain), KEYRING_BYTES_MAX)?;
         if self.seen(domain).is_none() {

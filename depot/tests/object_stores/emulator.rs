@@ -44,10 +44,23 @@ impl Emulator {
         Some(Self::start(command, "Running on http://"))
     }
 
+    /// Azure Blob Storage, by Azurite.
+    pub(crate) fn azure(test: &str) -> Option<Self> {
+        let server = program("node/node_modules/azurite/dist/src/blob/main.js", test, "azurite")?;
+        let mut command = Command::new("node");
+        command.arg(server).args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
+        command.args(["--blobHost", "127.0.0.1", "--blobPort", "0"]);
+        Some(Self::start(command, "successfully listens on http://"))
+    }
+
     fn start(mut command: Command, marker: &str) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
+        // Some say on the one, some on the other, where they listen.
+        let (read, write) = std::io::pipe().unwrap();
+        command.stdin(Stdio::null()).stdout(write.try_clone().unwrap()).stderr(write);
+        let child = command.spawn().unwrap();
+        // The parent's end must go, or the end of the server would never show.
+        drop(command);
+        let mut said = BufReader::new(read);
         let mut line = String::new();
         let address = loop {
             line.clear();
@@ -69,14 +82,26 @@ impl Emulator {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n"
         );
-        let mut stream = TcpStream::connect(host).unwrap();
-        stream.set_read_timeout(Some(ANSWER)).unwrap();
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let answer = self.exchange(&head);
         let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
         (status, answer)
+    }
+
+    fn exchange(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(ANSWER)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Makes a container in Azurite. Its account and key are the same everywhere, and so is what they sign.
+    pub(crate) fn make_azure_container(&self, name: &str) {
+        const SIGNED: &str = "sv=2020-08-04&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00%3A00%3A00Z&spr=https%2Chttp&sig=lP4358Cnz1iq8XYqBFoRARKlOuXCuZxE4Uf0d7qFrYE%3D";
+        let path = format!("/{AZURE_ACCOUNT}/{name}?restype=container&{SIGNED}");
+        let (status, answer) = self.ask("PUT", &path, "");
+        assert_eq!(status, 201, "{answer}");
     }
 
     /// Makes a bucket in moto.
@@ -94,11 +119,24 @@ impl Drop for Emulator {
     }
 }
 
+/// The account that every Azurite has, with its key, which is no secret.
+pub(crate) const AZURE_ACCOUNT: &str = "devstoreaccount1";
+const AZURE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
 /// A file of credentials that moto takes; it goes with the folder.
 pub(crate) fn s3_credentials() -> (tempfile::TempDir, String) {
+    credentials("# of nobody\nAWS_ACCESS_KEY_ID=id\nAWS_SECRET_ACCESS_KEY=secret\n")
+}
+
+/// The same for Azurite, which looks at signatures.
+pub(crate) fn azure_credentials() -> (tempfile::TempDir, String) {
+    credentials(&format!("AZURE_STORAGE_ACCOUNT_KEY={AZURE_KEY}\n"))
+}
+
+fn credentials(lines: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("credentials");
-    std::fs::write(&path, "# of nobody\nAWS_ACCESS_KEY_ID=id\nAWS_SECRET_ACCESS_KEY=secret\n").unwrap();
+    std::fs::write(&path, lines).unwrap();
     let path = path.display().to_string();
     (folder, path)
 }

@@ -7,7 +7,7 @@ use strongroom_depot::backend::Backend as _;
 use strongroom_depot::backend::object::{BucketLock, ObjectBackend, ObjectLocation};
 use strongroom_platform::clock::SystemClock;
 
-use crate::emulator::{Emulator, s3_credentials};
+use crate::emulator::{AZURE_ACCOUNT, Emulator, azure_credentials, s3_credentials};
 use crate::suite;
 
 /// Opens a place.
@@ -40,4 +40,17 @@ fn s3_conforms() {
 
     let (_, uploads) = moto.ask("GET", "/depot?uploads", "");
     assert!(!uploads.contains("<UploadId>"), "no upload is left unfinished: {uploads}");
+}
+
+#[test]
+fn azure_conforms() {
+    let Some(server) = Emulator::azure("object_stores::services::azure_conforms") else { return };
+    server.make_azure_container("depot");
+    let (_folder, credentials) = azure_credentials();
+    let backend = open(&format!(
+        "az://depot/a/b?account={AZURE_ACCOUNT}&endpoint=http://{}/{AZURE_ACCOUNT}&credentials_file={credentials}",
+        server.address
+    ));
+    suite::conforms(&backend);
+    assert!(backend.facts().unwrap().conditional_puts);
 }

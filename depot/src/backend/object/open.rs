@@ -64,10 +64,10 @@ fn s3(location: &ObjectLocation, clock: Arc<dyn Clock>) -> Result<Opened, StoreE
     let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| REGION.to_owned());
     let plain = builder.clone().build().map_err(settings)?;
     let signer = Arc::new(Signer::new(Arc::clone(plain.credentials()), region));
-    let connector = Connector::new(Arc::clone(&signer), location.retention, clock);
+    let connector = Connector::new(Arc::clone(&signer), location.retention, Arc::clone(&clock));
     let store = builder.with_credentials(Arc::clone(plain.credentials())).with_http_connector(connector);
     let store = store.build().map_err(settings)?;
-    let bucket = S3Bucket::new(location.bucket.clone(), plain, signer, &options(location))?;
+    let bucket = S3Bucket::new(location.bucket.clone(), plain, signer, &options(location), clock)?;
     Ok(Opened { store: Arc::new(store), s3: Some(Arc::new(bucket)) })
 }
 
