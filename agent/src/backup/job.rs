@@ -15,7 +15,7 @@ use strongroom_platform::disk::{Disk, DiskError};
 
 use super::advance::Advance;
 use super::describe::{Described, describe};
-use super::outlook::Outlook;
+use super::outlook::look_ahead;
 use super::record::{BlobStore, store_blobs};
 use crate::cache::{CompactError, Image, ImageError, Index, IndexError, IndexUpdate};
 use crate::capture::{
@@ -200,29 +200,6 @@ pub fn backup_telling(job: &BackupJob<'_>, tell: &dyn Fn(&[Finding])) -> Result<
         },
     )?;
     commit(job, &store, &advance, &update, shipped.image.as_ref(), described)
-}
-
-/// What there is to say before any row is read. A backup that could not be finished ends here.
-fn look_ahead(
-    job: &BackupJob<'_>,
-    cut: &dyn Cut,
-    before: Option<&Ledger>,
-    now: WallTime,
-) -> Result<Vec<Finding>, BackupError> {
-    let volume = rustix::fs::statvfs(job.cache_path).ok();
-    let outlook = Outlook {
-        before,
-        classes: cut.classes(),
-        profile: cut.profile().map(Arc::as_ref),
-        now,
-        room_bytes_free: volume.map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize)),
-    };
-    if let Some(bytes_free) = outlook.too_few_bytes() {
-        return Err(BackupError::NoRoom { bytes_free });
-    }
-    let mut findings = cut.facts().findings.clone();
-    findings.extend(outlook.findings());
-    Ok(findings)
 }
 
 fn commit(

@@ -5,13 +5,15 @@
 //! volume has no space for its notes, the source is not read in vain.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use strongroom_core::record::ClassSchema;
 use strongroom_core::time::WallTime;
 
+use super::job::{BackupError, BackupJob};
 use crate::ledger::Ledger;
 use crate::profile::AppliedProfile;
-use crate::source::{CutClass, Finding, Severity};
+use crate::source::{Cut, CutClass, Finding, Severity};
 
 /// Free bytes without which no backup comes to its end: room for index, ledger and a first spill.
 const ROOM_BYTES_MIN: u64 = 16 << 20;
@@ -36,6 +38,29 @@ pub(super) struct Outlook<'a> {
     pub now: WallTime,
     /// Free bytes of the room's volume, where the volume says it.
     pub room_bytes_free: Option<u64>,
+}
+
+/// What there is to say before any row is read. A backup that could not be finished ends here.
+pub(super) fn look_ahead(
+    job: &BackupJob<'_>,
+    cut: &dyn Cut,
+    before: Option<&Ledger>,
+    now: WallTime,
+) -> Result<Vec<Finding>, BackupError> {
+    let volume = rustix::fs::statvfs(job.cache_path).ok();
+    let outlook = Outlook {
+        before,
+        classes: cut.classes(),
+        profile: cut.profile().map(Arc::as_ref),
+        now,
+        room_bytes_free: volume.map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize)),
+    };
+    if let Some(bytes_free) = outlook.too_few_bytes() {
+        return Err(BackupError::NoRoom { bytes_free });
+    }
+    let mut findings = cut.facts().findings.clone();
+    findings.extend(outlook.findings());
+    Ok(findings)
 }
 
 impl Outlook<'_> {
