@@ -166,6 +166,29 @@ fn missing_roles_are_made_without_login() {
 }
 
 #[test]
+fn what_the_login_may_not_set_at_the_end_does_not_make_a_whole_target_a_failure() {
+    for cluster in clusters("what_the_login_may_not_set_at_the_end_does_not_make_a_whole_target_a_failure") {
+        let role = cluster.name("loader");
+        let owned = format!(
+            "{DEVICES} CREATE ROLE {role} LOGIN; ALTER TABLE device OWNER TO {role}; ALTER SEQUENCE s OWNER TO {role};
+             GRANT ALL ON SCHEMA public TO {role}"
+        );
+        let database = cluster.database("limited", &owned);
+        cluster.psql(
+            "postgres",
+            &format!("ALTER DATABASE {database} CONNECTION LIMIT 40; GRANT ALL ON DATABASE {database} TO {role}"),
+        );
+        let first = capture(&cluster.url(&database));
+        let empty = cluster.database("empty", &format!("GRANT ALL ON SCHEMA public TO {role}"));
+        cluster.psql("postgres", &format!("GRANT ALL ON DATABASE {empty} TO {role}"));
+        let findings = restore(&first, &cluster.url_as(&role, &empty), false, "l1").unwrap();
+        assert!(messages(&findings).contains("the limit of 40 connections could not be set"), "{findings:?}");
+        assert_eq!(cluster.query(&empty, "SELECT count(*) FROM device"), "100");
+        restore(&first, &cluster.url_as(&role, &empty), false, "l2").unwrap_err();
+    }
+}
+
+#[test]
 fn rows_that_break_a_constraint_fail_the_load_with_the_servers_words() {
     for cluster in clusters("rows_that_break_a_constraint_fail_the_load_with_the_servers_words") {
         let mut first = capture(&cluster.url(&cluster.database("origin", DEVICES)));

@@ -69,3 +69,19 @@ pub(crate) fn usage(error: &clap::Error) -> u8 {
     }
     code.exit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One text for all codes, so that whoever changes a remedy reads it beside the others.
+    #[test]
+    fn every_code_reads_so_that_one_can_act_upon_it() {
+        let failure = |code: &Code| {
+            let cause = std::io::Error::other("what stood in the way\nand \u{1b}[31mmore of it");
+            rendered(&Failure::because(*code, code.title(), cause))
+        };
+        let all: Vec<String> = Code::ALL.iter().map(failure).collect();
+        insta::assert_snapshot!("every_code", all.join("\n"));
+    }
+}

@@ -40,10 +40,11 @@ pub(super) fn publish(mut load: PostgresLoad) -> Result<Vec<Finding>, SourceErro
     drop((pool, lanes, main));
     let limit = rest.database.connection_limit;
     match place {
+        // The target is whole and in use from here on: what is left to do does not make it less.
         Place::Direct => {
-            let mut session = Session::open(&target, Side::Target)?;
-            limit_connections(&mut session, target.database(), limit)?;
-            Ok(Vec::new())
+            let session = Session::open(&target, Side::Target);
+            let limited = session.and_then(|mut session| limit_connections(&mut session, target.database(), limit));
+            Ok(limited.err().map(|error| unlimited(&target, limit, &error)).into_iter().collect())
         }
         Place::Staging { name, kept } => {
             let mut session = maintenance(&target)?;
@@ -84,6 +85,11 @@ fn limit_connections(session: &mut Session, name: &str, limit: i32) -> Result<()
     session.batch(&format!("ALTER DATABASE {} CONNECTION LIMIT {limit}", quoted(name)))
 }
 
+fn unlimited(target: &Endpoint, limit: i32, error: &SourceError) -> Finding {
+    let message = format!("the limit of {limit} connections could not be set: {error}");
+    Finding { severity: Severity::Warning, subject: target.to_string(), message }
+}
+
 fn told(target: &Endpoint, kept: &str) -> Finding {
     let message = format!("what was there before is kept as {kept}: drop it when it is no longer needed");
     Finding { severity: Severity::Info, subject: target.to_string(), message }
@@ -116,9 +122,19 @@ fn swap(session: &mut Session, target: &Endpoint, staging: &str, kept: Option<&s
             Err(refusal) if refusal.state == Some(SqlState::OBJECT_IN_USE) && attempts < SWAP_ATTEMPTS => {
                 session.batch("ROLLBACK")?;
             }
+            // The answer to the COMMIT was lost; whether it took effect the names tell.
+            Err(refusal) if session.is_broken() => {
+                return if is_gone(target, staging)? { Ok(()) } else { Err(refusal.error) };
+            }
             Err(refusal) => return Err(refusal.error),
         }
     }
+}
+
+/// Whether no database has the name any more.
+fn is_gone(target: &Endpoint, name: &str) -> Result<bool, SourceError> {
+    let found = maintenance(target)?.rows("SELECT 1 FROM pg_database WHERE datname = $1", &[(&name, Type::TEXT)])?;
+    Ok(found.is_empty())
 }
 
 /// Ends connections again and again until the swap is done. Some may belong to roles that the login may not end: then
