@@ -1,7 +1,9 @@
 //! Everything that a database can hold beside plain rows: captured, restored, and equal.
 
+use strongroom_agent::fingerprint::Fingerprint;
+
 use crate::cluster::{Cluster, clusters};
-use crate::harness::{capture, round_trip};
+use crate::harness::{Capture, capture, round_trip};
 use crate::not_run::not_run;
 
 const SAMPLE: &str = include_str!("sql/sample.sql");
@@ -72,11 +74,45 @@ fn columns_keep_their_ids_through_changes_of_the_table() {
         let options = CaptureOptions { earlier, ..crate::harness::options() };
         let source = crate::harness::source(&cluster.url(&database));
         let second = crate::harness::try_capture(&source, &options).unwrap();
-        let ids = |capture: &crate::harness::Capture| {
+        let ids = |capture: &Capture| {
             let columns = capture.schema("public.t").columns.iter();
             columns.map(|column| (column.id.0, column.name.clone())).collect::<Vec<_>>()
         };
         assert_eq!(ids(&first), [(1, "a".into()), (2, "b".into()), (3, "c".into())]);
         assert_eq!(ids(&second), [(1, "a".into()), (2, "renamed".into()), (4, "d".into())]);
+    }
+}
+
+/// NetBox 4.7 deletes what hangs on a record by triggers; dumps that were restored without them looked whole.
+#[test]
+fn what_a_restore_loses_beside_its_rows_is_told_by_the_fingerprint() {
+    for cluster in clusters("what_a_restore_loses_beside_its_rows_is_told_by_the_fingerprint") {
+        let script = "CREATE TABLE site (id int PRIMARY KEY, name text);
+            CREATE TABLE device (id int PRIMARY KEY, site int CONSTRAINT of_site REFERENCES site);
+            CREATE FUNCTION cascade() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN DELETE FROM device WHERE site = OLD.id; RETURN OLD; END';
+            CREATE TRIGGER cascade BEFORE DELETE ON site FOR EACH ROW EXECUTE FUNCTION cascade();
+            CREATE VIEW sites AS SELECT name FROM site; COMMENT ON TABLE site IS 'where';
+            INSERT INTO site VALUES (1, 'Bremen'); INSERT INTO device VALUES (1, 1)";
+        let losses = [
+            ("DROP TRIGGER cascade ON site", "cascade"),
+            ("ALTER TABLE site DISABLE TRIGGER cascade", "cascade"),
+            (
+                "CREATE OR REPLACE FUNCTION cascade() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+                "cascade",
+            ),
+            ("ALTER TABLE device DROP CONSTRAINT of_site", "of_site"),
+            ("DROP VIEW sites", "sites"),
+            ("COMMENT ON TABLE site IS NULL", "site"),
+            ("GRANT SELECT ON device TO PUBLIC", "device"),
+        ];
+        let whole = capture(&cluster.url(&cluster.database("whole", script)));
+        let fingerprint = |capture: &Capture| Fingerprint::from_blob(capture.blob("fingerprint")).unwrap();
+        for (loss, named) in losses {
+            let lost = capture(&cluster.url(&cluster.database("lost", &format!("{script}; {loss}"))));
+            let differences = fingerprint(&whole).differences(&fingerprint(&lost));
+            assert!(!differences.is_empty(), "{loss}");
+            assert!(differences.iter().all(|difference| difference.object.contains(named)), "{loss}: {differences:?}");
+        }
     }
 }

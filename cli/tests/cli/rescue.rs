@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::cluster::clusters;
 use crate::harness::{Place, files_below};
 
 /// What is left of a room: a copy of its depot and its key.
@@ -288,4 +289,34 @@ fn a_root_that_was_written_down_chooses_its_snapshot_and_no_other() {
     left.run(&["--to", &target, "--expect-root", &"0".repeat(64)]).ended_with(26);
     left.run(&["--to", &target, "--expect-root", "abc"]).ended_with(2);
     assert!(!left.place.path("other.db").exists());
+}
+
+#[test]
+fn a_database_and_a_tree_of_files_are_rescued_too() {
+    for cluster in clusters("a_database_and_a_tree_of_files_are_rescued_too") {
+        let place = Place::empty();
+        place.run(&["init"]).done();
+        std::fs::create_dir(place.path("media")).unwrap();
+        std::fs::write(place.path("media/app.conf"), "level = 1\n").unwrap();
+        place.run(&["source", "add", "media", &format!("file:{}", place.path("media").display())]).done();
+        let script = "CREATE TABLE device (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, doc jsonb);
+            CREATE VIEW docs AS SELECT doc FROM device;
+            INSERT INTO device (doc) SELECT jsonb_build_object('n', n) FROM generate_series(1, 500) n";
+        let database = cluster.database("alive", script);
+        place.run(&["source", "add", "cmdb", &cluster.url(&database)]).done();
+        let tree = place.json(&["backup", "media"])["snapshot"].as_str().unwrap().to_owned();
+        place.run(&["backup", "cmdb"]).done();
+        let left = Left::of(place);
+
+        let rescued = cluster.name("rescued");
+        let restored = left.summary(&["--to", &cluster.url(&rescued), "--source", "cmdb"], 0);
+        assert_eq!((&restored["root_equal"], &restored["verdict_equal"]), (&true.into(), &true.into()), "{restored}");
+        let state = "SELECT count(*), sum((doc->>'n')::int), (SELECT count(*) FROM docs) FROM device";
+        assert_eq!(cluster.query(&rescued, state), cluster.query(&database, state));
+        cluster.psql(&rescued, "INSERT INTO device (doc) VALUES ('{}')");
+
+        let target = format!("file:{}", left.place.path("rescued").display());
+        assert_eq!(left.summary(&["--to", &target, "--snapshot", &tree], 0)["root_equal"], true);
+        assert_eq!(std::fs::read_to_string(left.place.path("rescued/app.conf")).unwrap(), "level = 1\n");
+    }
 }
