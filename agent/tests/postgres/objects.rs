@@ -83,7 +83,7 @@ fn columns_keep_their_ids_through_changes_of_the_table() {
     }
 }
 
-/// NetBox 4.7 deletes what hangs on a record by triggers; dumps that were restored without them looked whole.
+/// `NetBox` 4.7 deletes what hangs on a record by triggers; dumps that were restored without them looked whole.
 #[test]
 fn what_a_restore_loses_beside_its_rows_is_told_by_the_fingerprint() {
     for cluster in clusters("what_a_restore_loses_beside_its_rows_is_told_by_the_fingerprint") {
