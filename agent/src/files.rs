@@ -43,6 +43,7 @@ mod xattrs;
 
 pub use location::FilesLocation;
 pub use pieces::{Digest, Piece, parse as parse_pieces, put as put_piece};
+pub use record::path_of_record;
 pub use source::FilesSource;
 pub use target::FilesTarget;
 pub use xattrs::{Attribute, parse as parse_xattrs};

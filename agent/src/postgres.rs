@@ -33,6 +33,7 @@ mod source;
 mod target;
 
 pub(crate) use blobs::model::SequenceState;
+pub use copy::read_copy_text;
 pub use endpoint::Endpoint;
 pub use inspect::{InspectedClass, InspectedLogin, PostgresInspection};
 pub use live::PostgresLive;

@@ -20,11 +20,13 @@ use strongroom_core::tree::delta::{DeltaHead, apply_delta, put_delta};
 use strongroom_core::tree::leaf::{Leaf, LeafContext};
 use strongroom_core::tree::node::Node;
 
+mod sources;
+
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const ALL: [(&str, Target); 20] = [
+pub const ALL: [(&str, Target); 23] = [
     ("manifest", |data| drop(UnverifiedManifest::parse(data))),
     ("manifest-body", |data| drop(serde_json::from_slice::<ManifestBody>(data))),
     ("keyring", |data| drop(Keyring::from_json(data))),
@@ -45,6 +47,9 @@ pub const ALL: [(&str, Target); 20] = [
     ("file-xattrs", file_xattrs),
     ("dump-entries", dump_entries),
     ("profile-text", profile_text),
+    ("copy-text", sources::copy_text),
+    ("documents", sources::documents),
+    ("file-record", sources::file_record),
 ];
 
 fn ids() -> IdFunctions {

@@ -141,6 +141,16 @@ pub(super) fn parse<'a>(record: &FeedRecord<'a>) -> Result<FileRecord<'a>, Malfo
     Fields { values }.record()
 }
 
+/// The path that a record is about, relative and below the tree's root.
+pub fn path_of_record(record: &FeedRecord<'_>) -> Result<Vec<u8>, Malformed> {
+    Ok(match parse(record)? {
+        FileRecord::Entry(entry, _) => entry.path,
+        FileRecord::Piece(path, _, _) => path,
+    }
+    .as_bytes()
+    .to_vec())
+}
+
 struct Fields<'a> {
     values: [Option<DynamicValue<'a>>; PIECES + 1],
 }

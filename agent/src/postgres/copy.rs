@@ -10,6 +10,18 @@ use strongroom_core::error::Code;
 
 use crate::source::{RowWriter, SourceError};
 
+/// Reads all rows of a class from what a server says, message by message, wherever these come from.
+pub fn read_copy_text(
+    class: &str,
+    columns: usize,
+    messages: &[&[u8]],
+    rows: &mut RowWriter<'_>,
+) -> Result<(), SourceError> {
+    let mut parser = RowParser::new(class, columns);
+    messages.iter().try_for_each(|message| parser.feed(message, rows))?;
+    parser.finish()
+}
+
 /// Parses the rows of one class.
 pub(crate) struct RowParser<'a> {
     class: &'a str,
