@@ -1,8 +1,8 @@
 //! What a capture says of the system's health: classes that shrank since the preceding snapshot, and classes that
 //! nobody has changed for longer than their limit.
 //!
-//! Told in findings, from numbers that the capture has anyway; what can be told before it is, see `outlook`. Nothing is refused: a snapshot of a system in trouble is
-//! worth having.
+//! Told in findings, from numbers that the capture has anyway; what can be told before it is, see `outlook`. Nothing is
+//! refused: a snapshot of a system in trouble is worth having.
 
 use super::describe::{Described, Pair};
 use crate::ledger::Ledger;

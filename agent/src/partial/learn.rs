@@ -18,9 +18,6 @@ use super::row::{Row, Value, key_columns};
 use crate::live::{Checked, Hold, LiveClass, LiveReference};
 use crate::view::FieldValue;
 
-/// One question about a record: the record, what of its class it is about, and the values.
-type Question = (usize, usize, Vec<Value>);
-
 /// Learns what must be known of the target to judge.
 pub(super) fn learn(
     asker: &mut Asker<'_>,
@@ -127,10 +124,9 @@ fn taken(
         if !is_common || key.columns == key_columns(&class.live.schema) {
             continue;
         }
-        let questions = questions(changes, unique, |_| Some(key.columns.clone()));
-        let values: Vec<Vec<Value>> = questions.iter().map(|(_, _, values)| values.clone()).collect();
+        let (records, values) = questions(changes, &key.columns);
         let owners = asker.find(&class.live, &key.columns, &values, Hold::Change)?;
-        for ((record, unique, _), owners) in questions.into_iter().zip(owners) {
+        for (record, owners) in records.into_iter().zip(owners) {
             for owner in owners {
                 let key = owner.key(&plan)?;
                 if triples.get(record).is_some_and(|triple| triple.key != key) {
@@ -143,22 +139,15 @@ fn taken(
     Ok(())
 }
 
-/// The values that changed records are to have in some columns, where they are not NULL and not there already.
-fn questions(
-    changes: &[(usize, &Triple, Action)],
-    about: usize,
-    columns: impl Fn(&Triple) -> Option<Vec<ColumnId>>,
-) -> Vec<Question> {
-    let mut all = Vec::new();
-    for (at, triple, action) in changes {
-        let Some(columns) = columns(triple).filter(|_| *action != Action::Delete) else { continue };
-        let wanted = triple.wanted.as_ref().and_then(|row| row.values(&columns));
-        let live = triple.live.as_ref().and_then(|row| row.values(&columns));
-        if let Some(values) = wanted.filter(|values| Some(values) != live.as_ref()) {
-            all.push((*at, about, values));
-        }
-    }
-    all
+/// The values that changed records are to have in some columns, where they are not NULL and not there already: the
+/// records, and the values of each.
+fn questions(changes: &[(usize, &Triple, Action)], columns: &[ColumnId]) -> (Vec<usize>, Vec<Vec<Value>>) {
+    let question = |(at, triple, action): &(usize, &Triple, Action)| {
+        let wanted = triple.wanted.as_ref().filter(|_| *action != Action::Delete)?.values(columns)?;
+        let live = triple.live.as_ref().and_then(|row| row.values(columns));
+        (live.as_ref() != Some(&wanted)).then_some((*at, wanted))
+    };
+    changes.iter().filter_map(question).unzip()
 }
 
 fn parents(
@@ -171,13 +160,14 @@ fn parents(
     facts: &mut Facts,
 ) -> Result<(), PartialError> {
     for (number, reference) in class.live.references.iter().enumerate() {
-        let questions = questions(changes, number, |_| Some(reference.columns.clone()));
-        if questions.is_empty() {
+        let (records, values) = questions(changes, &reference.columns);
+        if records.is_empty() {
             continue;
         }
         let parent = described(asker, classes, &reference.class, known.schema(&reference.class))?;
-        let mut converted: Vec<Vec<Value>> = questions.iter().map(|(_, _, values)| values.clone()).collect();
-        let mut found = vec![Vec::new(); questions.len()];
+        let in_snapshot = known.find(&class.live.schema, reference, &values)?;
+        let mut converted = values;
+        let mut found = vec![Vec::new(); records.len()];
         if let Some(parent) = &parent {
             let columns = target_columns(&parent.schema, &reference.target_columns);
             for values in &mut converted {
@@ -185,11 +175,9 @@ fn parents(
             }
             found = asker.find(parent, &columns, &converted, Hold::Keep)?;
         }
-        let values: Vec<Vec<Value>> = questions.iter().map(|(_, _, values)| values.clone()).collect();
-        let in_snapshot = known.find(&class.live.schema, reference, &values)?;
         let names = known.names_of_types(&reference.class);
         let answers = found.into_iter().zip(in_snapshot).zip(converted);
-        for ((record, reference_number, _), ((rows, snapshot), converted)) in questions.into_iter().zip(answers) {
+        for (record, ((rows, snapshot), converted)) in records.into_iter().zip(answers) {
             let row = rows.first();
             if let (Some(snapshot), Some(row), Some(parent)) = (&snapshot, row, &parent)
                 && let Some(conflict) =
@@ -213,7 +201,7 @@ fn parents(
             let in_snapshot = snapshot.is_some();
             facts.parents.push(ParentFact {
                 record,
-                reference: reference_number,
+                reference: number,
                 values: converted,
                 values_text,
                 found,

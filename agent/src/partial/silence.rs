@@ -45,7 +45,7 @@ fn findings(class: &PlannedClass, noise: &Noise) -> Vec<Finding> {
         triggers.map(|trigger| trigger.name.as_str()).collect::<Vec<_>>().join(", ")
     };
     let told = match noise {
-        Noise::Silenced => [
+        Noise::Silenced => vec![
             (
                 Severity::Info,
                 named(&[Fires::Usually]),
@@ -57,10 +57,9 @@ fn findings(class: &PlannedClass, noise: &Noise) -> Vec<Finding> {
                 "fire although others are silenced".to_owned(),
             ),
         ],
-        Noise::Fires(why) => [
-            (Severity::Warning, named(&[Fires::Usually, Fires::Always]), format!("fire, since {why}")),
-            (Severity::Info, String::new(), String::new()),
-        ],
+        Noise::Fires(why) => {
+            vec![(Severity::Warning, named(&[Fires::Usually, Fires::Always]), format!("fire, since {why}"))]
+        }
     };
     let finding = |(severity, names, what): (Severity, String, String)| Finding {
         severity,

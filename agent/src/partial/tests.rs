@@ -15,8 +15,7 @@ use strongroom_platform::rng::SystemEntropy;
 use super::row::{Row, Value, key_columns};
 use super::{
     Action, Asker, Base, Conflict, FromSafetyCopy, Gathered, Intention, Job, Known, OnConflict, Origin, Outcome,
-    PartialError, PartialStep, Plan, PlannedClass, Policy, SafetyVault, Triple, Undeclared, Written, carry_out,
-    make_plan, settle,
+    PartialError, PartialStep, Plan, PlannedClass, Policy, SafetyVault, Triple, carry_out, make_plan, settle,
 };
 use crate::live::{Checked, LiveReference, LiveTarget as _};
 use crate::source::SourceError;
@@ -49,21 +48,9 @@ impl Known for FromState<'_> {
         };
         Ok(values.iter().map(found).collect())
     }
-
-    fn undeclared(&self, records: &[Written<'_>]) -> Result<Vec<Vec<Undeclared>>, PartialError> {
-        Ok(vec![Vec::new(); records.len()])
-    }
-
-    fn names_of_types(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 impl Intention for FromState<'_> {
-    fn whole(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
     fn policy(&self) -> Policy {
         self.policy
     }

@@ -10,7 +10,6 @@ use super::columns::common_columns;
 use super::error::PartialError;
 use super::intention::{Gathered, Intention, Known};
 use super::plan::{Base, Conflict, Origin, PlannedClass, Policy, Triple};
-use super::related::{Undeclared, Written};
 use super::row::{Row, Value, key_columns};
 use super::safety::SafetyCopy;
 use crate::live::LiveReference;
@@ -28,6 +27,7 @@ impl<'a> FromSafetyCopy<'a> {
     }
 }
 
+/// What was there before may lead where it led before, and its types are those of the same database.
 impl Known for FromSafetyCopy<'_> {
     fn schema(&self, class: &str) -> Option<&ClassSchema> {
         self.copy.classes.iter().find(|schema| schema.name == class)
@@ -41,23 +41,9 @@ impl Known for FromSafetyCopy<'_> {
     ) -> Result<Vec<Option<Row>>, PartialError> {
         Ok(vec![None; values.len()])
     }
-
-    /// What was there before may lead where it led before.
-    fn undeclared(&self, records: &[Written<'_>]) -> Result<Vec<Vec<Undeclared>>, PartialError> {
-        Ok(vec![Vec::new(); records.len()])
-    }
-
-    /// The types are those of the same database.
-    fn names_of_types(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 impl Intention for FromSafetyCopy<'_> {
-    fn whole(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
     fn policy(&self) -> Policy {
         self.policy
     }

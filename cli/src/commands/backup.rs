@@ -110,7 +110,8 @@ pub(super) fn take(room: &Room, app: &App, source: &RegisteredSource, asked: &As
         shapes::show_findings(&app.output, findings, false);
         told.borrow_mut().extend_from_slice(findings);
     };
-    let outcome = with_job(room, app, source, asked, &progress, |job| backup_telling(job, &tell));
+    let outcome = needed_packs(room, source)
+        .and_then(|needed| with_job(room, app, source, asked, needed, &progress, |job| backup_telling(job, &tell)));
     drop(watch);
     let outcome = outcome?.attempt(|| format!("the backup of {} failed", source.name))?;
     let took = app.clock.monotonic().since(began);
@@ -123,12 +124,14 @@ pub(super) fn take(room: &Room, app: &App, source: &RegisteredSource, asked: &As
     Ok(Taken { outcome, told: told.into_inner(), took })
 }
 
-/// Puts everything together that a backup or a comparison of a source needs.
+/// Puts everything together that a backup or a comparison of a source needs. `needed` are the packs that the depot has
+/// to keep for a snapshot that is written.
 pub(super) fn with_job<T>(
     room: &Room,
     app: &App,
     source: &RegisteredSource,
     asked: &Asked<'_>,
+    needed: Vec<PackId>,
     progress: &Progress,
     run: impl FnOnce(&BackupJob<'_>) -> T,
 ) -> Result<T, Failure> {
@@ -155,7 +158,7 @@ pub(super) fn with_job<T>(
         },
         host: room.host(),
         host_name: &host_name(),
-        repository: &DepotRepository::new(room.depot()).needing(needed_packs(room, source)?),
+        repository: &DepotRepository::new(room.depot()).needing(needed),
         disk: room.disk(),
         state_dir: &Room::agent_dir(source.facts.id),
         cache_dir: &cache_dir,

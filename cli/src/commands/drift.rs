@@ -78,7 +78,7 @@ pub(super) fn drift(room: &Room, app: &App, source: &RegisteredSource, readers: 
     // A query prints one document: nothing is told of the way there to programs.
     let watch = (!app.output.is_json()).then(|| Watch::start(&app.output, &app.clock, watched));
     let asked = backup::Asked { tags: &[], readers, profile: ProfileChoice::None };
-    let found = backup::with_job(room, app, source, &asked, &progress, compare);
+    let found = backup::with_job(room, app, source, &asked, Vec::new(), &progress, compare);
     drop(watch);
     let found = found?.attempt(what)?;
     let dir = Room::agent_dir(source.facts.id);
