@@ -1,4 +1,8 @@
 //! The group that decides: the catalogue, schedules, policy, placement, custody and failover of an installation.
 //!
-//! This package will own the replicated log and the state machine behind it. It will never hold the content of a record,
-//! the value of a field, or a key. So far one process with one depot does without it.
+//! This package owns the replicated log and the state machine behind it. It never holds the content of a record, the
+//! value of a field, a name below a source, or a key of a depot. `OVERVIEW.md` beside the sources draws how the parts
+//! work together.
+
+pub mod id;
+pub mod state;

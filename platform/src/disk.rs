@@ -1,8 +1,9 @@
 //! The disk, as far as Strongroom needs one.
 //!
-//! A [`Disk`] is one volume under one root. It owns every call that touches a file of a depot, a spool or a cache, and
-//! knows nothing of what the files mean. Files are written once, from start to end, under a name that did not exist;
-//! afterwards they are read, renamed or removed, and never changed in place.
+//! A [`Disk`] is one volume under one root. It owns every call that touches a file of a depot, a spool, a cache or a
+//! coordinator, and knows nothing of what the files mean. Most files are written once, from start to end, under a name
+//! that did not exist; afterwards they are read, renamed or removed. Two kinds are changed in place, through
+//! [`DiskUpdate`]: the replicated log and the database behind a state machine, each with a format that can bear it.
 //!
 //! **Paths** are relative to the root: names joined by `/`, none of them empty, `.` or `..`; the empty path is the root
 //! itself. Anything else is refused with [`DiskError::InvalidPath`], so that no id or name that came from outside can
@@ -51,6 +52,9 @@ pub trait Disk: Send + Sync {
     /// Opens a file for reading.
     fn open_read(&self, path: &str) -> Result<Box<dyn DiskRead>, DiskError>;
 
+    /// Opens a file that is to be changed in place.
+    fn open_update(&self, path: &str) -> Result<Box<dyn DiskUpdate>, DiskError>;
+
     /// Gives a file another name in one step; [`DiskError::AlreadyExists`], and nothing done, if that name is taken.
     fn rename_no_replace(&self, from: &str, to: &str) -> Result<(), DiskError>;
 
@@ -98,6 +102,22 @@ pub trait DiskFile: Send {
 
     /// Makes everything written so far durable. The file's name is another matter: see [`Disk::sync_dir`].
     fn sync(&mut self) -> Result<(), DiskError>;
+}
+
+/// A file that is changed in place, at any offset and from any thread.
+///
+/// What was written since the last sync may survive a crash sector by sector: each sector of 512 bytes is as it was
+/// before or as it was written, and what lies past the length of the last sync may be anything.
+pub trait DiskUpdate: DiskRead {
+    /// Writes all of `bytes` from `offset` on, past the end too: what lies between reads as zero.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
+
+    /// Cuts the file, or lets it grow by zeros.
+    fn set_len(&self, len: u64) -> Result<(), DiskError>;
+
+    /// Makes everything written so far durable, and the length. The file's name is another matter: see
+    /// [`Disk::sync_dir`].
+    fn sync_data(&self) -> Result<(), DiskError>;
 }
 
 /// A file that is open for reading, at any offset and from any thread.

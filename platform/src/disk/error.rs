@@ -104,12 +104,18 @@ pub enum DiskOp {
     CreateNew,
     /// Opening a file for reading.
     OpenRead,
+    /// Opening a file that is to be changed in place.
+    OpenUpdate,
     /// Asking for a file's length.
     Len,
     /// Reading from a file.
     ReadAt,
     /// Appending to a file.
     WriteAll,
+    /// Writing into a file, at an offset.
+    WriteAt,
+    /// Cutting a file, or letting it grow.
+    SetLen,
     /// Syncing a file.
     Sync,
     /// Renaming where the new name must be free.
@@ -138,8 +144,17 @@ impl DiskOp {
 
     /// Says whether the operation can change what a later one sees, now or after a crash.
     pub const fn is_change(self) -> bool {
-        matches!(self, Self::CreateNew | Self::WriteAll | Self::RenameNoReplace | Self::RenameReplace | Self::Remove)
-            || self.is_sync()
+        let is_change = matches!(
+            self,
+            Self::CreateNew
+                | Self::WriteAll
+                | Self::WriteAt
+                | Self::SetLen
+                | Self::RenameNoReplace
+                | Self::RenameReplace
+                | Self::Remove
+        );
+        is_change || self.is_sync()
     }
 }
 
@@ -147,10 +162,11 @@ impl fmt::Display for DiskOp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::CreateNew => "create",
-            Self::OpenRead => "open",
+            Self::OpenRead | Self::OpenUpdate => "open",
             Self::Len => "ask for the length of",
             Self::ReadAt => "read from",
-            Self::WriteAll => "write to",
+            Self::WriteAll | Self::WriteAt => "write to",
+            Self::SetLen => "set the length of",
             Self::Sync | Self::SyncDir => "sync",
             Self::RenameNoReplace | Self::RenameReplace => "rename",
             Self::List => "list",

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use super::poison::Poison;
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead, DiskUpdate};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Fault {
         match self {
             Self::Eio | Self::Kill => true,
             Self::NoSpace => op.is_change() && !matches!(op, DiskOp::Sync | DiskOp::SyncDir | DiskOp::Remove),
-            Self::TornWrite => matches!(op, DiskOp::WriteAll),
+            Self::TornWrite => matches!(op, DiskOp::WriteAll | DiskOp::WriteAt),
             Self::SyncFails => op.is_sync(),
         }
     }
@@ -110,6 +110,12 @@ impl Disk for FailpointDisk {
     fn open_read(&self, path: &str) -> Result<Box<dyn DiskRead>, DiskError> {
         self.gate.pass(DiskOp::OpenRead, path)?;
         let inner = self.inner.open_read(path)?;
+        Ok(Box::new(Watched { inner, path: path.to_owned(), gate: self.gate.clone() }))
+    }
+
+    fn open_update(&self, path: &str) -> Result<Box<dyn DiskUpdate>, DiskError> {
+        self.gate.pass(DiskOp::OpenUpdate, path)?;
+        let inner = self.inner.open_update(path)?;
         Ok(Box::new(Watched { inner, path: path.to_owned(), gate: self.gate.clone() }))
     }
 
@@ -189,6 +195,42 @@ impl DiskRead for Watched<dyn DiskRead> {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
         self.gate.pass(DiskOp::ReadAt, &self.path)?;
         self.inner.read_at(offset, bytes)
+    }
+}
+
+impl DiskRead for Watched<dyn DiskUpdate> {
+    fn len(&self) -> Result<u64, DiskError> {
+        self.gate.pass(DiskOp::Len, &self.path)?;
+        self.inner.len()
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
+        self.gate.pass(DiskOp::ReadAt, &self.path)?;
+        self.inner.read_at(offset, bytes)
+    }
+}
+
+impl DiskUpdate for Watched<dyn DiskUpdate> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        match self.gate.strike(DiskOp::WriteAt, &self.path)? {
+            Some(Fault::TornWrite) => {
+                let (half, _) = bytes.split_at(bytes.len() / 2);
+                self.inner.write_at(offset, half)?;
+                Err(eio(DiskOp::WriteAt, &self.path))
+            }
+            Some(fault) => Err(self.gate.error(fault, DiskOp::WriteAt, &self.path)),
+            None => self.inner.write_at(offset, bytes),
+        }
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), DiskError> {
+        self.gate.pass(DiskOp::SetLen, &self.path)?;
+        self.inner.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), DiskError> {
+        self.gate.pass(DiskOp::Sync, &self.path)?;
+        self.inner.sync_data()
     }
 }
 

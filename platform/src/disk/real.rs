@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::path;
 use super::poison::Poison;
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead, DiskUpdate};
 
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
@@ -80,6 +80,14 @@ impl Disk for RealDisk {
         let path = self.file(path)?;
         let file = open_file(&path).map_err(|source| DiskError::from_io(DiskOp::OpenRead, &path, source))?;
         Ok(Box::new(Reader { file, path }))
+    }
+
+    fn open_update(&self, path: &str) -> Result<Box<dyn DiskUpdate>, DiskError> {
+        let path = self.file(path)?;
+        self.poison.check(&path)?;
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        let file = opened.map_err(|source| DiskError::from_io(DiskOp::OpenUpdate, &path, source))?;
+        Ok(Box::new(Updater { reader: Reader { file, path }, poison: self.poison.clone() }))
     }
 
     fn rename_no_replace(&self, from: &str, to: &str) -> Result<(), DiskError> {
@@ -175,6 +183,43 @@ impl DiskRead for Reader {
             }
             _ => DiskError::from_io(DiskOp::ReadAt, &self.path, source),
         })
+    }
+}
+
+/// A file that is changed in place.
+struct Updater {
+    reader: Reader,
+    poison: Poison,
+}
+
+impl DiskRead for Updater {
+    fn len(&self) -> Result<u64, DiskError> {
+        self.reader.len()
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
+        self.reader.read_at(offset, bytes)
+    }
+}
+
+impl DiskUpdate for Updater {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        let Reader { file, path } = &self.reader;
+        self.poison.check(path)?;
+        file.write_all_at(bytes, offset).map_err(|source| DiskError::from_io(DiskOp::WriteAt, path, source))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), DiskError> {
+        let Reader { file, path } = &self.reader;
+        self.poison.check(path)?;
+        file.set_len(len).map_err(|source| DiskError::from_io(DiskOp::SetLen, path, source))
+    }
+
+    fn sync_data(&self) -> Result<(), DiskError> {
+        let Reader { file, path } = &self.reader;
+        self.poison.check(path)?;
+        // Data and length: what else a full sync would carry, times and owner, no reader relies on.
+        file.sync_data().map_err(|source| self.poison.condemn(path, source))
     }
 }
 

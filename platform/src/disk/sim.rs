@@ -6,6 +6,8 @@
 //!
 //! - bytes that were not synced are lost, kept, or torn: cut at any length, with sectors of 512 bytes that are as they
 //!   were written, zero, or rubbish;
+//! - of a file that is changed in place, each sector that was written since the last sync is as it was or as it was
+//!   written, whatever becomes of its neighbours;
 //! - of the changes to a folder's names since its last sync, any number of the first ones is kept, whatever becomes of
 //!   other folders: a rename from one folder to another can leave both names, or neither;
 //! - every file that was open answers [`DiskError::Killed`] from then on.
@@ -13,14 +15,16 @@
 //! Bytes that were synced, under names that were synced, always stay, and so do folders, which are made durable as they
 //! are made.
 
+mod content;
 mod crash;
 mod volume;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskRead};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskRead, DiskUpdate};
 use crate::rng::stream_of;
-use volume::{Content, FileHandle, Volume};
+use content::Content;
+use volume::{FileHandle, Volume};
 
 pub use crash::Unsynced;
 
@@ -77,6 +81,11 @@ impl Disk for SimDisk {
         Ok(Box::new(self.open(path, file)))
     }
 
+    fn open_update(&self, path: &str) -> Result<Box<dyn DiskUpdate>, DiskError> {
+        let file = self.volume().find_file(path)?;
+        Ok(Box::new(self.open(path, file)))
+    }
+
     fn rename_no_replace(&self, from: &str, to: &str) -> Result<(), DiskError> {
         self.volume().rename(from, to, false)
     }
@@ -119,6 +128,10 @@ struct OpenFile {
 }
 
 impl OpenFile {
+    fn no_space(&self) -> DiskError {
+        DiskError::NoSpace { path: self.path.clone().into() }
+    }
+
     /// Runs `act` on the file and the bytes that are free, unless the process that opened the file is dead.
     fn with<T>(&self, act: impl FnOnce(&mut Content, u64) -> T) -> Result<T, DiskError> {
         let volume = lock(&self.volume);
@@ -133,10 +146,26 @@ impl OpenFile {
 impl DiskFile for OpenFile {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         let fitted = self.with(|content, free| content.append(bytes, free))?;
-        if fitted < bytes.len() { Err(DiskError::NoSpace { path: self.path.clone().into() }) } else { Ok(()) }
+        if fitted < bytes.len() { Err(self.no_space()) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
+        self.with(|content, _| content.sync())
+    }
+}
+
+impl DiskUpdate for OpenFile {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        let fits = self.with(|content, free| content.write_at(offset, bytes, free))?;
+        if fits { Ok(()) } else { Err(self.no_space()) }
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), DiskError> {
+        let fits = self.with(|content, free| content.set_len(len, free))?;
+        if fits { Ok(()) } else { Err(self.no_space()) }
+    }
+
+    fn sync_data(&self) -> Result<(), DiskError> {
         self.with(|content, _| content.sync())
     }
 }

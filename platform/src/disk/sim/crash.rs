@@ -7,10 +7,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::lock;
-use super::volume::{Content, Node, Volume, apply};
-
-/// The unit in which a device writes: it is written whole, or not.
-const SECTOR_BYTES: usize = 512;
+use super::volume::{Node, Volume, apply};
 
 /// What becomes of that which was not synced when the power is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,40 +43,8 @@ impl Volume {
     }
 }
 
-impl Content {
-    /// Decides about the bytes that were not synced; what is left of them is durable.
-    fn settle(&mut self, unsynced: Unsynced, stream: &mut ChaCha12Rng) {
-        match unsynced {
-            Unsynced::Lost => self.bytes.truncate(self.synced),
-            Unsynced::Kept => {}
-            Unsynced::BySeed => match up_to(stream, 2) {
-                0 => self.bytes.truncate(self.synced),
-                1 => {}
-                _ => self.tear(stream),
-            },
-        }
-        self.sync();
-    }
-
-    fn tear(&mut self, stream: &mut ChaCha12Rng) {
-        let unsynced = self.bytes.len().saturating_sub(self.synced);
-        self.bytes.truncate(self.synced.saturating_add(up_to(stream, unsynced)));
-        let mut at = self.synced;
-        while at < self.bytes.len() {
-            let end = (at / SECTOR_BYTES + 1).saturating_mul(SECTOR_BYTES).min(self.bytes.len());
-            let sector = self.bytes.get_mut(at..end).unwrap_or_default();
-            match up_to(stream, 2) {
-                0 => sector.fill(0),
-                1 => stream.fill_bytes(sector),
-                _ => {}
-            }
-            at = end;
-        }
-    }
-}
-
 /// A number from zero to `most`, both possible.
-fn up_to(stream: &mut ChaCha12Rng, most: usize) -> usize {
+pub(super) fn up_to(stream: &mut ChaCha12Rng, most: usize) -> usize {
     let choices = (most as u64).saturating_add(1);
     usize::try_from(stream.next_u64() % choices).unwrap_or(most)
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use rand_chacha::ChaCha12Rng;
 
+use super::content::Content;
 use super::lock;
 use crate::disk::path;
 use crate::disk::{DirEntry, DiskError, DiskOp};
@@ -184,42 +185,6 @@ impl Volume {
 
     fn require_free(&self, path: &str) -> Result<(), DiskError> {
         if self.names.contains_key(path) { Err(DiskError::AlreadyExists { path: path.into() }) } else { Ok(()) }
-    }
-}
-
-/// The bytes of a file, and how many of them a crash can't touch.
-#[derive(Debug, Default)]
-pub(super) struct Content {
-    pub(super) bytes: Vec<u8>,
-    pub(super) synced: usize,
-}
-
-impl Content {
-    pub(super) fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    /// Appends as many of `bytes` as fit, and says how many that were.
-    pub(super) fn append(&mut self, bytes: &[u8], free: u64) -> usize {
-        let fitting = bytes.len().min(usize::try_from(free).unwrap_or(usize::MAX));
-        self.bytes.extend_from_slice(bytes.get(..fitting).unwrap_or(bytes));
-        fitting
-    }
-
-    pub(super) fn sync(&mut self) {
-        self.synced = self.bytes.len();
-    }
-
-    /// Fills `bytes` from `offset` on, or says that the file ends before.
-    pub(super) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> bool {
-        let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(bytes.len())?));
-        let found = range.and_then(|range| self.bytes.get(range));
-        found.inspect(|found| bytes.copy_from_slice(found)).is_some()
-    }
-
-    fn flip_bit(&mut self, bit: u64) -> bool {
-        let byte = usize::try_from(bit / 8).ok().and_then(|at| self.bytes.get_mut(at));
-        byte.map(|byte| *byte ^= 1 << (bit % 8)).is_some()
     }
 }
 

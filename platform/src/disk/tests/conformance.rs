@@ -11,6 +11,7 @@ type Check = fn(&Arc<dyn Disk>);
 
 const SUITE: &[(&str, Check)] = &[
     ("bytes are read as they were written", reads_what_was_written),
+    ("a file can be changed in place", changes_in_place),
     ("a file is made only under a free name", makes_only_new_files),
     ("a range past the end is refused", refuses_ranges_past_the_end),
     ("a file that is too long is not read whole", refuses_to_read_too_much),
@@ -68,6 +69,23 @@ fn write(disk: &Arc<dyn Disk>, path: &str, bytes: &[u8]) {
 
 fn names(disk: &Arc<dyn Disk>, dir: &str) -> Vec<String> {
     disk.list(dir).unwrap().into_iter().map(|entry| entry.name).collect()
+}
+
+fn changes_in_place(disk: &Arc<dyn Disk>) {
+    assert!(matches!(disk.open_update("a"), Err(DiskError::NotFound { .. })));
+    write(disk, "a", b"0123456789");
+    let file = disk.open_update("a").unwrap();
+    file.write_at(3, b"abc").unwrap();
+    file.write_at(12, b"z").unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(disk.read("a", 100).unwrap(), b"012abc6789\0\0z");
+    file.set_len(4).unwrap();
+    file.set_len(6).unwrap();
+    assert_eq!(file.len().unwrap(), 6);
+    let mut bytes = [1; 6];
+    file.read_at(0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"012a\0\0");
+    assert!(matches!(file.read_at(1, &mut bytes), Err(DiskError::UnexpectedEnd { end: 7, .. })));
 }
 
 fn reads_what_was_written(disk: &Arc<dyn Disk>) {

@@ -211,3 +211,58 @@ fn a_bit_of_a_file_can_rot() {
     assert_eq!(&bytes, b"scfe");
     assert!(matches!(sim.flip_bit("a", 2_004 * 8), Err(DiskError::UnexpectedEnd { .. })));
 }
+
+/// A file of eight durable sectors of ones, changed in place to twos, and grown by two more sectors, before the power goes.
+fn changed_in_place(seed: u64, is_synced: bool) -> Vec<u8> {
+    let sim = SimDisk::from_seed(seed);
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    durable_write(&disk, "log", &[1; 8 * 512]).unwrap();
+    let file = disk.open_update("log").unwrap();
+    file.write_at(512, &[2; 9 * 512]).unwrap();
+    if is_synced {
+        file.sync_data().unwrap();
+    }
+    sim.crash();
+    disk.read("log", 1 << 20).unwrap()
+}
+
+#[test]
+fn a_change_in_place_survives_once_it_is_synced() {
+    for seed in 0..SEEDS {
+        assert_eq!(changed_in_place(seed, true), [vec![1; 512], vec![2; 9 * 512]].concat());
+    }
+}
+
+#[test]
+fn sectors_that_were_not_synced_are_old_or_new_each_for_itself() {
+    let (mut mixed, mut old, mut new) = (0, 0, 0);
+    for seed in 0..SEEDS {
+        let left = changed_in_place(seed, false);
+        assert!(left.len() >= 8 * 512);
+        assert!(left[..512].iter().all(|byte| *byte == 1));
+        let sectors: Vec<u8> = left[512..8 * 512].chunks(512).map(|sector| sector[0]).collect();
+        assert!(left[512..8 * 512].chunks(512).all(|sector| sector.iter().all(|byte| *byte == sector[0])));
+        assert!(sectors.iter().all(|first| matches!(first, 1 | 2)));
+        match (sectors.contains(&1), sectors.contains(&2)) {
+            (true, true) => mixed += 1,
+            (true, false) => old += 1,
+            _ => new += 1,
+        }
+    }
+    assert!(mixed > 0 && old > 0 && new > 0, "{mixed} {old} {new}");
+}
+
+#[test]
+fn a_cut_that_was_not_synced_may_be_undone() {
+    let lengths: Vec<usize> = (0..SEEDS)
+        .map(|seed| {
+            let sim = SimDisk::from_seed(seed);
+            let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+            durable_write(&disk, "log", &content()).unwrap();
+            disk.open_update("log").unwrap().set_len(100).unwrap();
+            sim.crash();
+            disk.read("log", 1 << 20).unwrap().len()
+        })
+        .collect();
+    assert!(lengths.contains(&100) && lengths.contains(&content().len()), "{lengths:?}");
+}

@@ -1,0 +1,23 @@
+//! The replicated state: a pure machine from a log of commands to rows.
+//!
+//! Owns what the group remembers and the rules by which a command changes it. It reads no clock, no file and no socket,
+//! and draws nothing at random: the same log gives the same rows, the same digest and the same answers on every member.
+//! It knows nothing of Raft but positions in the log, and nothing of the disk but that rows lie below its overlay.
+//!
+//! ```text
+//!   entry ──► Change ── reads ──► overlay ──► frozen layer ──► base (redb)
+//!               │                    ▲            │
+//!               └── writes, if the ──┘            └─ on its way to the base
+//!                   command is not rejected
+//! ```
+//!
+//! A command either takes effect whole or is rejected and leaves no row behind; which of the two is a function of the
+//! rows alone. Rows that can't be read end the member: an answer from half of the state would be a fork.
+
+pub mod digest;
+pub mod layer;
+pub mod rows;
+
+pub use digest::StateDigest;
+pub use layer::Layer;
+pub use rows::{Base, Change, Key, Rows, Table, Unreadable};
