@@ -20,4 +20,4 @@ pub mod rows;
 
 pub use digest::StateDigest;
 pub use layer::Layer;
-pub use rows::{Base, Change, Key, Rows, Table, Unreadable};
+pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};

@@ -42,8 +42,4 @@ impl Layer {
     pub(super) fn range(&self, from: &[u8]) -> btree_map::Range<'_, Vec<u8>, Option<Vec<u8>>> {
         self.rows.range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded))
     }
-
-    pub(super) fn into_rows(self) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
-        self.rows
-    }
 }

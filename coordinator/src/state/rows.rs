@@ -32,13 +32,16 @@ pub trait Key: Sized {
     fn decode(bytes: &[u8]) -> Option<Self>;
 }
 
+/// Rows as bytes, in key order: key, value.
+pub type RawRows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The rows below the layers, as they were flushed.
 pub trait Base: Send + Sync {
     /// The value of a row.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable>;
 
     /// At most `limit` rows with keys from `from` on that begin with `prefix`, in key order.
-    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Unreadable>;
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<RawRows, Unreadable>;
 }
 
 /// A row that can't be read. The member must stop: it can't say any more what the state is.
@@ -118,7 +121,7 @@ impl Rows {
         }
     }
 
-    fn scan(&self, prefix: &[u8], after: Option<Vec<u8>>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Unreadable> {
+    fn scan(&self, prefix: &[u8], after: Option<Vec<u8>>, limit: usize) -> Result<RawRows, Unreadable> {
         let mut from = after.map_or_else(|| prefix.to_vec(), successor);
         let mut found = Vec::new();
         while found.len() < limit {

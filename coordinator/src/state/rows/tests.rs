@@ -15,7 +15,7 @@ impl Base for Flushed {
         Ok(self.0.lock().unwrap().get(key).cloned())
     }
 
-    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Unreadable> {
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<RawRows, Unreadable> {
         let rows = self.0.lock().unwrap();
         let rows = rows.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)).take(limit);
         Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
