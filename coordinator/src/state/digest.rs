@@ -76,10 +76,16 @@ mod tests {
         #[test]
         fn rows_in_any_order_give_one_digest(rows in proptest::collection::btree_map(any::<Vec<u8>>(), any::<Vec<u8>>(), 0..20)) {
             let (mut up, mut down) = (StateDigest::default(), StateDigest::default());
-            rows.iter().for_each(|(key, value)| up.add(key, value));
-            rows.iter().rev().for_each(|(key, value)| down.add(key, value));
+            for (key, value) in &rows {
+                up.add(key, value);
+            }
+            for (key, value) in rows.iter().rev() {
+                down.add(key, value);
+            }
             prop_assert_eq!(up, down);
-            rows.iter().for_each(|(key, value)| up.remove(key, value));
+            for (key, value) in &rows {
+                up.remove(key, value);
+            }
             prop_assert_eq!(up, StateDigest::default());
         }
     }
