@@ -5,4 +5,6 @@
 //! work together.
 
 pub mod id;
+pub mod raft;
 pub mod state;
+pub mod store;

@@ -14,10 +14,12 @@
 //! A command either takes effect whole or is rejected and leaves no row behind; which of the two is a function of the
 //! rows alone. Rows that can't be read end the member: an answer from half of the state would be a fork.
 
+pub mod configuration;
 pub mod digest;
 pub mod layer;
 pub mod rows;
 
+pub use configuration::Configuration;
 pub use digest::StateDigest;
 pub use layer::Layer;
 pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};

@@ -1,0 +1,109 @@
+//! The files of the log, and the one that is made ready before it is needed.
+//!
+//! Owns their names and their making. A segment has its name only when all of its zeros are durable.
+
+use std::sync::Arc;
+
+use strongroom_platform::disk::{Disk, DiskError, DurableFile};
+
+use super::{DIR, LogError};
+
+/// Zeros that are written at once, so that preparing a segment never holds up a turn for long.
+const ZEROS_BYTES: usize = 512 * 1024;
+
+/// The path of a segment.
+pub(super) fn path(number: u64) -> String {
+    format!("{DIR}/{number:016x}.seg")
+}
+
+/// The numbers of the segments that are there, in order.
+pub(super) fn list(disk: &dyn Disk) -> Result<Vec<u64>, LogError> {
+    let entries = disk.list(DIR)?;
+    let numbers = entries.iter().filter_map(|entry| {
+        let digits = entry.name.strip_suffix(".seg").filter(|digits| digits.len() == 16)?;
+        u64::from_str_radix(digits, 16).ok()
+    });
+    Ok(numbers.collect())
+}
+
+/// Makes a segment that begins with `start`, durably.
+pub(super) fn create(disk: &Arc<dyn Disk>, number: u64, len: u64, start: &[u8]) -> Result<(), LogError> {
+    let mut file = DurableFile::create(disk, &path(number))?;
+    file.write_all(start)?;
+    fill(&mut file, len)?;
+    Ok(file.commit()?)
+}
+
+fn fill(file: &mut DurableFile, len: u64) -> Result<(), DiskError> {
+    while file.len() < len {
+        write_zeros(file, len)?;
+    }
+    Ok(())
+}
+
+fn write_zeros(file: &mut DurableFile, len: u64) -> Result<(), DiskError> {
+    const ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
+    let missing = usize::try_from(len.saturating_sub(file.len())).unwrap_or(usize::MAX);
+    file.write_all(ZEROS.get(..missing.min(ZEROS_BYTES)).unwrap_or(&ZEROS))
+}
+
+/// The next segment, on its way.
+pub(super) enum Spare {
+    /// Not begun, or given up since the disk was full.
+    None,
+    /// Some of its zeros are written.
+    Growing(DurableFile),
+    /// It has its name.
+    Ready {
+        /// Its length.
+        len: u64,
+    },
+}
+
+impl Spare {
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready { .. })
+    }
+
+    /// Writes a part of the segment; on a full disk it is given up until the next call.
+    pub(super) fn advance(&mut self, disk: &Arc<dyn Disk>, number: u64, len: u64) -> Result<(), LogError> {
+        match self.grow(disk, number, len) {
+            Err(DiskError::NoSpace { .. }) => {
+                *self = Self::None;
+                Ok(())
+            }
+            grown => Ok(grown?),
+        }
+    }
+
+    /// Makes the segment now, at least `len` bytes long, and takes it.
+    pub(super) fn finish(&mut self, disk: &Arc<dyn Disk>, number: u64, len: u64) -> Result<(), LogError> {
+        if let Self::Ready { len: ready } = *self
+            && ready >= len
+        {
+            *self = Self::None;
+            return Ok(());
+        }
+        if self.is_ready() {
+            disk.remove(&path(number))?;
+        }
+        *self = Self::None;
+        create(disk, number, len, &[])
+    }
+
+    fn grow(&mut self, disk: &Arc<dyn Disk>, number: u64, len: u64) -> Result<(), DiskError> {
+        match std::mem::replace(self, Self::None) {
+            Self::None => *self = Self::Growing(DurableFile::create(disk, &path(number))?),
+            Self::Growing(mut file) if file.len() < len => {
+                write_zeros(&mut file, len)?;
+                *self = Self::Growing(file);
+            }
+            Self::Growing(file) => {
+                file.commit()?;
+                *self = Self::Ready { len };
+            }
+            ready @ Self::Ready { .. } => *self = ready,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! The log's entries in memory, as the crate `raft` asks for them.
+//!
+//! Owns what lies behind the floor, mirrored from the disk after each write, and the snapshot that is ready to be sent.
+//! Nothing here is durable by itself: an entry is put on the shelf only after the log has it.
+
+use std::collections::VecDeque;
+
+use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use raft::util::limit_size;
+use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
+
+use super::log::{Floor, Hard};
+use super::wire::hard_to_raft;
+
+/// Entries behind the floor, without a gap.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    hard: HardState,
+    configuration: ConfState,
+    floor: Floor,
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    /// What can be sent to a member that the entries can't reach any more.
+    snapshot: Option<Snapshot>,
+    /// Somebody needs a snapshot newer than the one that is ready.
+    is_snapshot_wanted: std::cell::Cell<bool>,
+}
+
+impl Shelf {
+    pub(super) fn new(hard: Hard, configuration: ConfState, floor: Floor, entries: VecDeque<Entry>) -> Self {
+        let bytes = entries.iter().map(size).sum();
+        let (snapshot, is_snapshot_wanted) = Default::default();
+        Self { hard: hard_to_raft(hard), configuration, floor, entries, bytes, snapshot, is_snapshot_wanted }
+    }
+
+    /// Mirrors entries that the log has taken: they replace those from the first one's index on.
+    pub(super) fn append(&mut self, entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        let kept = usize::try_from(first.index.saturating_sub(self.first())).unwrap_or(usize::MAX);
+        for gone in self.entries.drain(kept.min(self.entries.len())..) {
+            self.bytes -= size(&gone);
+        }
+        self.bytes += entries.iter().map(size).sum::<usize>();
+        self.entries.extend(entries.iter().cloned());
+    }
+
+    /// Mirrors a raised floor.
+    pub(super) fn compact(&mut self, floor: Floor) {
+        let gone = usize::try_from(floor.position.index.0.saturating_sub(self.floor.position.index.0));
+        for gone in self.entries.drain(..gone.unwrap_or(usize::MAX).min(self.entries.len())) {
+            self.bytes -= size(&gone);
+        }
+        self.floor = floor;
+    }
+
+    /// Mirrors a log that begins anew behind an installed state.
+    pub(super) fn reset(&mut self, floor: Floor, configuration: ConfState) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.floor = floor;
+        self.configuration = configuration;
+        self.snapshot = None;
+    }
+
+    /// Bytes that the entries hold.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Puts a snapshot where those who need one get it.
+    pub(super) fn offer(&mut self, snapshot: Option<Snapshot>) {
+        self.snapshot = snapshot;
+        self.is_snapshot_wanted.set(false);
+    }
+
+    /// Says whether somebody needs a snapshot that is not there.
+    pub(super) const fn is_snapshot_wanted(&self) -> bool {
+        self.is_snapshot_wanted.get()
+    }
+
+    /// The term of the entry at an index, if the shelf knows it.
+    pub(super) fn term_at(&self, index: u64) -> Option<u64> {
+        if index == self.floor.position.index.0 {
+            return Some(self.floor.position.term.0);
+        }
+        self.place(index).and_then(|at| self.entries.get(at)).map(|entry| entry.term)
+    }
+
+    fn first(&self) -> u64 {
+        self.floor.position.index.0 + 1
+    }
+
+    fn last(&self) -> u64 {
+        self.floor.position.index.0 + self.entries.len() as u64
+    }
+
+    fn place(&self, index: u64) -> Option<usize> {
+        usize::try_from(index.checked_sub(self.first())?).ok()
+    }
+}
+
+fn size(entry: &Entry) -> usize {
+    entry.data.len() + entry.context.len() + size_of::<Entry>()
+}
+
+impl Storage for Shelf {
+    fn initial_state(&self) -> raft::Result<RaftState> {
+        Ok(RaftState { hard_state: self.hard.clone(), conf_state: self.configuration.clone() })
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        _context: GetEntriesContext,
+    ) -> raft::Result<Vec<Entry>> {
+        let (Some(from), Some(to)) = (self.place(low), self.place(high)) else {
+            return Err(Error::Store(StorageError::Compacted));
+        };
+        if to > self.entries.len() || from > to {
+            return Err(Error::Store(StorageError::Unavailable));
+        }
+        let mut entries: Vec<Entry> = self.entries.range(from..to).cloned().collect();
+        limit_size(&mut entries, max_size.into());
+        Ok(entries)
+    }
+
+    fn term(&self, index: u64) -> raft::Result<u64> {
+        if index < self.floor.position.index.0 {
+            return Err(Error::Store(StorageError::Compacted));
+        }
+        self.term_at(index).ok_or(Error::Store(StorageError::Unavailable))
+    }
+
+    fn first_index(&self) -> raft::Result<u64> {
+        Ok(self.first())
+    }
+
+    fn last_index(&self) -> raft::Result<u64> {
+        Ok(self.last())
+    }
+
+    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+        let is_enough = |snapshot: &&Snapshot| {
+            let index = snapshot.get_metadata().index;
+            index >= request_index && index >= self.floor.position.index.0
+        };
+        if let Some(snapshot) = self.snapshot.as_ref().filter(is_enough) {
+            return Ok(snapshot.clone());
+        }
+        self.is_snapshot_wanted.set(true);
+        Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+    }
+}

@@ -1,0 +1,160 @@
+//! The state's database: rows below the overlay, in one file that is changed in place.
+//!
+//! Owns the use of `redb`, over the disk seam, so that the same engine runs in simulation. One flush is one transaction
+//! in two phases; a crash leaves the state as of the last flush or as of this one, and opening needs no repair. The file
+//! is trusted for what its checksums hold; whether it is the right one is for the log to say, which names its generation.
+//!
+//! Reads go through one view that is renewed by each flush: a view that outlived many would make the file grow without
+//! end.
+
+mod backend;
+mod copy;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::{Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use strongroom_platform::disk::{Disk, DiskError, DurableFile};
+
+use crate::state::{Base, Layer, RawRows, Unreadable};
+use backend::DiskBackend;
+pub use copy::{Copied, copy};
+
+/// The folder of the state's files.
+pub const DIR: &str = "state";
+/// All rows, under their tagged keys.
+const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+/// Memory that the engine may use for pages.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why the database can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk refused.
+    #[error("the state's file can't be reached")]
+    Disk(#[source] DiskError),
+    /// The engine refused: the file is damaged, or the disk failed below it.
+    #[error("the state's database failed")]
+    Engine(#[source] Box<redb::Error>),
+}
+
+impl From<DiskError> for StoreError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl<E: Into<redb::Error>> From<EngineError<E>> for StoreError {
+    fn from(error: EngineError<E>) -> Self {
+        Self::Engine(Box::new(error.0.into()))
+    }
+}
+
+/// An error of the engine, of whichever of its many types.
+struct EngineError<E>(E);
+
+/// Turns a result of the engine into ours.
+fn engine<T, E: Into<redb::Error>>(result: Result<T, E>) -> Result<T, StoreError> {
+    Ok(result.map_err(EngineError)?)
+}
+
+/// The path of a generation of the state.
+pub fn path(generation: u64) -> String {
+    format!("{DIR}/{generation:016x}.redb")
+}
+
+/// Where a state is staged before it gets its generation.
+pub fn staged_path(name: &str) -> String {
+    format!("{DIR}/{name}.staged")
+}
+
+/// An open state.
+pub struct Store {
+    database: Database,
+    view: RwLock<Arc<ReadOnlyTable<&'static [u8], &'static [u8]>>>,
+}
+
+impl Store {
+    /// Makes a state of these rows, durably, under a name that is free.
+    pub fn create(disk: &Arc<dyn Disk>, path: &str, rows: &Layer) -> Result<(), StoreError> {
+        let building = staged_path("new");
+        if disk.exists(&building)? {
+            disk.remove(&building)?;
+        }
+        DurableFile::create(disk, &building)?.commit()?;
+        drop(Self::open_with(disk.as_ref(), &building, Some(rows))?);
+        disk.rename_no_replace(&building, path)?;
+        Ok(disk.sync_dir(DIR)?)
+    }
+
+    /// Opens a state that is there.
+    pub fn open(disk: &dyn Disk, path: &str) -> Result<Self, StoreError> {
+        Self::open_with(disk, path, None)
+    }
+
+    fn open_with(disk: &dyn Disk, path: &str, rows: Option<&Layer>) -> Result<Self, StoreError> {
+        let backend = DiskBackend::new(disk.open_update(path)?);
+        let database = engine(Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend))?;
+        if let Some(rows) = rows {
+            write(&database, rows)?;
+        }
+        let view = RwLock::new(Arc::new(view(&database)?));
+        Ok(Self { database, view })
+    }
+
+    /// Puts a layer into the file, whole or not at all.
+    pub fn flush(&self, layer: &Layer) -> Result<(), StoreError> {
+        write(&self.database, layer)?;
+        let renewed = Arc::new(view(&self.database)?);
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        Ok(())
+    }
+
+    fn table(&self) -> Arc<ReadOnlyTable<&'static [u8], &'static [u8]>> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Base for Store {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+        let value = self.table().get(key).map_err(unreadable)?;
+        Ok(value.map(|value| value.value().to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<RawRows, Unreadable> {
+        let table = self.table();
+        let mut rows = RawRows::new();
+        for row in table.range(from..).map_err(unreadable)? {
+            let (key, value) = row.map_err(unreadable)?;
+            if rows.len() == limit || !key.value().starts_with(prefix) {
+                break;
+            }
+            rows.push((key.value().to_vec(), value.value().to_vec()));
+        }
+        Ok(rows)
+    }
+}
+
+fn write(database: &Database, layer: &Layer) -> Result<(), StoreError> {
+    let mut transaction = engine(database.begin_write())?;
+    engine(transaction.set_durability(Durability::Immediate))?;
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    {
+        let mut table = engine(transaction.open_table(ROWS))?;
+        for (key, value) in layer.iter() {
+            match value {
+                Some(value) => drop(engine(table.insert(key, value))?),
+                None => drop(engine(table.remove(key))?),
+            }
+        }
+    }
+    engine(transaction.commit())
+}
+
+fn view(database: &Database) -> Result<ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {
+    engine(engine(database.begin_read())?.open_table(ROWS))
+}
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Unreadable {
+    Unreadable::Base(Box::new(error))
+}

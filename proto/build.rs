@@ -1,0 +1,12 @@
+//! Compiles the message definitions, with a compiler that is a library: no `protoc` is needed.
+
+use std::error::Error;
+
+const FILES: &[&str] = &["proto/strongroom/peers/v1/peers.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    tonic_prost_build::configure().bytes(".strongroom.peers.v1").compile_fds(descriptors)?;
+    println!("cargo::rerun-if-changed=proto");
+    Ok(())
+}
