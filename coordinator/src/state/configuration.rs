@@ -1,0 +1,46 @@
+//! Who votes and who listens, as of the last applied change.
+//!
+//! Owns a copy for the state's own use, in our own ids; the package `raft` has the authoritative one in its log. Two sets
+//! of voters stand side by side while a joint change is under way (Ongaro, "Consensus: Bridging Theory and Practice",
+//! 2014, §4.3).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::MemberId;
+
+/// The members of the group by what they do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// Those whose votes count.
+    pub voters: BTreeSet<MemberId>,
+    /// Those that receive the log and do not vote.
+    pub learners: BTreeSet<MemberId>,
+    /// In a joint configuration, the voters of the one that is being left.
+    pub voters_outgoing: BTreeSet<MemberId>,
+    /// In a joint configuration, the outgoing voters that will listen once it is left.
+    pub learners_next: BTreeSet<MemberId>,
+    /// Whether the joint configuration is left without being asked.
+    pub auto_leave: bool,
+}
+
+impl Configuration {
+    /// Whether a member has any part in the group.
+    pub fn has(&self, member: MemberId) -> bool {
+        [&self.voters, &self.learners, &self.voters_outgoing, &self.learners_next]
+            .iter()
+            .any(|set| set.contains(&member))
+    }
+
+    /// Whether a member's votes count, in either half of a joint configuration.
+    pub fn has_voter(&self, member: MemberId) -> bool {
+        self.voters.contains(&member) || self.voters_outgoing.contains(&member)
+    }
+
+    /// All members with any part in the group.
+    pub fn members(&self) -> BTreeSet<MemberId> {
+        let sets = [&self.voters, &self.learners, &self.voters_outgoing, &self.learners_next];
+        sets.into_iter().flatten().copied().collect()
+    }
+}
