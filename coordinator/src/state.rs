@@ -13,13 +13,35 @@
 //!
 //! A command either takes effect whole or is rejected and leaves no row behind; which of the two is a function of the
 //! rows alone. Rows that can't be read end the member: an answer from half of the state would be a fork.
+//!
+//! Each family of commands has a module that holds its tables, its commands and their effects. No command carries a
+//! name below a source, a value, an address of a protected system or a secret.
 
-pub mod configuration;
 pub mod digest;
 pub mod layer;
 pub mod rows;
+pub mod memory;
+mod tables;
+mod keys;
+pub mod text;
+pub mod outcome;
+pub mod request;
+pub mod command;
+pub mod configuration;
+mod context;
+pub mod counters;
+pub mod session;
+pub mod audit;
+pub mod machine;
+pub mod places;
+pub mod members;
 
+pub use command::Command;
 pub use configuration::Configuration;
 pub use digest::StateDigest;
 pub use layer::Layer;
+pub use machine::{Frozen, Machine};
+pub use memory::MemoryBase;
+pub use outcome::{Answer, Outcome, Refusal, Thing};
+pub use request::{Actor, Decision, Request, Sequence, Stamp};
 pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};

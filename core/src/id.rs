@@ -1,7 +1,7 @@
 //! Identities. Each kind of thing has its own type, so that a leaf can't be asked for by the id of a node.
 //!
 //! Random ids are minted by the shell from injected entropy; derived ids (digests) come from [`crate::digest`]. All are
-//! shown as lower-case hexadecimal.
+//! shown as lower-case hexadecimal, and written so where people may read; a binary form carries the bytes themselves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -56,13 +56,17 @@ macro_rules! id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                if deserializer.is_human_readable() {
+                    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                } else {
+                    <[u8; $len]>::deserialize(deserializer).map(Self)
+                }
             }
         }
     };
@@ -96,6 +100,46 @@ id!(
 id!(
     /// Tenant × home jurisdiction: whose keys seal a source. Random.
     DomainId,
+    16
+);
+id!(
+    /// An agent, for as long as its keys live. Random, never reused.
+    AgentId,
+    16
+);
+id!(
+    /// A depot, for as long as its folder or bucket is used. Random, never reused.
+    DepotId,
+    16
+);
+id!(
+    /// One attempt to take a snapshot of a source. Random.
+    RunId,
+    16
+);
+id!(
+    /// One agent's upload of one snapshot. Random.
+    UploadId,
+    16
+);
+id!(
+    /// The database host that several sources may share. Random and opaque.
+    HostGroupId,
+    16
+);
+id!(
+    /// Names a join token, and is no secret. Random.
+    TokenId,
+    8
+);
+id!(
+    /// Serial number of a certificate. Random.
+    CertificateSerial,
+    16
+);
+id!(
+    /// A client's session with the group, within which a retried request takes effect once. Random.
+    ClientSession,
     16
 );
 id!(

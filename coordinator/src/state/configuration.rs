@@ -1,6 +1,8 @@
-//! Who the members are, and who of them decides.
+//! Who votes and who listens, as of the last applied change.
 //!
-//! Owns the configuration as the state knows it. It is joint while two sets of voters must both agree (Ongaro §4.3).
+//! Owns a copy for the state's own use, in our own ids; the package `raft` has the authoritative one in its log. Two sets
+//! of voters stand side by side while a joint change is under way (Ongaro, "Consensus: Bridging Theory and Practice",
+//! 2014, §4.3).
 
 use std::collections::BTreeSet;
 
@@ -8,23 +10,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::MemberId;
 
-/// The members of a group.
+/// The members of the group by what they do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
-    /// Those who decide.
+    /// Those whose votes count.
     pub voters: BTreeSet<MemberId>,
-    /// Those who only listen.
+    /// Those that receive the log and do not vote.
     pub learners: BTreeSet<MemberId>,
-    /// Those who decided before the change under way, and must agree until it is at its end; none if no change is.
+    /// In a joint configuration, the voters of the one that is being left.
     pub voters_outgoing: BTreeSet<MemberId>,
-    /// Those of the outgoing voters who will only listen afterwards.
+    /// In a joint configuration, the outgoing voters that will listen once it is left.
     pub learners_next: BTreeSet<MemberId>,
-    /// Whether the change under way ends by itself.
+    /// Whether the joint configuration is left without being asked.
     pub auto_leave: bool,
 }
 
 impl Configuration {
-    /// The configuration of one voter.
+    /// Whether a member has any part in the group.
+    pub fn has(&self, member: MemberId) -> bool {
+        [&self.voters, &self.learners, &self.voters_outgoing, &self.learners_next]
+            .iter()
+            .any(|set| set.contains(&member))
+    }
+
+    /// Whether a member's votes count, in either half of a joint configuration.
+    pub fn has_voter(&self, member: MemberId) -> bool {
+        self.voters.contains(&member) || self.voters_outgoing.contains(&member)
+    }
+
+    /// All members with any part in the group.
+    pub fn members(&self) -> BTreeSet<MemberId> {
+        let sets = [&self.voters, &self.learners, &self.voters_outgoing, &self.learners_next];
+        sets.into_iter().flatten().copied().collect()
+    }
+}
+
+impl Configuration {
+    /// The configuration of a group of one.
     pub fn single(member: MemberId) -> Self {
         Self { voters: BTreeSet::from([member]), ..Self::default() }
     }
@@ -34,15 +56,9 @@ impl Configuration {
         !self.voters_outgoing.is_empty()
     }
 
-    /// Everybody who belongs to the group.
-    pub fn members(&self) -> BTreeSet<MemberId> {
-        let sets = [&self.voters, &self.learners, &self.voters_outgoing, &self.learners_next];
-        sets.into_iter().flatten().copied().collect()
-    }
-
     /// Whether a group can have this configuration: somebody decides, and nobody is two things at once.
     pub fn is_sound(&self) -> bool {
-        let is_apart = self.learners.iter().all(|id| !self.voters.contains(id) && !self.voters_outgoing.contains(id));
+        let is_apart = self.learners.iter().all(|id| !self.has_voter(*id));
         let is_next_known = self.learners_next.iter().all(|id| self.voters_outgoing.contains(id));
         let is_next_apart = self.learners_next.iter().all(|id| !self.voters.contains(id) && !self.learners.contains(id));
         !self.voters.is_empty() && is_apart && is_next_known && is_next_apart && (self.is_joint() || !self.auto_leave)

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::digest::StateDigest;
 use super::layer::Layer;
+use super::tables::is_digested;
 
 /// One kind of row.
 pub trait Table {
@@ -108,6 +109,19 @@ impl Rows {
         rows.iter().map(|(key, value)| Ok((decode_key::<T>(key)?, decode::<T>(value)?))).collect()
     }
 
+    /// Sets a row of the machine's own notes, which the digest leaves out.
+    pub(super) fn note<T: Table>(&mut self, key: &T::Key, value: &T::Value) -> Result<(), Unreadable> {
+        debug_assert!(!is_digested::<T>(), "only the machine's own notes stay out of the digest");
+        let bytes = postcard::to_stdvec(value).map_err(|_| Unreadable::Malformed { table: T::TAG })?;
+        self.overlay.set(row_key::<T>(key), Some(bytes));
+        Ok(())
+    }
+
+    /// Whether a layer is on its way to the base.
+    pub(super) const fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
     /// Begins the change of one command.
     pub fn change(&mut self) -> Change<'_> {
         Change { rows: self, writes: BTreeMap::new() }
@@ -187,6 +201,11 @@ impl Change<'_> {
     /// At most `limit` rows as they were before this command; see [`Rows::list`].
     pub fn list_before<T: Table>(&self, prefix: &[u8], after: Option<&T::Key>, limit: usize) -> Listed<T> {
         self.rows.list::<T>(prefix, after, limit)
+    }
+
+    /// Forgets all that was written: the command was rejected.
+    pub(super) fn forget(&mut self) {
+        self.writes.clear();
     }
 
     /// Sets a row.

@@ -30,16 +30,6 @@ impl Table for Numbers {
     type Value = u32;
 }
 
-impl Key for u64 {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_be_bytes());
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        Some(Self::from_be_bytes(bytes.try_into().ok()?))
-    }
-}
-
 #[derive(Debug, Clone)]
 enum Step {
     Put(u64, u32),

@@ -1,0 +1,96 @@
+//! All commands, in one flat list.
+//!
+//! Owns the list and its order, which is part of the persisted form: commands are appended, and none is ever taken out or
+//! moved. What a command holds and does stands with its family.
+
+use serde::{Deserialize, Serialize};
+
+use super::context::Context;
+use super::members::{MemberBooted, PutMember, RetireMember};
+use super::outcome::Effected;
+use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
+use super::session::OpenSession;
+
+/// Whether a command may be sent without a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::state) enum Retry {
+    /// Applying it twice would do harm: a retry is known by its session and sequence.
+    BySession,
+    /// It compares before it sets, or says the same again: twice is as good as once.
+    ByNature,
+}
+
+/// What the audit log says of a command.
+pub(in crate::state) struct Audited {
+    /// `noun.verb`.
+    pub(in crate::state) action: &'static str,
+    /// What it was done to: an id or an operator's word.
+    pub(in crate::state) object: String,
+}
+
+impl Audited {
+    /// An action and its object.
+    pub(in crate::state) fn new(action: &'static str, object: impl ToString) -> Option<Self> {
+        Some(Self { action, object: object.to_string() })
+    }
+}
+
+/// What a command does.
+pub(in crate::state) trait Effect {
+    /// What the audit log says; nothing for commands without privilege.
+    fn audited(&self) -> Option<Audited>;
+
+    /// Whether it may be sent without a session.
+    fn retry(&self) -> Retry {
+        Retry::BySession
+    }
+
+    /// Takes effect, or is rejected; what a rejected command wrote is forgotten.
+    fn apply(&self, cx: &mut Context<'_>) -> Effected;
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// One command.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Command { $($(#[$doc])* $name($name),)* }
+
+        impl Command {
+            pub(in crate::state) fn effect(&self) -> &dyn Effect {
+                match self { $(Self::$name(command) => command,)* }
+            }
+
+            #[cfg(test)]
+            pub(in crate::state) const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+        }
+
+        $(impl From<$name> for Command {
+            fn from(command: $name) -> Self {
+                Self::$name(command)
+            }
+        })*
+    };
+}
+
+commands! {
+    /// Opens a client session.
+    OpenSession,
+    /// Defines a jurisdiction.
+    PutJurisdiction,
+    /// Takes a jurisdiction away.
+    RemoveJurisdiction,
+    /// Defines a region.
+    PutRegion,
+    /// Takes a region away.
+    RemoveRegion,
+    /// Defines a site.
+    PutSite,
+    /// Takes a site away.
+    RemoveSite,
+    /// Registers a member, or changes where it listens.
+    PutMember,
+    /// Takes out a member that is not part of the group.
+    RetireMember,
+    /// Notes a member's boot.
+    MemberBooted,
+}

@@ -1,0 +1,145 @@
+//! Texts that the state may hold: operators' words for places, addresses of our own processes, and identities.
+//!
+//! Owns their forms, each narrow enough that no sentence, path or column name fits by accident. A text out of form can't
+//! be decoded, so a command that holds one is rejected whole.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::rows::Key;
+
+/// Text that is not of the form it should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not {what}: {form}")]
+pub struct TextOutOfForm {
+    what: &'static str,
+    form: &'static str,
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $least:literal..=$most:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Longest form in bytes.
+            pub const BYTES_MAX: usize = $most;
+
+            /// The text, if it is of the form.
+            pub fn new(text: &str) -> Result<Self, TextOutOfForm> {
+                let check: fn(u8) -> bool = $check;
+                if ($least..=$most).contains(&text.len()) && text.bytes().all(check) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(TextOutOfForm { what: $what, form: $form })
+                }
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = TextOutOfForm;
+
+            fn try_from(text: String) -> Result<Self, TextOutOfForm> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0.into()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, concat!(stringify!($name), "({:?})"), &self.0)
+            }
+        }
+
+        impl Key for $name {
+            fn encode(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(self.0.as_bytes());
+            }
+
+            fn decode(bytes: &[u8]) -> Option<Self> {
+                std::str::from_utf8(bytes).ok().and_then(|text| Self::new(text).ok())
+            }
+        }
+    };
+}
+
+text!(
+    /// An operator's word for a place, a source, a group of jurisdictions or a colleague.
+    Name,
+    "a name",
+    "lower-case letters, digits and hyphens, at most 63 of them",
+    1..=63,
+    |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
+);
+text!(
+    /// An ISO 3166-1 alpha-2 code.
+    CountryCode,
+    "a country's code",
+    "two upper-case letters",
+    2..=2,
+    |byte| byte.is_ascii_uppercase()
+);
+text!(
+    /// Where one of our own processes listens: host and port.
+    Address,
+    "an address",
+    "host and port in letters, digits, dots, hyphens, colons and brackets, at most 255 of them",
+    3..=255,
+    |byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)
+);
+text!(
+    /// The identity in a certificate: a SPIFFE id.
+    Subject,
+    "an identity",
+    "a SPIFFE id in lower-case letters, digits, and - . _ : /, at most 255 of them",
+    1..=255,
+    |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:/".contains(&byte)
+);
+text!(
+    /// The version of one of our own programs.
+    ProgramVersion,
+    "a version",
+    "digits, lower-case letters, dots, hyphens and plus signs, at most 32 of them",
+    1..=32,
+    |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-+".contains(&byte)
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_plain() {
+        assert_eq!(Name::new("eu-west-1").unwrap().as_str(), "eu-west-1");
+        for text in ["", "Berlin", "a b", "a_b", "straße", "a.b", "a/b", &"a".repeat(64)] {
+            assert!(Name::new(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_out_of_form_is_not_decoded() {
+        let bytes = postcard::to_stdvec("Not A Name").unwrap();
+        assert!(postcard::from_bytes::<Name>(&bytes).is_err());
+        assert_eq!(Name::decode(b"Not"), None);
+        assert!(CountryCode::new("de").is_err() && CountryCode::new("DEU").is_err() && CountryCode::new("DE").is_ok());
+    }
+}
