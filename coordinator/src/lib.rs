@@ -5,6 +5,7 @@
 //! work together.
 
 pub mod id;
+pub mod member;
 pub mod raft;
 pub mod state;
 pub mod store;

@@ -31,8 +31,8 @@ mod shelf;
 mod trace;
 mod wire;
 
-pub use group::{Group, Handler, Progress, Role, Standing, Unproposed};
+pub use group::{Group, Handler, OpenedLog, Progress, Role, Standing, Unproposed};
 pub use ingress::Verdict;
 pub use membership::{Change, Unchanged};
 pub use timing::Timing;
-pub use wire::Meaningless;
+pub use wire::{Meaningless, configuration_from_wire, configuration_to_wire};

@@ -5,12 +5,16 @@
 //!
 //! After an error nothing more may be asked of the group: the member must stop, and start anew from its disk.
 
+use std::sync::Arc;
+
 use raft::eraftpb::{ConfChangeV2, Entry, EntryType, Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
-use strongroom_proto::peers::v1::LogMessage;
+use strongroom_platform::disk::Disk;
+use strongroom_proto::peers::v1::{LogMessage, SnapshotFacts};
 
 use super::ingress::{self, Verdict};
-use super::log::{Floor, Hard, Log, LogError, Recovered};
+use super::frame::Payload;
+use super::log::{Floor, Hard, Log, LogError, LogIdentity, Recovered};
 use super::ready::Begun;
 use super::shelf::Shelf;
 use super::timing::{Jitter, Timing};
@@ -104,6 +108,46 @@ pub struct Progress {
     pub needs_snapshot: bool,
 }
 
+/// A log as it was found on the disk.
+pub struct OpenedLog {
+    log: Log,
+    recovered: Recovered,
+}
+
+impl OpenedLog {
+    /// Opens the log of a member.
+    pub fn open(disk: &Arc<dyn Disk>, identity: LogIdentity, segment_bytes: u64) -> Result<Self, LogError> {
+        let (log, recovered) = Log::open(disk, identity, segment_bytes)?;
+        Ok(Self { log, recovered })
+    }
+
+    /// Where it begins.
+    pub const fn floor(&self) -> Floor {
+        self.recovered.floor
+    }
+
+    /// Its hard state.
+    pub const fn hard(&self) -> Hard {
+        self.recovered.hard
+    }
+
+    /// Its last entry.
+    pub fn last(&self) -> LogIndex {
+        let floor = self.recovered.floor.position.index;
+        self.recovered.entries.back().map_or(floor, |last| LogIndex(last.index))
+    }
+
+    /// The term of an entry.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        let floor = self.recovered.floor.position;
+        if index == floor.index {
+            return Some(floor.term);
+        }
+        let at = usize::try_from(index.0.checked_sub(floor.index.0 + 1)?).ok()?;
+        self.recovered.entries.get(at).map(|entry| Term(entry.term))
+    }
+}
+
 /// A member's part in the log.
 pub struct Group {
     me: MemberId,
@@ -115,17 +159,16 @@ pub struct Group {
 
 impl Group {
     /// Goes on where the disk left off. `applied` is where the state stands, and `configuration` is as of there.
-    pub(super) fn new(
-        log: Log,
-        recovered: Recovered,
+    pub fn resume(
+        opened: OpenedLog,
         me: MemberId,
         applied: Position,
         configuration: &Configuration,
         timing: Timing,
         seed: u64,
     ) -> Result<Self, LogError> {
+        let OpenedLog { log, recovered } = opened;
         let Recovered { hard, floor, entries } = recovered;
-        let jitter = Jitter::new(timing, seed);
         let config = Config {
             id: me.number(),
             applied: applied.index.0,
@@ -143,8 +186,9 @@ impl Group {
             ..Config::default()
         };
         let shelf = Shelf::new(hard, wire::conf_state(configuration), floor, entries);
-        let node = RawNode::new(&config, shelf, &super::trace::logger()).map_err(|_| LogError::Absent)?;
-        let mut group = Self { me, node, log, jitter, quiet_ticks: 0 };
+        // The crate refuses settings that contradict each other, and a state that the log does not reach.
+        let node = RawNode::new(&config, shelf, &super::trace::logger()).map_err(|_| LogError::Unusable)?;
+        let mut group = Self { me, node, log, jitter: Jitter::new(timing, seed), quiet_ticks: 0 };
         group.steer();
         Ok(group)
     }
@@ -274,7 +318,7 @@ impl Group {
     }
 
     /// Puts a prepared snapshot where those who need one get it.
-    pub fn offer(&mut self, facts: Option<&strongroom_proto::peers::v1::SnapshotFacts>) -> Result<(), Meaningless> {
+    pub fn offer(&mut self, facts: Option<&SnapshotFacts>) -> Result<(), Meaningless> {
         let snapshot = facts.map(wire::snapshot_from_wire).transpose()?;
         self.node.mut_store().offer(snapshot);
         Ok(())
@@ -291,7 +335,7 @@ impl Group {
             return Ok(());
         }
         let hard = wire::hard_from_raft(&self.node.raft.hard_state());
-        self.log.append(&super::frame::Payload { hard: Some(hard), ..super::frame::Payload::default() })
+        self.log.append(&Payload { hard: Some(hard), ..Payload::default() })
     }
 
     /// Forgets entries that are in the state of `floor`.

@@ -76,6 +76,9 @@ pub enum LogError {
     /// There is no log in this folder.
     #[error("there is no log")]
     Absent,
+    /// The log and the state above it do not fit.
+    #[error("the log and the state do not fit together")]
+    Unusable,
     /// A turn is larger than a frame may be.
     #[error("a turn of {bytes} bytes is too large for the log")]
     TooLarge {

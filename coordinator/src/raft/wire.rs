@@ -3,12 +3,14 @@
 //! Owns the mapping, field by field. Nothing from the network reaches the decoder that the crate brings with it; what
 //! comes in is our own prost type, and whether it makes sense is for [`super::ingress`] to say.
 
+use std::collections::BTreeSet;
+
 use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType, Snapshot};
 use strongroom_proto::peers::v1;
 
 use super::frame::{kind_from_byte, kind_to_byte};
 use super::log::Hard;
-use crate::id::MemberId;
+use crate::id::{LogIndex, MemberId, Term};
 use crate::state::Configuration;
 
 /// A message that has no meaning.
@@ -108,7 +110,7 @@ fn snapshot_to_wire(snapshot: &Snapshot) -> v1::SnapshotFacts {
     let metadata = snapshot.get_metadata();
     facts.index = metadata.index;
     facts.term = metadata.term;
-    facts.configuration = Some(configuration_to_wire(metadata.get_conf_state()));
+    facts.configuration = Some(configuration_to_wire(&configuration(metadata.get_conf_state())));
     facts
 }
 
@@ -124,18 +126,20 @@ pub(super) fn snapshot_from_wire(facts: &v1::SnapshotFacts) -> Result<Snapshot, 
     Ok(snapshot)
 }
 
-fn configuration_to_wire(state: &ConfState) -> v1::Configuration {
+/// A configuration for the wire.
+pub fn configuration_to_wire(configuration: &Configuration) -> v1::Configuration {
+    let numbers = |ids: &BTreeSet<MemberId>| ids.iter().map(|id| id.number()).collect();
     v1::Configuration {
-        voters: state.voters.clone(),
-        learners: state.learners.clone(),
-        voters_outgoing: state.voters_outgoing.clone(),
-        learners_next: state.learners_next.clone(),
-        auto_leave: state.auto_leave,
+        voters: numbers(&configuration.voters),
+        learners: numbers(&configuration.learners),
+        voters_outgoing: numbers(&configuration.voters_outgoing),
+        learners_next: numbers(&configuration.learners_next),
+        auto_leave: configuration.auto_leave,
     }
 }
 
 /// A configuration from the wire.
-pub(super) fn configuration_from_wire(wire: &v1::Configuration) -> Result<Configuration, Meaningless> {
+pub fn configuration_from_wire(wire: &v1::Configuration) -> Result<Configuration, Meaningless> {
     let members = |numbers: &[u64]| {
         let ids = numbers.iter().map(|number| MemberId::from_number(*number).ok_or(Meaningless { what: "member" }));
         ids.collect::<Result<_, _>>()
@@ -151,7 +155,7 @@ pub(super) fn configuration_from_wire(wire: &v1::Configuration) -> Result<Config
 
 /// A configuration as Raft knows it.
 pub(super) fn conf_state(configuration: &Configuration) -> ConfState {
-    let numbers = |ids: &std::collections::BTreeSet<MemberId>| ids.iter().map(|id| id.number()).collect::<Vec<u64>>();
+    let numbers = |ids: &BTreeSet<MemberId>| ids.iter().map(|id| id.number()).collect::<Vec<u64>>();
     let mut state = ConfState::default();
     state.voters = numbers(&configuration.voters);
     state.learners = numbers(&configuration.learners);
@@ -185,8 +189,8 @@ pub(super) fn hard_to_raft(hard: Hard) -> HardState {
 /// A hard state of Raft as ours.
 pub(super) fn hard_from_raft(state: &HardState) -> Hard {
     Hard {
-        term: crate::id::Term(state.term),
+        term: Term(state.term),
         vote: MemberId::from_number(state.vote),
-        commit: crate::id::LogIndex(state.commit),
+        commit: LogIndex(state.commit),
     }
 }

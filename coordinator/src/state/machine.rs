@@ -22,6 +22,7 @@ use super::context::Context;
 use super::digest::StateDigest;
 use super::layer::Layer;
 use super::members;
+use super::memory::MemoryBase;
 use super::outcome::{Answer, Fault, Outcome, Refusal};
 use super::request::{Actor, CommandDigest, Request, Stamp};
 use super::rows::{Base, Rows, Unreadable};
@@ -71,6 +72,17 @@ impl Machine {
         let notes = unread.get::<Meta>(&())?.unwrap_or_default();
         let Notes { position, digest, configuration, stamp } = notes;
         Ok(Self { rows: Rows::over(base, digest), position, configuration, stamp })
+    }
+
+    /// The rows of a machine that stands at `position` before any command: what a new member's base begins with.
+    pub fn found(rows: &mut Layer, position: Position, configuration: &Configuration) -> Result<(), Unreadable> {
+        let notes = Notes { position, configuration: configuration.clone(), ..Notes::default() };
+        let mut found = Rows::over(Arc::new(MemoryBase::default()), StateDigest::default());
+        found.note::<Meta>(&(), &notes)?;
+        for (key, value) in found.freeze().iter().flat_map(|layer| layer.iter()) {
+            rows.set(key.to_vec(), value.map(<[u8]>::to_vec));
+        }
+        Ok(())
     }
 
     /// The last entry applied.

@@ -1,0 +1,359 @@
+//! One member of the group: the replicated log, the state that it builds, and the database below.
+//!
+//! Owns the three and what holds them together: nothing is acknowledged before a quorum has it on disk; the state is
+//! never flushed past what the log knows to be agreed on; the log forgets only what is flushed. It is a core: an event
+//! comes in, effects go to an [`Outbox`] as they happen. Its only contact with the world is the disk seam, so the
+//! simulation runs it as it is.
+//!
+//! ```text
+//!        Event                     Group ─────── turn ──────► Outbox: send, answer, read_ready
+//!  tick, envelope, submit, ──►       │ committed
+//!  read, change, flushed,            ▼
+//!  copied, staged …               Machine ── freeze ────────► Outbox: flush ──► Event::Flushed ──► thaw, compact
+//! ```
+//!
+//! **What survives a crash**: everything acknowledged. The identity file says who the member is, the log where it was,
+//! and the log's floor which generation of the state belongs to it. **An error ends the member**: it must be dropped,
+//! and opened anew from its disk; some errors leave a note that keeps it from being opened under its name again.
+
+mod accrual;
+mod config;
+mod divergence;
+mod error;
+mod event;
+mod identity;
+mod open;
+mod proposals;
+mod quarantine;
+mod reads;
+mod snapshots;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strongroom_platform::disk::Disk;
+use strongroom_proto::peers::v1::envelope::Content;
+use strongroom_proto::peers::v1::{DigestReport, Envelope};
+
+use crate::id::{LogIndex, MemberId, Position};
+use crate::raft::log::Floor;
+use crate::raft::{Change, Group, Role, Standing, Unproposed};
+use crate::state::request::RequestTooLong;
+use crate::state::{Configuration, Machine, Request, StateDigest};
+use crate::store::Store;
+use accrual::Accrual;
+pub use config::MemberConfig;
+use divergence::Divergence;
+pub use error::{MemberError, OpenError};
+pub use event::{Answer, CopyJob, Event, FlushJob, Outbox, SnapshotJob, Staged, Ticket};
+pub use identity::{Founding, MemberIdentity};
+use proposals::Proposals;
+use reads::Reads;
+pub use snapshots::stage;
+use snapshots::Snapshots;
+use turn::Turn;
+
+/// A member that is open. See the [module](self).
+pub struct Member {
+    config: MemberConfig,
+    group: Group,
+    core: Core,
+    standing: Standing,
+    flush_ticks: u32,
+    joint_ticks: u32,
+}
+
+/// What a turn of the log works on.
+struct Core {
+    disk: Arc<dyn Disk>,
+    identity: MemberIdentity,
+    machine: Machine,
+    store: Arc<Store>,
+    generation: u64,
+    proposals: Proposals,
+    reads: Reads,
+    snapshots: Snapshots,
+    divergence: Divergence,
+    accrual: Accrual,
+    /// The latest start of each member that was heard of.
+    boots: BTreeMap<MemberId, u64>,
+    /// Where the state stands that is on its way to the database.
+    flushing: Option<Position>,
+    flushed: Position,
+}
+
+impl Member {
+    /// Who this is.
+    pub const fn identity(&self) -> &MemberIdentity {
+        &self.core.identity
+    }
+
+    /// What it is at the moment.
+    pub fn standing(&self) -> Standing {
+        self.group.standing()
+    }
+
+    /// The state, as far as it is applied.
+    pub const fn machine(&self) -> &Machine {
+        &self.core.machine
+    }
+
+    /// The log's part, for those who watch it.
+    pub const fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Takes an event, and then turns until nothing is left to do.
+    pub fn handle(&mut self, event: Event, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        self.take(event, out)?;
+        self.turn(out)
+    }
+
+    /// Takes an event, and leaves the turn to a later call: several events then share a write.
+    pub fn take(&mut self, event: Event, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        match event {
+            Event::Tick => self.tick(out),
+            Event::Envelope(envelope) => self.receive(envelope),
+            Event::Submit { ticket, request } => {
+                self.submit(ticket, request, out);
+                Ok(())
+            }
+            Event::Read { ticket } => {
+                self.core.reads.wait(ticket);
+                Ok(())
+            }
+            Event::Change { ticket, change, request } => {
+                self.change(ticket, &change, request, out);
+                Ok(())
+            }
+            Event::Transfer { to } => {
+                // Not being able to hand over is no error: whoever asked looks at who leads.
+                drop(self.group.transfer(to));
+                Ok(())
+            }
+            Event::Unreachable(member) => {
+                self.group.unreachable(member);
+                Ok(())
+            }
+            Event::SnapshotSent { to, is_done } => {
+                self.group.snapshot_sent(to, is_done);
+                Ok(())
+            }
+            Event::Flushed { generation, result } => self.flushed(generation, result),
+            Event::Copied { result } => self.copied(result),
+            Event::Staged(staged) => self.staged(staged),
+        }
+    }
+
+    /// Turns until nothing is left to do.
+    pub fn turn(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        loop {
+            self.core.reads.ask(&mut self.group, self.core.identity.boot, out);
+            let mut turn = Turn { core: &mut self.core, config: &self.config, out };
+            self.group.turn(&mut turn)?;
+            self.core.snapshots.discard_unused(&self.core.disk)?;
+            self.note_standing(out);
+            self.core.reads.serve(&self.core.machine, out);
+            if !self.core.reads.has_waiting() || !self.group.leads_surely() {
+                break;
+            }
+        }
+        self.flush_if_due(false, out)
+    }
+
+    fn tick(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        self.group.tick()?;
+        self.flush_ticks = self.flush_ticks.saturating_add(1);
+        self.core.reads.tick(self.config.timing.election_ticks_max, out);
+        self.watch_joint();
+        self.watch_snapshots(out)
+    }
+
+    fn receive(&mut self, envelope: Envelope) -> Result<(), MemberError> {
+        let identity = &self.core.identity;
+        let is_ours = envelope.cluster == identity.cluster.0.as_slice()
+            && envelope.epoch == identity.epoch.0
+            && envelope.to == identity.member.number();
+        let from = MemberId::from_number(envelope.from).filter(|from| is_ours && *from != identity.member);
+        let Some(from) = from else { return Ok(()) };
+        let boot = self.core.boots.entry(from).or_default();
+        if envelope.boot < *boot {
+            // From a start of that member which is over: whatever it promised, its successor knows better.
+            return Ok(());
+        }
+        *boot = envelope.boot;
+        match envelope.content {
+            Some(Content::Log(message)) if message.snapshot.is_none() => self.step(from, message),
+            Some(Content::Digest(report)) => self.compare(from, &report),
+            _ => Ok(()),
+        }
+    }
+
+    fn step(
+        &mut self,
+        from: MemberId,
+        message: strongroom_proto::peers::v1::LogMessage,
+    ) -> Result<(), MemberError> {
+        match self.group.receive(from, message) {
+            Ok(()) => Ok(()),
+            Err(crate::raft::Verdict::Malformed { what }) => {
+                tracing::warn!(%from, what, "a peer's message was refused");
+                Ok(())
+            }
+            Err(amnesia) => Err(self.core.quarantine(MemberError::Amnesia(amnesia))),
+        }
+    }
+
+    fn compare(&mut self, from: MemberId, report: &DigestReport) -> Result<(), MemberError> {
+        let Ok(digest) = <[u8; 32]>::try_from(report.digest.as_ref()) else { return Ok(()) };
+        let digest = StateDigest::from_bytes(digest);
+        self.core.divergence.heard(from, LogIndex(report.index), digest);
+        self.core.check_divergence()
+    }
+
+    fn submit(&mut self, ticket: Ticket, request: Request, out: &mut dyn Outbox) {
+        match self.stamped(request) {
+            Ok(bytes) => {
+                let proposed = self.group.propose(bytes);
+                self.core.proposals.note(proposed, ticket, out);
+            }
+            Err(too_long) => out.answer(ticket, Answer::TooLong(too_long)),
+        }
+    }
+
+    fn change(&mut self, ticket: Ticket, change: &Change, request: Request, out: &mut dyn Outbox) {
+        if let Err(unchanged) = change.check(self.core.machine.configuration()) {
+            out.answer(ticket, Answer::Unchanged(unchanged));
+            return;
+        }
+        match self.stamped(request) {
+            Ok(bytes) => {
+                let proposed = self.group.change(change, bytes);
+                self.core.proposals.note(proposed, ticket, out);
+            }
+            Err(too_long) => out.answer(ticket, Answer::TooLong(too_long)),
+        }
+    }
+
+    /// The bytes of a request, stamped with the group's time.
+    fn stamped(&mut self, mut request: Request) -> Result<Vec<u8>, RequestTooLong> {
+        let term = self.group.standing().term;
+        request.stamp = self.core.accrual.stamp(term, self.core.machine.stamp(), request.stamp);
+        request.encode()
+    }
+
+    fn note_standing(&mut self, out: &mut dyn Outbox) {
+        let now = self.group.standing();
+        if (now.role, now.term, now.leader) == (self.standing.role, self.standing.term, self.standing.leader) {
+            return;
+        }
+        let has_lost = self.standing.role == Role::Leader && (now.role != Role::Leader || now.term != self.standing.term);
+        self.standing = now;
+        if has_lost {
+            self.core.proposals.give_up(out);
+        }
+        self.core.reads.keep_to(now.role, now.term, out);
+        if now.role != Role::Leader {
+            self.core.reads.give_up(now.leader, out);
+        }
+        out.standing(now);
+    }
+
+    /// Leaves a joint configuration that has lasted too long: the crate forgets to when leadership changed meanwhile.
+    fn watch_joint(&mut self) {
+        let is_ours = self.core.machine.configuration().is_joint() && self.standing.role == Role::Leader;
+        self.joint_ticks = if is_ours { self.joint_ticks + 1 } else { 0 };
+        if self.joint_ticks >= self.config.joint_ticks_max {
+            self.joint_ticks = 0;
+            let left: Result<Position, Unproposed> = self.group.change(&Change::Leave, Vec::new());
+            tracing::info!(?left, "a joint configuration lasts; its end is proposed again");
+        }
+    }
+
+    /// Starts a flush when enough has changed, or enough time has passed. `is_forced` asks for it whatever has changed.
+    fn flush_if_due(&mut self, is_forced: bool, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        let core = &mut self.core;
+        if core.flushing.is_some() || core.snapshots.is_copying() || core.machine.position() == core.flushed {
+            return Ok(());
+        }
+        let rows = core.machine.changed_rows();
+        let is_due = rows >= self.config.flush_rows_max || (rows > 0 && self.flush_ticks >= self.config.flush_ticks_max);
+        let behind = core.machine.position().index.0 - core.flushed.index.0;
+        if !is_forced && !is_due && behind < self.config.flush_entries_max {
+            return Ok(());
+        }
+        // The log must know that all of this is agreed on before the state can stand there after a crash.
+        self.group.settle_commit(core.machine.position().index)?;
+        let Some(frozen) = core.machine.freeze() else { return Ok(()) };
+        self.flush_ticks = 0;
+        core.flushing = Some(frozen.position);
+        out.flush(FlushJob { store: Arc::clone(&core.store), generation: core.generation, frozen });
+        Ok(())
+    }
+
+    fn flushed(&mut self, generation: u64, result: Result<(), crate::store::StoreError>) -> Result<(), MemberError> {
+        if generation != self.core.generation {
+            // Of a state that was replaced while it was being flushed.
+            return Ok(());
+        }
+        result?;
+        self.core.machine.thaw();
+        if let Some(position) = self.core.flushing.take() {
+            self.core.flushed = position;
+        }
+        self.compact()
+    }
+
+    /// Lets the log forget what is flushed and what no other member is about to ask for.
+    fn compact(&mut self) -> Result<(), MemberError> {
+        let flushed = self.core.flushed.index.0;
+        let is_full = self.group.entry_bytes() > self.config.log_bytes_max;
+        let kept = if is_full { 0 } else { self.config.log_entries_kept };
+        let wanted = flushed.saturating_sub(kept).min(self.core.snapshots.needed_from(flushed));
+        let floor = self.group.log().floor().position.index.0;
+        let is_worth_it = is_full || wanted.saturating_sub(floor) > self.config.log_entries_kept / 4;
+        if wanted <= floor || !is_worth_it {
+            return Ok(());
+        }
+        let index = LogIndex(wanted);
+        if let Some(term) = self.group.term_at(index) {
+            self.group.compact(Floor { position: Position { index, term }, generation: self.core.generation })?;
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// An envelope of this member.
+    fn envelope(&self, to: MemberId, content: Content) -> Envelope {
+        Envelope {
+            cluster: self.identity.cluster.0.to_vec().into(),
+            epoch: self.identity.epoch.0,
+            from: self.identity.member.number(),
+            to: to.number(),
+            boot: self.identity.boot,
+            content: Some(content),
+        }
+    }
+
+    /// Ends the member's life under its name: it must never speak again.
+    fn quarantine(&self, error: MemberError) -> MemberError {
+        match quarantine::note(&self.disk, &error) {
+            Ok(()) => error,
+            Err(disk) => MemberError::Disk(disk),
+        }
+    }
+
+    fn check_divergence(&self) -> Result<(), MemberError> {
+        let voters = &self.machine.configuration().voters;
+        match self.divergence.minority(self.identity.member, voters) {
+            Some(index) => Err(self.quarantine(MemberError::Diverged { index })),
+            None => Ok(()),
+        }
+    }
+
+    fn others(&self, configuration: &Configuration) -> Vec<MemberId> {
+        configuration.members().into_iter().filter(|id| *id != self.identity.member).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! What ends a member, and what keeps one from being opened.
+
+use strongroom_platform::disk::DiskError;
+
+use crate::id::LogIndex;
+use crate::raft::Verdict;
+use crate::raft::log::LogError;
+use crate::state::Unreadable;
+use crate::store::StoreError;
+
+/// What ends a member. It is dropped, and may be opened anew unless it was quarantined.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The state's database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row of the state can't be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The disk refused.
+    #[error("the member's folder can't be written")]
+    Disk(#[source] DiskError),
+    /// The member has forgotten what it promised. It is quarantined.
+    #[error("this member has forgotten entries that it acknowledged")]
+    Amnesia(#[source] Verdict),
+    /// Most of the others have another state at the same place of the log. It is quarantined.
+    #[error("at entry {index} most members have another state than this one")]
+    Diverged {
+        /// The place.
+        index: LogIndex,
+    },
+    /// A snapshot was agreed on that is not staged.
+    #[error("a snapshot was to be installed that is not staged")]
+    NotStaged,
+}
+
+impl From<DiskError> for MemberError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// Why a member is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder holds no member.
+    #[error("there is no member in this folder")]
+    Absent,
+    /// The member may not speak under its name any more.
+    #[error("this member is quarantined: {reason}")]
+    Quarantined {
+        /// What was found when it was.
+        reason: String,
+    },
+    /// The identity file can't be read as one.
+    #[error("the member's identity file is no identity file")]
+    NoIdentity,
+    /// The state stands at an entry that the log does not have: the log has lost what it acknowledged.
+    #[error("the state stands at entry {state}, and the log ends at {log}")]
+    LogBehindState {
+        /// Where the state stands.
+        state: LogIndex,
+        /// Where the log ends.
+        log: LogIndex,
+    },
+    /// The state ends before the log begins.
+    #[error("the state ends at entry {state}, and the log begins behind {floor}")]
+    StateBehindLog {
+        /// Where the state stands.
+        state: LogIndex,
+        /// The log's floor.
+        floor: LogIndex,
+    },
+    /// What would have ended the member.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+}
+
+impl<E> From<E> for OpenError
+where
+    E: IntoMemberError,
+{
+    fn from(error: E) -> Self {
+        Self::Member(error.into_member_error())
+    }
+}
+
+/// Errors of the parts, which end a member in any stage of its life.
+pub(super) trait IntoMemberError {
+    fn into_member_error(self) -> MemberError;
+}
+
+macro_rules! ends_a_member {
+    ($($error:ty),*) => {
+        $(impl IntoMemberError for $error {
+            fn into_member_error(self) -> MemberError {
+                self.into()
+            }
+        })*
+    };
+}
+
+ends_a_member!(LogError, StoreError, Unreadable, DiskError);

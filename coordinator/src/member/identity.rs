@@ -1,0 +1,102 @@
+//! Who a member is, in its own folder.
+//!
+//! Owns the file `member.json`: the group, the member's id, and the number of its latest start. The id is minted with
+//! the folder. A folder whose log is gone does not get another one under the same id: it is a new member.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use strongroom_core::entropy::{Entropy, EntropyError};
+use strongroom_platform::disk::{Disk, DiskError, durable_replace, durable_write};
+
+use super::error::OpenError;
+use crate::id::{ClusterEpoch, ClusterId, MemberId};
+
+const PATH: &str = "member.json";
+const FILE_BYTES_MAX: u64 = 4_096;
+const VERSION: u32 = 1;
+
+/// A member, in one of its starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberIdentity {
+    /// The group.
+    pub cluster: ClusterId,
+    /// How often the group was founded anew.
+    pub epoch: ClusterEpoch,
+    /// The member.
+    pub member: MemberId,
+    /// Which start of the member this is, from 1.
+    pub boot: u64,
+}
+
+/// How a new member comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Founding {
+    /// As the first of a new group.
+    Group,
+    /// As one that a group will take in.
+    Joining(ClusterId, ClusterEpoch),
+}
+
+/// The file's form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    cluster: String,
+    epoch: u64,
+    member: String,
+    boot: u64,
+}
+
+impl MemberIdentity {
+    /// Mints the identity of a new folder.
+    pub(super) fn mint(founding: Founding, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let (cluster, epoch) = match founding {
+            Founding::Group => (ClusterId::mint(entropy)?, ClusterEpoch(1)),
+            Founding::Joining(cluster, epoch) => (cluster, epoch),
+        };
+        Ok(Self { cluster, epoch, member: MemberId::mint(entropy)?, boot: 0 })
+    }
+
+    /// Writes the identity where there is none.
+    pub(super) fn write_new(&self, disk: &Arc<dyn Disk>) -> Result<(), DiskError> {
+        durable_write(disk, PATH, &self.encode())
+    }
+
+    /// Reads the identity, and counts this start before anything is said in its name.
+    pub(super) fn start(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
+        let mut identity = Self::read(disk.as_ref())?.ok_or(OpenError::Absent)?;
+        identity.boot += 1;
+        durable_replace(disk, PATH, &identity.encode())?;
+        Ok(identity)
+    }
+
+    /// Reads the identity, if the folder has one.
+    pub(super) fn read(disk: &dyn Disk) -> Result<Option<Self>, OpenError> {
+        match disk.read(PATH, FILE_BYTES_MAX) {
+            Ok(bytes) => Self::decode(&bytes).map(Some).ok_or(OpenError::NoIdentity),
+            Err(DiskError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let file = File {
+            version: VERSION,
+            cluster: self.cluster.to_string(),
+            epoch: self.epoch.0,
+            member: self.member.to_string(),
+            boot: self.boot,
+        };
+        serde_json::to_vec_pretty(&file).unwrap_or_default()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let file: File = serde_json::from_slice(bytes).ok()?;
+        let mut cluster = [0; 16];
+        hex::decode_to_slice(&file.cluster, &mut cluster).ok()?;
+        let (epoch, member) = (ClusterEpoch(file.epoch), file.member.parse().ok()?);
+        (file.version == VERSION).then_some(Self { cluster: ClusterId(cluster), epoch, member, boot: file.boot })
+    }
+}

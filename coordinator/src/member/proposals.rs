@@ -1,0 +1,46 @@
+//! Who waits for which entry.
+//!
+//! Owns the rule that a proposal whose fate is not known is answered "unknown", and never "failed".
+
+use std::collections::BTreeMap;
+
+use super::event::{Answer, Outbox, Ticket};
+use crate::id::{LogIndex, Position, Term};
+use crate::raft::Unproposed;
+use crate::state::Outcome;
+
+/// Proposals of this member that are not applied yet.
+#[derive(Default)]
+pub(super) struct Proposals {
+    waiting: BTreeMap<LogIndex, (Term, Ticket)>,
+}
+
+impl Proposals {
+    /// Notes what became of a proposal.
+    pub(super) fn note(&mut self, proposed: Result<Position, Unproposed>, ticket: Ticket, out: &mut dyn Outbox) {
+        match proposed {
+            Ok(at) => {
+                if let Some((_, lost)) = self.waiting.insert(at.index, (at.term, ticket)) {
+                    out.answer(lost, Answer::Unknown);
+                }
+            }
+            Err(Unproposed::NotLeader { leader }) => out.answer(ticket, Answer::NotLeader { leader }),
+            Err(Unproposed::Busy) => out.answer(ticket, Answer::Busy),
+        }
+    }
+
+    /// An entry was applied: whoever waits for it is answered.
+    pub(super) fn applied(&mut self, at: Position, outcome: &Outcome, out: &mut dyn Outbox) {
+        let Some((term, ticket)) = self.waiting.remove(&at.index) else { return };
+        let answer =
+            if term == at.term { Answer::Applied { at, outcome: outcome.clone() } } else { Answer::Unknown };
+        out.answer(ticket, answer);
+    }
+
+    /// Leadership is lost: what was proposed may still come to be agreed on.
+    pub(super) fn give_up(&mut self, out: &mut dyn Outbox) {
+        for (_, (_, ticket)) in std::mem::take(&mut self.waiting) {
+            out.answer(ticket, Answer::Unknown);
+        }
+    }
+}

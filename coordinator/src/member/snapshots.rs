@@ -1,0 +1,209 @@
+//! Snapshots on their way out and in.
+//!
+//! Owns the copy of the state that is offered to members which the log can't reach any more, and the staged state of a
+//! leader. A copy is made between two flushes, since the engine changes its file in place. What comes in is opened, and
+//! its rows are counted into their digest anew, before Raft hears of it; it takes the place of the state in one frame of
+//! the log.
+
+use std::sync::Arc;
+
+use strongroom_platform::disk::{Disk, DiskError};
+use strongroom_proto::peers::v1::envelope::Content;
+use strongroom_proto::peers::v1::{Envelope, LogMessage, SnapshotFacts};
+
+use super::event::{CopyJob, Outbox, SnapshotJob, StageError, Staged};
+use super::{Core, Member, MemberError};
+use crate::id::{LogIndex, MemberId, Position, Term};
+use crate::raft::Role;
+use crate::state::Machine;
+use crate::store::{self, Copied, Store};
+
+/// Rows whose digest is taken at once when a state is verified.
+const ROWS_AT_ONCE: usize = 4_096;
+
+/// What is prepared, and what is staged.
+#[derive(Default)]
+pub(super) struct Snapshots {
+    copying: Option<Copying>,
+    prepared: Option<Prepared>,
+    pub(super) staged: Option<Box<Staged>>,
+    counter: u64,
+}
+
+/// A copy under way: what the state is while it is made.
+struct Copying {
+    facts: SnapshotFacts,
+    path: String,
+}
+
+/// A copy that can be sent.
+struct Prepared {
+    facts: SnapshotFacts,
+    path: String,
+    idle_ticks: u32,
+}
+
+impl Snapshots {
+    pub(super) const fn is_copying(&self) -> bool {
+        self.copying.is_some()
+    }
+
+    /// From which entry on the log is needed by those who get the prepared copy.
+    pub(super) fn needed_from(&self, otherwise: u64) -> u64 {
+        let facts = self.prepared.as_ref().map(|prepared| &prepared.facts);
+        let facts = facts.or(self.copying.as_ref().map(|copying| &copying.facts));
+        facts.map_or(otherwise, |facts| facts.index)
+    }
+
+    /// The job that sends the prepared copy, if the message asks for this one.
+    pub(super) fn job(&mut self, to: MemberId, envelope: Envelope) -> Option<SnapshotJob> {
+        let Some(Content::Log(LogMessage { snapshot: Some(facts), .. })) = &envelope.content else { return None };
+        let prepared = self.prepared.as_mut().filter(|prepared| prepared.facts.index == facts.index)?;
+        prepared.idle_ticks = 0;
+        Some(SnapshotJob { to, path: prepared.path.clone(), envelope })
+    }
+
+    /// Removes a staged state that Raft did not want.
+    pub(super) fn discard_unused(&mut self, disk: &Arc<dyn Disk>) -> Result<(), DiskError> {
+        match self.staged.take() {
+            Some(staged) => remove_if_there(disk, &staged.path),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Member {
+    /// Prepares a copy when somebody needs one, and drops one that nobody has asked for in a while.
+    pub(super) fn watch_snapshots(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        let is_wanted = self.group.is_snapshot_wanted() && self.standing.role == Role::Leader;
+        if is_wanted && !self.core.snapshots.is_copying() {
+            self.begin_copy(out)?;
+        }
+        let Some(prepared) = &mut self.core.snapshots.prepared else { return Ok(()) };
+        prepared.idle_ticks += 1;
+        if prepared.idle_ticks > self.config.copy_ticks_max {
+            self.withdraw_copy()?;
+        }
+        Ok(())
+    }
+
+    fn begin_copy(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        if self.core.flushing.is_some() {
+            return Ok(());
+        }
+        if self.core.flushed != self.core.machine.position() && self.core.flushed.index.0 == 0 {
+            return self.flush_if_due(true, out);
+        }
+        self.withdraw_copy()?;
+        let core = &mut self.core;
+        core.snapshots.counter += 1;
+        let path = store::staged_path(&format!("copy-{:016x}-{}", core.identity.boot, core.snapshots.counter));
+        // The database stands where it was flushed last, whatever has been applied since.
+        let below = Machine::open(Arc::clone(&core.store) as Arc<dyn crate::state::Base>)?;
+        let position = below.position();
+        let facts = SnapshotFacts {
+            index: position.index.0,
+            term: position.term.0,
+            configuration: Some(crate::raft::configuration_to_wire(below.configuration())),
+            state_digest: below.digest().to_bytes().to_vec().into(),
+            ..SnapshotFacts::default()
+        };
+        core.snapshots.copying = Some(Copying { facts, path: path.clone() });
+        out.copy(CopyJob { disk: Arc::clone(&core.disk), from: store::path(core.generation), to: path });
+        Ok(())
+    }
+
+    pub(super) fn copied(&mut self, result: Result<Copied, store::StoreError>) -> Result<(), MemberError> {
+        let Some(Copying { mut facts, path }) = self.core.snapshots.copying.take() else { return Ok(()) };
+        let copied = match result {
+            Ok(copied) => copied,
+            Err(error) => {
+                // A full disk must not end a leader: whoever needs the copy waits.
+                tracing::warn!(%error, "the state could not be copied for another member");
+                return Ok(remove_if_there(&self.core.disk, &path)?);
+            }
+        };
+        facts.file_bytes = copied.len;
+        facts.file_digest = copied.digest.to_vec().into();
+        drop(self.group.offer(Some(&facts)));
+        self.core.snapshots.prepared = Some(Prepared { facts, path, idle_ticks: 0 });
+        Ok(())
+    }
+
+    fn withdraw_copy(&mut self) -> Result<(), MemberError> {
+        let Some(prepared) = self.core.snapshots.prepared.take() else { return Ok(()) };
+        drop(self.group.offer(None));
+        Ok(remove_if_there(&self.core.disk, &prepared.path)?)
+    }
+
+    /// Takes a staged state: Raft hears of it, and may install it in the turn that follows.
+    pub(super) fn staged(&mut self, staged: Box<Staged>) -> Result<(), MemberError> {
+        let envelope = staged.envelope.clone();
+        self.core.snapshots.discard_unused(&self.core.disk)?;
+        self.core.snapshots.staged = Some(staged);
+        let identity = &self.core.identity;
+        let is_ours = envelope.cluster == identity.cluster.0.as_slice()
+            && envelope.epoch == identity.epoch.0
+            && envelope.to == identity.member.number();
+        let from = MemberId::from_number(envelope.from).filter(|from| is_ours && *from != identity.member);
+        match (from, envelope.content) {
+            (Some(from), Some(Content::Log(message))) => self.step(from, message),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Core {
+    /// Takes the staged state of this place, if it is the one.
+    pub(super) fn take_staged(&mut self, at: Position) -> Option<Box<Staged>> {
+        self.snapshots.staged.take_if(|staged| staged.machine.position() == at)
+    }
+}
+
+/// Opens and verifies a received file; what comes of it goes to the member as an event. Another thread may do it.
+pub fn stage(disk: &Arc<dyn Disk>, envelope: Envelope, path: String) -> Result<Staged, StageError> {
+    let Some(Content::Log(LogMessage { snapshot: Some(facts), .. })) = &envelope.content else {
+        return Err(StageError::NoFacts);
+    };
+    let (len, digest) = digest_of(disk.as_ref(), &path).map_err(StageError::Disk)?;
+    if len != facts.file_bytes || digest.as_slice() != facts.file_digest.as_ref() {
+        return Err(StageError::OtherBytes);
+    }
+    let store = Arc::new(Store::open(disk.as_ref(), &path).map_err(StageError::Store)?);
+    let base: Arc<dyn crate::state::Base> = Arc::clone(&store) as _;
+    let machine = Machine::open(base).map_err(|_| StageError::OtherState)?;
+    let position = Position { index: LogIndex(facts.index), term: Term(facts.term) };
+    let configuration = facts.configuration.as_ref().and_then(|it| crate::raft::configuration_from_wire(it).ok());
+    let is_announced = machine.position() == position
+        && configuration.as_ref() == Some(machine.configuration())
+        && machine.digest().to_bytes().as_slice() == facts.state_digest.as_ref();
+    let counted = machine.rows().count_digest(ROWS_AT_ONCE).map_err(|_| StageError::OtherState)?;
+    if !is_announced || counted != machine.digest() {
+        return Err(StageError::OtherState);
+    }
+    Ok(Staged { envelope, path, store, machine })
+}
+
+fn digest_of(disk: &dyn Disk, path: &str) -> Result<(u64, [u8; 32]), DiskError> {
+    let file = disk.open_read(path)?;
+    let len = file.len()?;
+    let mut hasher = blake3::Hasher::new();
+    let mut piece = vec![0; 256 * 1024];
+    let mut at = 0;
+    while at < len {
+        let wanted = usize::try_from(len - at).unwrap_or(usize::MAX).min(piece.len());
+        let piece = piece.get_mut(..wanted).unwrap_or_default();
+        file.read_at(at, piece)?;
+        hasher.update(piece);
+        at += piece.len() as u64;
+    }
+    Ok((len, *hasher.finalize().as_bytes()))
+}
+
+/// Removes a file that may be gone already.
+pub(super) fn remove_if_there(disk: &Arc<dyn Disk>, path: &str) -> Result<(), DiskError> {
+    match disk.remove(path) {
+        Ok(()) | Err(DiskError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
