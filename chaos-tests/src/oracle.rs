@@ -21,7 +21,9 @@
 
 mod history;
 pub mod spec;
+pub mod checker;
 
+pub use checker::{Steps, Verdict, check};
 pub use history::{
     ClientId, Event, History, HistoryError, OPERATIONS_MAX, Operation, OperationId, Outcome, Recorder, RunTime,
 };
