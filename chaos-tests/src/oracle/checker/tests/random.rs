@@ -2,8 +2,13 @@
 
 use super::naive;
 use super::world::{Coin, Dice, Object, PlainList, Shape, record, run, spoil};
-use crate::oracle::checker::{Steps, Verdict, check};
+use crate::oracle::checker::call::Call;
+use crate::oracle::checker::shrink::shrink;
+use crate::oracle::checker::{Steps, Verdict, check, parts};
 use crate::oracle::spec::{AppendList, Claim, Counter, Register, Spec};
+use crate::oracle::{Operation, Outcome};
+
+type OperationOf<S> = Operation<<S as Spec>::Input, <S as Spec>::Output>;
 
 const SEEDS: u64 = 1_500;
 
@@ -35,9 +40,13 @@ where
             let history = record::<W>(&reports);
             let verdict = check(spec, &history, Steps::PER_KEY);
             let is_right = naive::is_linearizable(world, history.operations());
-            let is_agreed = match verdict {
+            let is_agreed = match &verdict {
                 Verdict::Linearizable { .. } => is_right,
-                Verdict::Violation { .. } => !is_right,
+                Verdict::Violation { key, .. } => {
+                    let least = shrunk(spec, key, history.operations());
+                    assert!(!naive::is_linearizable(world, &least), "seed {seed}: shrunk until right, {verdict}");
+                    !is_right
+                }
                 Verdict::Unknown { .. } => false,
             };
             assert!(is_agreed, "seed {seed}, spoilt {spoilt} times: naive says {is_right}, but {verdict}");
@@ -46,6 +55,20 @@ where
     }
     println!("seeds 0 to {}: {right} right, {wrong} wrong", SEEDS - 1);
     assert!(right > SEEDS / 2 && wrong > SEEDS / 4, "{right} right, {wrong} wrong");
+}
+
+/// The operations that are left of a wrong history, as they stood at its end.
+fn shrunk<S>(spec: &S, key: &S::Key, operations: &[OperationOf<S>]) -> Vec<OperationOf<S>>
+where
+    S: Spec<Input: Clone, Output: Clone>,
+{
+    let calls = parts(spec, operations).remove(key).unwrap();
+    let least = shrink(spec, key, calls, Steps::PER_KEY.0);
+    let as_left = |call: &Call<'_, S::Input, S::Output>| Operation {
+        outcome: if call.answer.is_some() { call.operation.outcome.clone() } else { Outcome::Indeterminate },
+        ..call.operation.clone()
+    };
+    least.iter().map(as_left).collect()
 }
 
 #[test]
