@@ -29,13 +29,14 @@ mod timeline;
 pub struct Steps(pub u64);
 
 impl Steps {
-    /// A hundred times what a workload needs that keeps six operations in flight under one key, and some hundred
-    /// megabytes at most.
+    /// Some twenty times what two thousand operations on one object need when six are in flight at once and one in a
+    /// hundred is lost, and some hundred megabytes at most.
     pub const PER_KEY: Self = Self(2_000_000);
 }
 
 /// What became of a check. Callers treat everything but [`Verdict::Linearizable`] as a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a history that nobody looks at proves nothing"]
 pub enum Verdict<K> {
     /// Under each key an order explains all answers.
     Linearizable {

@@ -58,6 +58,7 @@ mod tests {
         assert!(memo.visit(set(&[0]), 'a', set(&[1, 2])).is_new);
         assert!(!memo.visit(set(&[0]), 'a', set(&[1, 2, 3])).is_new);
         assert!(memo.visit(set(&[0]), 'a', set(&[1, 3])).is_new);
+        assert!(!memo.visit(set(&[0]), 'a', set(&[1, 2])).is_new);
         assert!(memo.visit(set(&[0]), 'a', set(&[1])).is_new);
         assert!(!memo.visit(set(&[0]), 'a', set(&[1, 2])).is_new);
     }

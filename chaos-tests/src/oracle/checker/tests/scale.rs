@@ -30,8 +30,8 @@ where
 
 #[test]
 fn two_thousand_operations_on_one_register_take_few_steps() {
-    assert!(steps_max(&Register, &Register, ONE_KEY) < 50_000);
-    assert!(steps_max(&Register, &Register, ONE_KEY_WITH_LOSSES) < 150_000);
+    assert!(steps_max(&Register, &Register, ONE_KEY) < 40_000);
+    assert!(steps_max(&Register, &Register, ONE_KEY_WITH_LOSSES) < 130_000);
 }
 
 #[test]
@@ -42,14 +42,14 @@ fn two_thousand_operations_on_one_counter_take_few_steps() {
 
 #[test]
 fn two_thousand_operations_on_one_list_take_few_steps() {
-    assert!(steps_max(&PlainList, &AppendList, ONE_KEY) < 50_000);
-    assert!(steps_max(&PlainList, &AppendList, ONE_KEY_WITH_LOSSES) < 150_000);
+    assert!(steps_max(&PlainList, &AppendList, ONE_KEY) < 30_000);
+    assert!(steps_max(&PlainList, &AppendList, ONE_KEY_WITH_LOSSES) < 60_000);
 }
 
 #[test]
 fn two_thousand_claims_on_one_name_take_few_steps() {
-    assert!(steps_max(&Claim, &Claim, ONE_KEY) < 6_000);
-    assert!(steps_max(&Claim, &Claim, ONE_KEY_WITH_LOSSES) < 6_000);
+    assert!(steps_max(&Claim, &Claim, ONE_KEY) < 5_000);
+    assert!(steps_max(&Claim, &Claim, ONE_KEY_WITH_LOSSES) < 5_000);
 }
 
 #[test]
@@ -62,7 +62,6 @@ fn a_hundred_thousand_operations_under_a_thousand_keys_take_few_steps() {
 
 #[test]
 fn a_wrong_answer_in_a_long_history_is_found_and_shrinks() {
-    let mut found = 0;
     for seed in 0..SEEDS {
         let mut dice = Dice::from_seed(seed);
         let mut reports = run(&Counter, ONE_KEY, &mut dice);
@@ -70,8 +69,6 @@ fn a_wrong_answer_in_a_long_history_is_found_and_shrinks() {
         let verdict = check(&Counter, &record::<Counter>(&reports), Steps::PER_KEY);
         let Verdict::Violation { operations, timeline, .. } = verdict else { panic!("seed {seed}: {verdict}") };
         println!("seed {seed}: {operations} operations\n{timeline}");
-        assert!(operations < 1_200, "seed {seed}: {operations} operations\n{timeline}");
-        found += 1;
+        assert!(operations < 640, "seed {seed}: {operations} operations\n{timeline}");
     }
-    assert_eq!(found, SEEDS);
 }

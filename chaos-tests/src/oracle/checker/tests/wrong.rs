@@ -3,8 +3,8 @@
 use super::{Tale, add, append, claim, holds, list, on, read, set, write};
 use crate::oracle::checker::{Steps, Verdict, check};
 use crate::oracle::spec::{
-    AppendList, Claim, ClaimAction, ClaimAnswer, Claimant, Counter, CounterAction, CounterAnswer, ListAction,
-    ListAnswer, Register, RegisterAnswer,
+    AppendList, Claim, ClaimAction, ClaimAnswer, Claimant, Counter, CounterAction, CounterAnswer, Keyed, ListAction,
+    ListAnswer, ObjectKey, Register, RegisterAnswer,
 };
 
 const WRITTEN: RegisterAnswer = RegisterAnswer::Written;
@@ -190,4 +190,29 @@ fn a_history_that_takes_too_many_steps_is_not_called_right() {
     let verdict = check(&Register, &tale.recorder.finish(), Steps(1));
     assert!(matches!(verdict, Verdict::Unknown { steps: Steps(1), .. }), "{verdict}");
     assert!(!verdict.is_linearizable());
+}
+
+#[test]
+fn a_violation_outweighs_a_key_on_which_the_steps_run_out() {
+    let mut tale = Tale::of(Register);
+    for value in 0..100 {
+        tale.asks_and_is_told(1, write(value), WRITTEN);
+    }
+    let later = Keyed { key: ObjectKey::new("b"), ..read() };
+    tale.asks_and_is_told(1, later, holds(1));
+    let verdict = check(&Register, &tale.recorder.finish(), Steps(10));
+    assert!(matches!(&verdict, Verdict::Violation { key, .. } if key.to_string() == "b"), "{verdict}");
+}
+
+#[test]
+fn lost_operations_by_the_dozen_end_within_the_budget() {
+    let mut tale = Tale::of(Counter);
+    for power in 0..60 {
+        let lost = tale.asks(1, add(1 << power));
+        tale.gives_up(lost);
+    }
+    // Sixty different additions have more sums than anybody can try, and none of them is this one.
+    tale.asks_and_is_told(2, on(CounterAction::Read), CounterAnswer::Sum(u64::MAX));
+    let verdict = check(&Counter, &tale.recorder.finish(), Steps(10_000));
+    assert!(matches!(&verdict, Verdict::Unknown { steps, .. } if steps.0 < 20_000), "{verdict}");
 }
