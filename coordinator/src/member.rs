@@ -149,13 +149,12 @@ impl Member {
     /// Turns until nothing is left to do.
     pub fn turn(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
         loop {
-            self.core.reads.ask(&mut self.group, self.core.identity.boot, out);
             let mut turn = Turn { core: &mut self.core, config: &self.config, out };
             self.group.turn(&mut turn)?;
             self.core.snapshots.discard_unused(&self.core.disk)?;
             self.note_standing(out);
             self.core.reads.serve(&self.core.machine, out);
-            if !self.core.reads.has_waiting() || !self.group.leads_surely() {
+            if !self.core.reads.ask(&mut self.group, self.core.identity.boot, out) {
                 break;
             }
         }

@@ -37,15 +37,15 @@ impl Reads {
         self.waiting.push(ticket);
     }
 
-    /// Whether reads have not been asked about.
-    pub(super) fn has_waiting(&self) -> bool {
+    /// Whether reads wait that could be asked about.
+    fn has_waiting(&self) -> bool {
         !self.waiting.is_empty() && self.asked.len() < QUESTIONS_MAX
     }
 
-    /// Asks about all that wait, if the member may.
-    pub(super) fn ask(&mut self, group: &mut Group, boot: u64, out: &mut dyn Outbox) {
+    /// Asks about all that wait, if the member may; says whether it did.
+    pub(super) fn ask(&mut self, group: &mut Group, boot: u64, out: &mut dyn Outbox) -> bool {
         if !self.has_waiting() {
-            return;
+            return false;
         }
         self.counter += 1;
         let token = [boot.to_be_bytes(), self.counter.to_be_bytes()].concat();
@@ -54,11 +54,13 @@ impl Reads {
                 let tickets = std::mem::take(&mut self.waiting);
                 self.waiting_ticks = 0;
                 self.asked.insert(self.counter, Question { term: group.standing().term, ticks: 0, tickets });
+                return true;
             }
             Err(Unproposed::NotLeader { leader }) => self.give_up(leader, out),
             // A new leader that has not agreed on anything in its term yet: they wait until it has.
             Err(Unproposed::Busy) => {}
         }
+        false
     }
 
     /// An answer came: reads of this question see all up to `index`.

@@ -15,7 +15,7 @@ use super::event::{CopyJob, Outbox, SnapshotJob, StageError, Staged};
 use super::{Core, Member, MemberError};
 use crate::id::{LogIndex, MemberId, Position, Term};
 use crate::raft::Role;
-use crate::state::Machine;
+use crate::state::{Base, Machine};
 use crate::store::{self, Copied, Store};
 
 /// Rows whose digest is taken at once when a state is verified.
@@ -91,15 +91,16 @@ impl Member {
         if self.core.flushing.is_some() {
             return Ok(());
         }
-        if self.core.flushed != self.core.machine.position() && self.core.flushed.index.0 == 0 {
+        // The database stands where it was flushed last, whatever has been applied since. A member that is not in its
+        // configuration yet could not use it.
+        let below = Machine::open(Arc::clone(&self.core.store) as Arc<dyn Base>)?;
+        if below.configuration() != self.core.machine.configuration() {
             return self.flush_if_due(true, out);
         }
         self.withdraw_copy()?;
         let core = &mut self.core;
         core.snapshots.counter += 1;
         let path = store::staged_path(&format!("copy-{:016x}-{}", core.identity.boot, core.snapshots.counter));
-        // The database stands where it was flushed last, whatever has been applied since.
-        let below = Machine::open(Arc::clone(&core.store) as Arc<dyn crate::state::Base>)?;
         let position = below.position();
         let facts = SnapshotFacts {
             index: position.index.0,
@@ -170,7 +171,7 @@ pub fn stage(disk: &Arc<dyn Disk>, envelope: Envelope, path: String) -> Result<S
         return Err(StageError::OtherBytes);
     }
     let store = Arc::new(Store::open(disk.as_ref(), &path).map_err(StageError::Store)?);
-    let base: Arc<dyn crate::state::Base> = Arc::clone(&store) as _;
+    let base: Arc<dyn Base> = Arc::clone(&store) as _;
     let machine = Machine::open(base).map_err(|_| StageError::OtherState)?;
     let position = Position { index: LogIndex(facts.index), term: Term(facts.term) };
     let configuration = facts.configuration.as_ref().and_then(|it| crate::raft::configuration_from_wire(it).ok());

@@ -289,7 +289,10 @@ impl Group {
 
     /// Asks from which index on a read made now sees all that was acknowledged; the answer comes in a turn, or never.
     pub fn read(&mut self, token: Vec<u8>) -> Result<(), Unproposed> {
-        self.require_leader()?;
+        let standing = self.standing();
+        if standing.role != Role::Leader {
+            return Err(Unproposed::NotLeader { leader: standing.leader });
+        }
         if !self.node.raft.commit_to_current_term() {
             return Err(Unproposed::Busy);
         }

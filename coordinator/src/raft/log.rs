@@ -181,9 +181,10 @@ impl Log {
         self.floor
     }
 
-    /// Says whether what is under way fits into what is reserved on the disk; if not, nothing new may be taken on.
-    pub fn has_room(&self) -> bool {
-        self.spare.is_ready()
+    /// Says whether the disk has space for what comes; if not, nothing new may be taken on. What is under way fits into
+    /// the rest of the active segment.
+    pub const fn has_room(&self) -> bool {
+        !self.spare.is_full()
     }
 
     /// Appends a frame and makes it durable. After an error the log must not be used any more.

@@ -141,10 +141,15 @@ impl Storage for Shelf {
         Ok(self.last())
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
         let is_enough = |snapshot: &&Snapshot| {
-            let index = snapshot.get_metadata().index;
-            index >= request_index && index >= self.floor.position.index.0
+            let metadata = snapshot.get_metadata();
+            let state = metadata.get_conf_state();
+            // A member that the snapshot does not know would not install it.
+            let mut known = state.voters.iter().chain(&state.learners).chain(&state.voters_outgoing);
+            metadata.index >= request_index
+                && metadata.index >= self.floor.position.index.0
+                && known.any(|id| *id == to)
         };
         if let Some(snapshot) = self.snapshot.as_ref().filter(is_enough) {
             return Ok(snapshot.clone());

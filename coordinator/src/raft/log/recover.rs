@@ -199,9 +199,9 @@ fn read(file: &dyn DiskUpdate, offset: u64, bytes: &mut [u8]) -> Result<bool, Lo
 /// The segment behind the active one, if it was made ready before the process ended.
 fn spare_behind(disk: &dyn Disk, numbers: &[u64], active: u64) -> Result<Spare, LogError> {
     if !numbers.contains(&(active + 1)) {
-        return Ok(Spare::None);
+        return Ok(Spare::default());
     }
-    Ok(Spare::Ready { len: disk.open_read(&segment::path(active + 1))?.len()? })
+    Ok(Spare::ready(disk.open_read(&segment::path(active + 1))?.len()?))
 }
 
 const fn damaged(segment: u64, offset: u64, what: Damage) -> LogError {

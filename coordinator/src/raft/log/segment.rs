@@ -48,28 +48,39 @@ fn write_zeros(file: &mut DurableFile, len: u64) -> Result<(), DiskError> {
 }
 
 /// The next segment, on its way.
-pub(super) enum Spare {
-    /// Not begun, or given up since the disk was full.
+#[derive(Default)]
+pub(super) struct Spare {
+    stage: Stage,
+    /// The disk was full when it was tried last, and it has not been made since.
+    is_full: bool,
+}
+
+#[derive(Default)]
+enum Stage {
+    #[default]
     None,
     /// Some of its zeros are written.
     Growing(DurableFile),
-    /// It has its name.
-    Ready {
-        /// Its length.
-        len: u64,
-    },
+    /// It has its name, and this length.
+    Ready(u64),
 }
 
 impl Spare {
-    pub(super) const fn is_ready(&self) -> bool {
-        matches!(self, Self::Ready { .. })
+    /// A segment that is there already.
+    pub(super) fn ready(len: u64) -> Self {
+        Self { stage: Stage::Ready(len), is_full: false }
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// Writes a part of the segment; on a full disk it is given up until the next call.
     pub(super) fn advance(&mut self, disk: &Arc<dyn Disk>, number: u64, len: u64) -> Result<(), LogError> {
         match self.grow(disk, number, len) {
             Err(DiskError::NoSpace { .. }) => {
-                *self = Self::None;
+                self.stage = Stage::None;
+                self.is_full = true;
                 Ok(())
             }
             grown => Ok(grown?),
@@ -78,32 +89,30 @@ impl Spare {
 
     /// Makes the segment now, at least `len` bytes long, and takes it.
     pub(super) fn finish(&mut self, disk: &Arc<dyn Disk>, number: u64, len: u64) -> Result<(), LogError> {
-        if let Self::Ready { len: ready } = *self
-            && ready >= len
-        {
-            *self = Self::None;
-            return Ok(());
+        match std::mem::take(&mut self.stage) {
+            Stage::Ready(ready) if ready >= len => return Ok(()),
+            Stage::Ready(_) => disk.remove(&path(number))?,
+            Stage::None | Stage::Growing(_) => {}
         }
-        if self.is_ready() {
-            disk.remove(&path(number))?;
-        }
-        *self = Self::None;
-        create(disk, number, len, &[])
+        create(disk, number, len, &[])?;
+        self.is_full = false;
+        Ok(())
     }
 
     fn grow(&mut self, disk: &Arc<dyn Disk>, number: u64, len: u64) -> Result<(), DiskError> {
-        match std::mem::replace(self, Self::None) {
-            Self::None => *self = Self::Growing(DurableFile::create(disk, &path(number))?),
-            Self::Growing(mut file) if file.len() < len => {
+        self.stage = match std::mem::take(&mut self.stage) {
+            Stage::None => Stage::Growing(DurableFile::create(disk, &path(number))?),
+            Stage::Growing(mut file) if file.len() < len => {
                 write_zeros(&mut file, len)?;
-                *self = Self::Growing(file);
+                Stage::Growing(file)
             }
-            Self::Growing(file) => {
+            Stage::Growing(file) => {
                 file.commit()?;
-                *self = Self::Ready { len };
+                self.is_full = false;
+                Stage::Ready(len)
             }
-            ready @ Self::Ready { .. } => *self = ready,
-        }
+            Stage::Ready(len) => Stage::Ready(len),
+        };
         Ok(())
     }
 }

@@ -206,9 +206,6 @@ fn a_full_disk_is_told_in_time_and_heals() {
     let disk: Arc<dyn Disk> = Arc::new(sim.clone());
     let mut log = begun(&disk);
     sim.set_capacity(2 * SEGMENT_BYTES + 4 * 1024);
-    while !log.has_room() {
-        log.prepare().unwrap();
-    }
     let mut index = 1;
     while log.has_room() {
         append(&mut log, index, 1, 1, 700).unwrap();

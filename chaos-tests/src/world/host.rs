@@ -1,0 +1,124 @@
+//! A host: its disk, its clocks, and the member that runs on it from one start to the next.
+
+use std::sync::Arc;
+
+use strongroom_coordinator::id::MemberId;
+use strongroom_coordinator::member::{Founding, Member, MemberConfig, OpenError};
+use strongroom_coordinator::state::Stamp;
+use strongroom_core::time::WallTime;
+use strongroom_platform::disk::{Disk, FailpointDisk, Fault, SimDisk};
+use strongroom_platform::rng::SimEntropy;
+
+use super::{MS, Nanos};
+
+/// What a host's wall clock says when a run begins.
+const WALL_AT_START: i64 = 1_790_000_000_000_000;
+
+/// One machine.
+pub(super) struct Host {
+    pub(super) disk: SimDisk,
+    pub(super) member: Option<Member>,
+    /// Counts the starts: what was planned for an earlier one does not happen.
+    pub(super) life: u64,
+    /// The id of the member in the folder, once there is one.
+    pub(super) id: Option<MemberId>,
+    /// Whether the process stands still, and until when.
+    pub(super) paused_until: Nanos,
+    /// Whether the member may never speak again; the host waits for an operator to make a new one.
+    pub(super) is_quarantined: bool,
+    /// Microseconds by which the wall clock is wrong.
+    pub(super) skew_us: i64,
+    /// How many ticks the monotonic clock makes in the time of a thousand.
+    pub(super) pace: u64,
+    /// A fault of the disk that strikes in the next life, after so many operations.
+    pub(super) armed: Option<(usize, Fault)>,
+    /// Disks that this host has had.
+    disks: u64,
+    seed: u64,
+    number: u64,
+}
+
+impl Host {
+    pub(super) fn new(seed: u64, number: u64) -> Self {
+        Self {
+            disk: SimDisk::from_seed(disk_seed(seed, number, 0)),
+            member: None,
+            life: 0,
+            id: None,
+            paused_until: 0,
+            is_quarantined: false,
+            skew_us: 0,
+            pace: 1_000,
+            armed: None,
+            disks: 0,
+            seed,
+            number,
+        }
+    }
+
+    /// Whether the host is to have a living member at the end.
+    pub(super) const fn is_wanted(&self) -> bool {
+        !self.is_quarantined
+    }
+
+    /// Starts the process: makes the member if the folder has none, and opens it.
+    pub(super) fn start(&mut self, founding: Founding, config: MemberConfig) -> Result<(), OpenError> {
+        self.life += 1;
+        let disk: Arc<dyn Disk> = match self.armed.take() {
+            Some((at, fault)) => Arc::new(FailpointDisk::failing(Arc::new(self.disk.clone()), at, fault)),
+            None => Arc::new(self.disk.clone()),
+        };
+        let entropy = SimEntropy::from_seed(disk_seed(self.seed, self.number, 1_000 + self.life));
+        if !Member::exists(disk.as_ref())? {
+            Member::create(&disk, founding, &config, &entropy)?;
+        }
+        let member = Member::open(&disk, config, &entropy)?;
+        self.id = Some(member.identity().member);
+        self.member = Some(member);
+        Ok(())
+    }
+
+    /// The process is gone; its disk stays.
+    pub(super) fn stop(&mut self) {
+        self.member = None;
+        self.life += 1;
+    }
+
+    /// The disk is lost, and an empty one takes its place: the host will have a new member.
+    pub(super) fn lose_disk(&mut self) {
+        self.stop();
+        self.disks += 1;
+        self.disk = SimDisk::from_seed(disk_seed(self.seed, self.number, self.disks));
+        self.id = None;
+        self.is_quarantined = false;
+    }
+
+    /// What the host's clocks say.
+    pub(super) fn stamp(&self, now: Nanos) -> Stamp {
+        let monotonic_ms = now / MS * self.pace / 1_000;
+        let wall = i64::try_from(now / 1_000).unwrap_or(i64::MAX).saturating_add(WALL_AT_START);
+        Stamp { accrued_ms: monotonic_ms, wall: WallTime(wall.saturating_add(self.skew_us)) }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let Some(member) = &self.member else {
+            return format!("host {}: {}", self.number, if self.is_quarantined { "quarantined" } else { "down" });
+        };
+        let standing = member.standing();
+        let machine = member.machine();
+        format!(
+            "host {}: {:?} in term {}, committed {}, last {}, applied {}, {:?}",
+            self.number,
+            standing.role,
+            standing.term,
+            standing.committed,
+            standing.last,
+            machine.position().index,
+            machine.configuration(),
+        )
+    }
+}
+
+const fn disk_seed(seed: u64, host: u64, number: u64) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(host << 32).wrapping_add(number)
+}

@@ -1,0 +1,151 @@
+//! The operator: starts processes, takes new members in, and takes out those whose disk is gone.
+//!
+//! Owns what people and supervisors do. It sees everything, and acts through the leader like anybody else.
+
+use strongroom_coordinator::id::MemberId;
+use strongroom_coordinator::member::{Event, Founding, MemberError, OpenError, Ticket};
+use strongroom_coordinator::raft::{Change, Role};
+use strongroom_coordinator::state::{Actor, Configuration, Decision, Request, Sequence, places, text};
+
+use super::{HostNumber, MS, What, World};
+use crate::invariants::Broken;
+
+/// The ticket under which the operator asks; nobody waits for the answer.
+const OPERATOR: Ticket = Ticket(u64::MAX);
+/// Entries by which a learner may be behind when it gets its vote.
+const LAG_MAX: u64 = 50;
+
+impl World {
+    pub(super) fn start(&mut self, number: HostNumber) -> Result<(), Broken> {
+        let founder = self.hosts.first().and_then(|host| host.id);
+        let founding = match self.group() {
+            None if number == 0 => Founding::Group,
+            None => {
+                let _ = founder;
+                self.plan_in(20 * MS, What::Start { host: number });
+                return Ok(());
+            }
+            Some((cluster, epoch)) => Founding::Joining(cluster, epoch),
+        };
+        let config = self.plan.member;
+        let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
+        if host.member.is_some() || host.is_quarantined {
+            return Ok(());
+        }
+        match host.start(founding, config) {
+            Ok(()) => {
+                let life = host.life;
+                let member = host.member.as_ref().map(|member| *member.identity());
+                if let Some(identity) = member {
+                    self.invariants.group.get_or_insert((identity.cluster, identity.epoch));
+                }
+                self.note(5, number, &life.to_le_bytes());
+                self.plan_in(MS, What::Tick { host: number, life });
+                Ok(())
+            }
+            Err(error) => self.refused(number, &error),
+        }
+    }
+
+    pub(super) fn tick(&mut self, number: HostNumber, life: u64) -> Result<(), Broken> {
+        let Some(host) = self.hosts.get(number).filter(|host| host.life == life) else { return Ok(()) };
+        let wait = host.paused_until.saturating_sub(self.now);
+        let pace = host.pace.max(1);
+        self.plan_in((50 * MS * 1_000 / pace).max(wait), What::Tick { host: number, life });
+        if wait > 0 { Ok(()) } else { self.feed(number, Event::Tick) }
+    }
+
+    /// A member ended itself. Its supervisor starts it again.
+    pub(super) fn die(&mut self, number: HostNumber, error: &MemberError) -> Result<(), Broken> {
+        self.note(6, number, error.to_string().as_bytes());
+        let is_for_good = matches!(error, MemberError::Amnesia(_) | MemberError::Diverged { .. });
+        if matches!(error, MemberError::Diverged { .. } | MemberError::NotStaged | MemberError::Unreadable(_)) {
+            return Err(Broken::new("member", format!("host {number} ended with {error:?}")));
+        }
+        if is_for_good {
+            return Err(Broken::new("amnesia", format!("host {number} forgot without having lost anything: {error:?}")));
+        }
+        if let Some(host) = self.hosts.get_mut(number) {
+            host.stop();
+            host.disk.crash_with(strongroom_platform::disk::Unsynced::Kept);
+        }
+        let delay = self.nemesis.between(100, 1_000) * MS;
+        self.plan_in(delay, What::Start { host: number });
+        Ok(())
+    }
+
+    /// A member could not be opened: its disk failed, or it must never speak again.
+    fn refused(&mut self, number: HostNumber, error: &OpenError) -> Result<(), Broken> {
+        self.note(7, number, error.to_string().as_bytes());
+        let is_damage = matches!(
+            error,
+            OpenError::Quarantined { .. } | OpenError::LogBehindState { .. } | OpenError::StateBehindLog { .. }
+        );
+        let is_damage = is_damage || format!("{error:?}").contains("Damaged");
+        let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
+        host.stop();
+        if !is_damage {
+            host.disk.crash_with(strongroom_platform::disk::Unsynced::Kept);
+            let delay = self.nemesis.between(100, 1_000) * MS;
+            self.plan_in(delay, What::Start { host: number });
+            return Ok(());
+        }
+        if self.faults.get("rot").is_none() {
+            return Err(Broken::new("damage", format!("host {number} is damaged, and nothing rotted: {error:?}")));
+        }
+        // The operator empties the folder: whoever starts there is a new member.
+        host.lose_disk();
+        self.plan_in(500 * MS, What::Start { host: number });
+        Ok(())
+    }
+
+    /// Looks after the members: a new one listens first, then votes; one that is gone is taken out.
+    pub(super) fn operate(&mut self) -> Result<(), Broken> {
+        self.plan_in(250 * MS, What::Operate);
+        let leader = self.hosts.iter().position(|host| {
+            host.paused_until <= self.now
+                && host.member.as_ref().is_some_and(|member| member.standing().role == Role::Leader)
+        });
+        let Some(number) = leader else { return Ok(()) };
+        let Some(change) = self.wanted_change(number) else { return Ok(()) };
+        let stamp = self.hosts.get(number).map(|host| host.stamp(self.now)).unwrap_or_default();
+        // What the state notes of the change is not the matter of this test; any request that is its own retry will do.
+        let Ok(name) = text::Name::new("local") else { return Ok(()) };
+        let command = places::PutJurisdiction { name, codes: std::collections::BTreeSet::new() }.into();
+        let request = Request {
+            session: None,
+            acknowledged_below: Sequence(0),
+            actor: Actor::System,
+            decision: Decision::default(),
+            stamp,
+            command,
+        };
+        self.feed(number, Event::Change { ticket: OPERATOR, change, request })
+    }
+
+    fn wanted_change(&self, leader: HostNumber) -> Option<Change> {
+        let member = self.hosts.get(leader)?.member.as_ref()?;
+        let now: &Configuration = member.machine().configuration();
+        let wanted: Vec<MemberId> = self.hosts.iter().filter_map(|host| host.id).collect();
+        let gone = now.voters.iter().chain(&now.learners).find(|id| !wanted.contains(id)).copied();
+        let new = wanted.iter().find(|id| !now.has(**id)).copied();
+        let committed = member.standing().committed.0;
+        let progress = member.group().progress();
+        let caught_up = progress.iter().find(|it| {
+            now.learners.contains(&it.member) && it.is_active && it.matched.0 > 0 && it.matched.0 + LAG_MAX >= committed
+        });
+        match (caught_up, gone, new) {
+            (Some(learner), _, _) => {
+                let removes = gone.filter(|gone| now.voters.contains(gone));
+                Some(Change::Promote { learner: learner.member, removes })
+            }
+            (None, _, Some(new)) => Some(Change::AddLearner(new)),
+            (None, Some(gone), None) if now.learners.is_empty() => Some(Change::Remove(gone)),
+            _ => None,
+        }
+    }
+
+    fn group(&self) -> Option<(strongroom_coordinator::id::ClusterId, strongroom_coordinator::id::ClusterEpoch)> {
+        self.invariants.group
+    }
+}

@@ -1,0 +1,125 @@
+//! What a run is like, drawn from its seed.
+//!
+//! Owns the swarm: each seed switches some kinds of faults on and others off, so that rare mixtures come up.
+
+use strongroom_coordinator::member::MemberConfig;
+use strongroom_coordinator::raft::Timing;
+
+use super::{MS, Nanos};
+use crate::dice::Dice;
+
+/// The settings of a run. A run is a function of them alone.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// Hosts, each with one member.
+    pub hosts: usize,
+    /// Clients, each with one request under way.
+    pub clients: usize,
+    /// Objects that they work on.
+    pub objects: u64,
+    /// How long faults are drawn.
+    pub safety: Nanos,
+    /// How long the group may take to come back.
+    pub healing: Nanos,
+    /// The mean time between two faults; none strike if it is zero.
+    pub fault_gap: Nanos,
+    /// Lost messages, in a thousand.
+    pub loss: u64,
+    /// Messages that come twice, in a thousand.
+    pub duplicates: u64,
+    /// The longest ordinary delay of a message.
+    pub delay_max: Nanos,
+    /// Messages that take much longer, in a thousand.
+    pub stragglers: u64,
+    /// Which kinds of faults may strike.
+    pub faults: FaultKinds,
+    /// How the members work.
+    pub member: MemberConfig,
+}
+
+/// Kinds of faults that may strike in a run.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, drawn on its own")]
+pub struct FaultKinds {
+    /// Processes die, and machines lose power.
+    pub crashes: bool,
+    /// Processes stand still.
+    pub pauses: bool,
+    /// Links go down, in all shapes.
+    pub partitions: bool,
+    /// Disks fill up, and syncs fail.
+    pub disks: bool,
+    /// Acknowledged bytes rot.
+    pub rot: bool,
+    /// Disks are lost, and members are replaced.
+    pub losses: bool,
+    /// Clocks go wrong.
+    pub clocks: bool,
+}
+
+impl Plan {
+    /// The run of a seed.
+    pub fn from_seed(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, "plan");
+        let hosts = if dice.in_a_thousand(300) { 5 } else { 3 };
+        let is_rough = dice.in_a_thousand(700);
+        let loss = if is_rough { dice.between(0, 150) } else { 0 };
+        let faults = FaultKinds {
+            crashes: dice.in_a_thousand(750),
+            pauses: dice.in_a_thousand(500),
+            partitions: dice.in_a_thousand(650),
+            disks: dice.in_a_thousand(400),
+            rot: dice.in_a_thousand(250),
+            losses: dice.in_a_thousand(250),
+            clocks: dice.in_a_thousand(500),
+        };
+        Self {
+            seed,
+            hosts: usize::try_from(hosts).unwrap_or(3),
+            clients: usize::try_from(dice.between(2, 6)).unwrap_or(4),
+            objects: dice.between(1, 4),
+            safety: 20_000 * MS,
+            healing: 60_000 * MS,
+            fault_gap: dice.between(300, 3_000) * MS,
+            loss,
+            duplicates: if is_rough { dice.between(0, 100) } else { 0 },
+            delay_max: dice.between(1, 20) * MS,
+            stragglers: if is_rough { dice.between(0, 30) } else { 0 },
+            faults,
+            member: Self::member(&mut dice),
+        }
+    }
+
+    /// A run in which nothing fails.
+    pub fn calm(seed: u64, safety: Nanos) -> Self {
+        Self {
+            hosts: 3,
+            clients: 3,
+            safety,
+            fault_gap: 0,
+            loss: 0,
+            duplicates: 0,
+            delay_max: MS,
+            stragglers: 0,
+            faults: FaultKinds::default(),
+            ..Self::from_seed(seed)
+        }
+    }
+
+    fn member(dice: &mut Dice) -> MemberConfig {
+        MemberConfig {
+            timing: Timing::LAN,
+            segment_bytes: dice.between(16, 128) * 1024,
+            flush_rows_max: usize::try_from(dice.between(20, 400)).unwrap_or(100),
+            flush_entries_max: dice.between(20, 400),
+            flush_ticks_max: u32::try_from(dice.between(2, 60)).unwrap_or(20),
+            log_entries_kept: dice.between(5, 200),
+            log_bytes_max: 1024 * 1024,
+            digest_entries: dice.between(5, 50),
+            joint_ticks_max: 40,
+            copy_ticks_max: 200,
+        }
+    }
+}
