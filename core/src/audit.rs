@@ -1,0 +1,39 @@
+//! The audit log: what was asked for, by whom, how it was decided and what became of it, so that nobody can change it
+//! unseen.
+//!
+//! Owns the bytes of an event, the Merkle tree over them, its proofs, the signed checkpoints, and the two documents that
+//! are checked with nothing else at hand: the export of a whole log and the proof of one event. It stores nothing, signs
+//! only what it is handed, and never looks at a clock. The same events in the same order give the same root on every
+//! replica, so a root that differs is itself a finding.
+//!
+//! ```text
+//!   event ──bytes──► leaf hash ──append──► frontier ──root──► checkpoint ──sign──► signed note ◄── cosignatures
+//!                        │                    │ complete                                │
+//!                        ▼                    ▼                                         ▼
+//!                   rows of hashes, kept by the store ──► paths ──► proof of one event, export of all
+//! ```
+//!
+//! Hashing is that of RFC 6962 and RFC 9162 over SHA-256. Notes, checkpoints, cosignatures and the width of tiles are
+//! those of C2SP (`signed-note`, `tlog-checkpoint`, `tlog-cosignature`, `tlog-tiles`), so that foreign witnesses can sign
+//! and foreign tools can read them.
+//!
+//! A log that its operator signs alone proves that it was not changed since; that it shows everybody the same history is
+//! known only to those who keep an earlier checkpoint, or trust a cosigner who does.
+//!
+//! What survives a crash is what the store kept: a [`Frontier`] is as good as the events it was appended from.
+
+mod merkle;
+mod proof;
+mod event;
+
+pub use event::{
+    ActionName, Actor, AuditEvent, Decision, EVENT_BYTES_MAX, EventError, LogIndex, ObjectName, ResultCode, TextRefused,
+};
+pub use merkle::{
+    Appended, Frontier, LeafIndex, LogFull, TREE_SIZE_MAX, TileCoordinate, TreeHead, TreeSize, empty_root, leaf_hash,
+    node_hash,
+};
+pub use proof::{
+    HashSource, PATH_LEN_MAX, ProofError, ProofRefuted, prove_consistency, prove_inclusion, root_at,
+    verify_consistency, verify_inclusion,
+};
