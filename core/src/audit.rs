@@ -22,18 +22,27 @@
 //!
 //! What survives a crash is what the store kept: a [`Frontier`] is as good as the events it was appended from.
 
+mod base64;
 mod merkle;
 mod proof;
+mod keys;
+mod note;
+mod signers;
+mod checkpoint;
 mod event;
 
+pub use checkpoint::{Checkpoint, CheckpointError, EXTENSIONS_MAX, SignedCheckpoint, VerifiedCheckpoint};
 pub use event::{
     ActionName, Actor, AuditEvent, Decision, EVENT_BYTES_MAX, EventError, LogIndex, ObjectName, ResultCode, TextRefused,
 };
+pub use keys::{KeyFault, KeyName, NoteKeyId, SignatureKind, TrustedKeys, VerifierKey};
 pub use merkle::{
     Appended, Frontier, LeafIndex, LogFull, TREE_SIZE_MAX, TileCoordinate, TreeHead, TreeSize, empty_root, leaf_hash,
     node_hash,
 };
+pub use note::{NOTE_BYTES_MAX, NoteError, NoteSignature, SIGNATURES_MAX, SignedNote};
 pub use proof::{
     HashSource, PATH_LEN_MAX, ProofError, ProofRefuted, prove_consistency, prove_inclusion, root_at,
     verify_consistency, verify_inclusion,
 };
+pub use signers::{Cosigner, LogSigner};
