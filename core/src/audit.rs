@@ -4,7 +4,7 @@
 //! Owns the bytes of an event, the Merkle tree over them, its proofs, the signed checkpoints, and the two documents that
 //! are checked with nothing else at hand: the export of a whole log and the proof of one event. It stores nothing, signs
 //! only what it is handed, and never looks at a clock. The same events in the same order give the same root on every
-//! replica, so a root that differs is itself a finding.
+//! replica, so a root that differs is itself a finding. `docs/audit-log.md` has the formats to the byte.
 //!
 //! ```text
 //!   event ──bytes──► leaf hash ──append──► frontier ──root──► checkpoint ──sign──► signed note ◄── cosignatures
@@ -30,10 +30,17 @@ mod note;
 mod signers;
 mod checkpoint;
 mod event;
+mod export;
+mod event_proof;
 
 pub use checkpoint::{Checkpoint, CheckpointError, EXTENSIONS_MAX, SignedCheckpoint, VerifiedCheckpoint};
 pub use event::{
     ActionName, Actor, AuditEvent, Decision, EVENT_BYTES_MAX, EventError, LogIndex, ObjectName, ResultCode, TextRefused,
+};
+pub use event_proof::{EventProof, EventProofError, PROOF_BYTES_MAX, ProvenEvent};
+pub use export::{
+    ExportLines, ExportRefused, ExportVerifier, ExportWriter, Fault, Finding, LINE_BYTES_MAX, LineFault, Report,
+    VerifyError, verify_export,
 };
 pub use keys::{KeyFault, KeyName, NoteKeyId, SignatureKind, TrustedKeys, VerifierKey};
 pub use merkle::{
@@ -46,3 +53,6 @@ pub use proof::{
     verify_consistency, verify_inclusion,
 };
 pub use signers::{Cosigner, LogSigner};
+
+#[cfg(test)]
+mod tests;
