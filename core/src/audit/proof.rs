@@ -187,8 +187,9 @@ pub fn verify_consistency(old: &TreeHead, new: &TreeHead, path: &[TreeHash]) -> 
         return Err(ProofRefuted::OutOfRange { asked: old.size.0, size: new.size });
     }
     if old.size.0 == 0 || old.size == new.size {
-        let expected = if old.size.0 == 0 { empty_root() } else { new.root };
-        return match (path, old.root == expected) {
+        let is_same = old.size != new.size || old.root == new.root;
+        let is_empty = old.size.0 > 0 || old.root == empty_root();
+        return match (path, is_same && is_empty) {
             ([], true) => Ok(()),
             ([], false) => Err(ProofRefuted::OldRootDiffers),
             _ => Err(length),

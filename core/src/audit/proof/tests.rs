@@ -78,8 +78,23 @@ fn every_size_follows_every_older_one_by_the_path_of_the_definition() {
             let forged = TreeHead { root: TreeHash([9; 32]), ..old_head };
             assert!(verify_consistency(&forged, &new_head, &path).is_err(), "{old} to {new}");
             let forged = TreeHead { root: TreeHash([9; 32]), ..new_head };
-            assert_eq!(verify_consistency(&old_head, &forged, &path).is_ok(), old == 0, "{old} to {new}");
+            assert_eq!(verify_consistency(&old_head, &forged, &path).is_ok(), old == 0 && new > 0, "{old} to {new}");
         }
+    }
+}
+
+#[test]
+fn equal_sizes_have_equal_roots_and_the_empty_log_has_its_own() {
+    let other = |size| TreeHead { size: TreeSize(size), root: TreeHash([9; 32]) };
+    let (none, one) = (head(&[]), head(&leaves(1)));
+    assert_eq!(verify_consistency(&none, &none, &[]), Ok(()));
+    assert_eq!(verify_consistency(&none, &other(7), &[]), Ok(()));
+    for (old, new) in [(none, other(0)), (other(0), none), (other(0), other(0)), (other(0), one), (one, other(1))] {
+        assert_eq!(verify_consistency(&old, &new, &[]), Err(ProofRefuted::OldRootDiffers));
+    }
+    for (old, new) in [(none, none), (none, one), (one, one)] {
+        let path = [TreeHash([0; 32])];
+        assert_eq!(verify_consistency(&old, &new, &path), Err(ProofRefuted::PathLength { found: 1 }));
     }
 }
 
