@@ -30,7 +30,7 @@ mod note;
 mod signers;
 mod checkpoint;
 mod event;
-mod export;
+pub mod export;
 mod event_proof;
 
 pub use checkpoint::{Checkpoint, CheckpointError, EXTENSIONS_MAX, SignedCheckpoint, VerifiedCheckpoint};
@@ -38,10 +38,7 @@ pub use event::{
     ActionName, Actor, AuditEvent, Decision, EVENT_BYTES_MAX, EventError, LogIndex, ObjectName, ResultCode, TextRefused,
 };
 pub use event_proof::{EventProof, EventProofError, PROOF_BYTES_MAX, ProvenEvent};
-pub use export::{
-    ExportLines, ExportRefused, ExportVerifier, ExportWriter, Fault, Finding, LINE_BYTES_MAX, LineFault, Report,
-    VerifyError, verify_export,
-};
+pub use export::{ExportLines, ExportWriter, verify_export};
 pub use keys::{KeyFault, KeyName, NoteKeyId, SignatureKind, TrustedKeys, VerifierKey};
 pub use merkle::{
     Appended, Frontier, LeafIndex, LogFull, TREE_SIZE_MAX, TileCoordinate, TreeHead, TreeSize, empty_root, leaf_hash,
