@@ -188,6 +188,21 @@ id!(
     32
 );
 id!(
+    /// A hash in the tree of the audit log: of one event, of a subtree, or the root; see [`crate::audit`].
+    TreeHash,
+    32
+);
+id!(
+    /// Hash of a request as it arrived, which the audit event that it led to names.
+    RequestDigest,
+    32
+);
+id!(
+    /// Hash of the policy by which something was decided.
+    PolicyHash,
+    32
+);
+id!(
     /// Hash of one manifest's signed head, which the next head names.
     HeadHash,
     32

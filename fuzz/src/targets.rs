@@ -20,13 +20,14 @@ use strongroom_core::tree::delta::{DeltaHead, apply_delta, put_delta};
 use strongroom_core::tree::leaf::{Leaf, LeafContext};
 use strongroom_core::tree::node::Node;
 
+mod audit;
 mod sources;
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const ALL: [(&str, Target); 23] = [
+pub const ALL: [(&str, Target); 27] = [
     ("manifest", |data| drop(UnverifiedManifest::parse(data))),
     ("manifest-body", |data| drop(serde_json::from_slice::<ManifestBody>(data))),
     ("keyring", |data| drop(Keyring::from_json(data))),
@@ -50,6 +51,10 @@ pub const ALL: [(&str, Target); 23] = [
     ("copy-text", sources::copy_text),
     ("documents", sources::documents),
     ("file-record", sources::file_record),
+    ("audit-event", audit::event),
+    ("audit-checkpoint", audit::checkpoint),
+    ("audit-proof", audit::proof),
+    ("audit-export", audit::export),
 ];
 
 fn ids() -> IdFunctions {
