@@ -21,3 +21,4 @@ pub mod clock;
 pub mod disk;
 pub mod keys;
 pub mod rng;
+pub mod tls;
