@@ -48,7 +48,8 @@ pub fn is_fips() -> bool {
 }
 
 /// What a server needs that knows all of its clients by their certificates. `alpn` names the protocols that it speaks,
-/// the preferred one first; a client that speaks none of them is refused.
+/// the preferred one first. A client that names only others is refused by TLS; over TCP one that names none is not, so
+/// that whoever serves looks at what was agreed on.
 pub fn server_config(
     own: Arc<HotIdentity>,
     clients: Arc<PeerVerifier>,

@@ -47,7 +47,7 @@ impl ResolvesServerCert for WithRoot {
     }
 }
 
-/// Checks a server against the root that a join token pins.
+/// Checks a server against the root that a join token pins. A host that enrols has no deny-list yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PinnedVerifier {
     pin: RootPin,

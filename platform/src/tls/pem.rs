@@ -1,7 +1,7 @@
 //! PEM files, in and out (RFC 7468).
 //!
-//! Reading is the library's. Writing is ours: what it writes may be a private key, and every buffer that it uses is
-//! wiped. A file may hold more than the asked kind of section; the first of the kind counts.
+//! Reading is the library's, which does not wipe the buffer that it decodes from. Writing is ours: what it writes may be
+//! a private key, and every buffer that it uses is wiped. A file may hold more than the asked kind of section; the first of the kind counts.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};

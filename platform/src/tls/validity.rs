@@ -120,10 +120,12 @@ mod tests {
 
     #[test]
     fn times_that_certificates_cannot_name_are_refused() {
-        for now in [WallTime(-1), WallTime(0), WallTime(i64::MIN), WallTime(i64::MAX)] {
-            let made = Validity::around(now, Duration::from_mins(5), Duration::MAX);
-            assert_eq!(made, Err(OutOfRange { time: now }));
+        for time in [WallTime(-1), WallTime(0), WallTime(i64::MIN), WallTime(i64::MAX)] {
+            let made = Validity::around(time, Duration::from_mins(5), Duration::from_hours(1));
+            assert_eq!(made, Err(OutOfRange { time }));
         }
+        let time = WallTime(1_000 * MICROS);
+        assert_eq!(Validity::around(time, Duration::ZERO, Duration::MAX), Err(OutOfRange { time }));
         assert_eq!(unix(WallTime(-1)), None);
         assert_eq!(wall(UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX))), WallTime(i64::MAX));
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use rustls::server::ServerSessionMemoryCache;
 use rustls::{CertificateError, ClientConnection, Error, PeerIncompatible, ProtocolVersion, ServerConnection};
 use strongroom_core::time::WallTime;
 
@@ -197,6 +198,20 @@ fn nothing_is_sent_early_and_no_session_is_resumed() {
         let (mut client, server) = shake(client.clone(), server.clone()).unwrap();
         assert!(client.early_data().is_none());
         assert_eq!(client.tls13_tickets_received(), 0);
+        assert_eq!(server.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
+}
+
+#[test]
+fn a_client_resumes_nothing_even_where_a_server_offers_it() {
+    let world = World::new();
+    let client = world.client(world.identity(Role::Agent, 1), world.expect(Role::Depot));
+    let mut server = world.server(world.identity(Role::Depot, 2), world.expect(Role::Agent));
+    server.send_tls13_tickets = 2;
+    server.session_storage = ServerSessionMemoryCache::new(8);
+    for _ in 0..2 {
+        let (client, server) = shake(client.clone(), server.clone()).unwrap();
+        assert_eq!(client.tls13_tickets_received(), 2);
         assert_eq!(server.handshake_kind(), Some(rustls::HandshakeKind::Full));
     }
 }

@@ -110,6 +110,19 @@ fn an_issuer_that_is_over_signs_nothing_and_nothing_outlives_one() {
 }
 
 #[test]
+fn no_issuer_outlives_its_root() {
+    let world = World::new();
+    let end = world.root.validity().not_after();
+    let late = WallTime(end.0 - 1_000_000);
+    let issuer = new_issuer(&world.root, "acme.example", 2, late, &world.entropy);
+    assert_eq!(issuer.validity().not_after(), end);
+    let pending = PendingIdentity::new(world.name(Role::Issuer, 3)).unwrap();
+    let request = pending.request().check(pending.id()).unwrap();
+    let over = world.root.sign_issuer(&request, after(end, SECOND), &world.entropy);
+    assert!(matches!(over, Err(AuthorityError::NotInForce { .. })));
+}
+
+#[test]
 fn an_agent_that_was_cut_off_for_a_week_renews_by_itself() {
     let world = World::new();
     let agent = world.identity(Role::Agent, 1);
