@@ -188,7 +188,9 @@ impl World {
         match what {
             What::Tick { host, life } => self.tick(host, life),
             What::Deliver { host, bytes } => self.deliver(host, &bytes),
-            What::DeliverSnapshot { from, host, envelope, bytes } => self.deliver_snapshot(from, host, &envelope, &bytes),
+            What::DeliverSnapshot { from, host, envelope, bytes } => {
+                self.deliver_snapshot(from, host, &envelope, &bytes)
+            }
             What::Work { host, life, event } => self.work(host, life, *event),
             What::Job { host, life, job } => self.job(host, life, job),
             What::Start { host } => self.start(host),

@@ -4,6 +4,7 @@
 
 use std::env;
 
+use strongroom_chaos_tests::invariants::Broken;
 use strongroom_chaos_tests::world::{MS, Plan, World};
 
 /// The seeds that each run of the tests tries.
@@ -32,11 +33,19 @@ fn a_seed_always_gives_the_same_run() {
 
 #[test]
 fn every_seed_keeps_every_promise() {
+    if env::var_os("STRONGROOM_SEEDS").is_some() {
+        // For a person who looks at a few seeds: RUST_LOG says how closely.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_ansi(false).init();
+    }
     let mut faults = std::collections::BTreeMap::new();
     let mut answered = 0;
     let mut failed = Vec::new();
     for seed in seeds() {
-        match World::new(Plan::from_seed(seed)).run() {
+        // A panic is a finding like any other: the seed must be named.
+        let run = std::panic::catch_unwind(|| World::new(Plan::from_seed(seed)).run());
+        let run = run.unwrap_or_else(|_| Err(Broken::new("panic", "a member panicked".to_owned())));
+        match run {
             Ok(report) => {
                 answered += report.answered;
                 for (kind, count) in report.faults {

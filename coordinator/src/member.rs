@@ -50,8 +50,8 @@ pub use event::{Answer, CopyJob, Event, FlushJob, Outbox, SnapshotJob, Staged, T
 pub use identity::{Founding, MemberIdentity};
 use proposals::Proposals;
 use reads::Reads;
-pub use snapshots::stage;
 use snapshots::Snapshots;
+pub use snapshots::stage;
 use turn::Turn;
 
 /// A member that is open. See the [module](self).
@@ -189,11 +189,7 @@ impl Member {
         }
     }
 
-    fn step(
-        &mut self,
-        from: MemberId,
-        message: strongroom_proto::peers::v1::LogMessage,
-    ) -> Result<(), MemberError> {
+    fn step(&mut self, from: MemberId, message: strongroom_proto::peers::v1::LogMessage) -> Result<(), MemberError> {
         match self.group.receive(from, message) {
             Ok(()) => Ok(()),
             Err(crate::raft::Verdict::Malformed { what }) => {
@@ -247,7 +243,8 @@ impl Member {
         if (now.role, now.term, now.leader) == (self.standing.role, self.standing.term, self.standing.leader) {
             return;
         }
-        let has_lost = self.standing.role == Role::Leader && (now.role != Role::Leader || now.term != self.standing.term);
+        let has_lost =
+            self.standing.role == Role::Leader && (now.role != Role::Leader || now.term != self.standing.term);
         self.standing = now;
         if has_lost {
             self.core.proposals.give_up(out);
@@ -277,7 +274,8 @@ impl Member {
             return Ok(());
         }
         let rows = core.machine.changed_rows();
-        let is_due = rows >= self.config.flush_rows_max || (rows > 0 && self.flush_ticks >= self.config.flush_ticks_max);
+        let is_due =
+            rows >= self.config.flush_rows_max || (rows > 0 && self.flush_ticks >= self.config.flush_ticks_max);
         let behind = core.machine.position().index.0 - core.flushed.index.0;
         if !is_forced && !is_due && behind < self.config.flush_entries_max {
             return Ok(());

@@ -73,6 +73,7 @@ impl World {
         let Effects { sent, answers, reads, jobs, snapshots, standings, applied } = effects;
         for standing in standings {
             let id = self.hosts.get(host).and_then(|host| host.id);
+            tracing::debug!(ms = self.now / MS, host, ?id, ?standing, "a member's standing");
             self.invariants.standing(id, standing)?;
         }
         for (at, code) in applied {

@@ -83,6 +83,7 @@ impl World {
 
     fn count(&mut self, kind: &'static str, host: HostNumber) {
         *self.faults.entry(kind).or_default() += 1;
+        tracing::debug!(ms = self.now / MS, host, kind, "a fault strikes");
         self.note(4, host, kind.as_bytes());
     }
 
@@ -144,7 +145,12 @@ impl World {
 
     fn fill(&mut self, number: HostNumber) {
         let Some(host) = self.hosts.get(number) else { return };
-        let used: u64 = ["", "log", "state"].iter().filter_map(|dir| host.disk.list(dir).ok()).flatten().map(|entry| entry.len).sum();
+        let used: u64 = ["", "log", "state"]
+            .iter()
+            .filter_map(|dir| host.disk.list(dir).ok())
+            .flatten()
+            .map(|entry| entry.len)
+            .sum();
         let spare = self.nemesis.between(0, 64 * 1024);
         host.disk.set_capacity(used + spare);
         self.count("full disk", number);

@@ -40,6 +40,7 @@ impl World {
                     self.invariants.group.get_or_insert((identity.cluster, identity.epoch));
                 }
                 self.note(5, number, &life.to_le_bytes());
+                tracing::debug!(ms = self.now / MS, number, life, ?member, "a member was opened");
                 self.plan_in(MS, What::Tick { host: number, life });
                 Ok(())
             }
@@ -58,12 +59,16 @@ impl World {
     /// A member ended itself. Its supervisor starts it again.
     pub(super) fn die(&mut self, number: HostNumber, error: &MemberError) -> Result<(), Broken> {
         self.note(6, number, error.to_string().as_bytes());
+        tracing::debug!(ms = self.now / MS, number, ?error, "a member ended");
         let is_for_good = matches!(error, MemberError::Amnesia(_) | MemberError::Diverged { .. });
         if matches!(error, MemberError::Diverged { .. } | MemberError::NotStaged | MemberError::Unreadable(_)) {
             return Err(Broken::new("member", format!("host {number} ended with {error:?}")));
         }
         if is_for_good {
-            return Err(Broken::new("amnesia", format!("host {number} forgot without having lost anything: {error:?}")));
+            return Err(Broken::new(
+                "amnesia",
+                format!("host {number} forgot without having lost anything: {error:?}"),
+            ));
         }
         if let Some(host) = self.hosts.get_mut(number) {
             host.stop();
@@ -77,6 +82,7 @@ impl World {
     /// A member could not be opened: its disk failed, or it must never speak again.
     fn refused(&mut self, number: HostNumber, error: &OpenError) -> Result<(), Broken> {
         self.note(7, number, error.to_string().as_bytes());
+        tracing::debug!(ms = self.now / MS, number, ?error, "a member was not opened");
         let is_damage = matches!(
             error,
             OpenError::Quarantined { .. } | OpenError::LogBehindState { .. } | OpenError::StateBehindLog { .. }

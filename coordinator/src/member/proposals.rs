@@ -32,8 +32,7 @@ impl Proposals {
     /// An entry was applied: whoever waits for it is answered.
     pub(super) fn applied(&mut self, at: Position, outcome: &Outcome, out: &mut dyn Outbox) {
         let Some((term, ticket)) = self.waiting.remove(&at.index) else { return };
-        let answer =
-            if term == at.term { Answer::Applied { at, outcome: outcome.clone() } } else { Answer::Unknown };
+        let answer = if term == at.term { Answer::Applied { at, outcome: outcome.clone() } } else { Answer::Unknown };
         out.answer(ticket, answer);
     }
 

@@ -12,8 +12,8 @@ use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
 use strongroom_platform::disk::Disk;
 use strongroom_proto::peers::v1::{LogMessage, SnapshotFacts};
 
-use super::ingress::{self, Verdict};
 use super::frame::Payload;
+use super::ingress::{self, Verdict};
 use super::log::{Floor, Hard, Log, LogError, LogIdentity, Recovered};
 use super::ready::Begun;
 use super::shelf::Shelf;
@@ -217,14 +217,20 @@ impl Group {
 
     /// How far the others are, for a leader.
     pub fn progress(&self) -> Vec<Progress> {
-        let mut all: Vec<Progress> = self.node.raft.prs().iter().filter_map(|(id, progress)| {
-            Some(Progress {
-                member: MemberId::from_number(*id)?,
-                matched: LogIndex(progress.matched),
-                is_active: progress.recent_active || *id == self.me.number(),
-                needs_snapshot: progress.state == raft::ProgressState::Snapshot,
+        let mut all: Vec<Progress> = self
+            .node
+            .raft
+            .prs()
+            .iter()
+            .filter_map(|(id, progress)| {
+                Some(Progress {
+                    member: MemberId::from_number(*id)?,
+                    matched: LogIndex(progress.matched),
+                    is_active: progress.recent_active || *id == self.me.number(),
+                    needs_snapshot: progress.state == raft::ProgressState::Snapshot,
+                })
             })
-        }).collect();
+            .collect();
         all.sort_by_key(|progress| progress.member);
         all
     }
@@ -364,6 +370,7 @@ impl Group {
             for read in begun.reads() {
                 handler.read(&read.request_ctx, LogIndex(read.index));
             }
+            let mut installed = None;
             if let Some(snapshot) = begun.snapshot() {
                 let metadata = snapshot.get_metadata();
                 let at = Position { index: LogIndex(metadata.index), term: Term(metadata.term) };
@@ -372,11 +379,15 @@ impl Group {
                 begun.install(&mut self.log, floor)?;
                 handler.installed()?;
                 self.node.mut_store().reset(floor, configuration);
+                installed = Some(at.index);
             }
             let mut persisted = begun.persist(&mut self.log)?;
             self.send(persisted.messages(), handler);
             let committed = persisted.committed();
             let advanced = persisted.advance(&mut self.node);
+            if let Some(index) = installed {
+                self.node.advance_apply_to(index.0);
+            }
             self.send(advanced.messages, handler);
             self.apply(committed, handler)?;
             self.apply(advanced.committed, handler)?;
@@ -389,6 +400,11 @@ impl Group {
         let Some(last) = entries.last().map(|entry| entry.index) else { return Ok(()) };
         for entry in entries {
             let at = Position { index: LogIndex(entry.index), term: Term(entry.term) };
+            if entry.get_entry_type() == EntryType::EntryConfChangeV2 {
+                // From here on this member acts on other voters. It must not wake up one day not knowing that they were
+                // agreed on, and lead by the old ones alone.
+                self.settle_commit(at.index)?;
+            }
             match self.change_in(&entry) {
                 Some(configuration) => handler.configuration(at, configuration, &entry.context)?,
                 None if entry.get_entry_type() == EntryType::EntryNormal => handler.command(at, &entry.data)?,

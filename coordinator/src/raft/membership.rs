@@ -63,7 +63,9 @@ impl Change {
             Self::Leave if is_joint => Ok(()),
             Self::Leave => Err(Unchanged::NotUnderWay),
             _ if is_joint => Err(Unchanged::UnderWay),
-            Self::AddLearner(id) if now.voters.contains(id) || now.learners.contains(id) => Err(Unchanged::IsMember(*id)),
+            Self::AddLearner(id) if now.voters.contains(id) || now.learners.contains(id) => {
+                Err(Unchanged::IsMember(*id))
+            }
             Self::AddLearner(_) => Ok(()),
             Self::Promote { learner, .. } if !now.learners.contains(learner) => Err(Unchanged::NoLearner(*learner)),
             Self::Promote { removes: Some(gone), .. } if !now.voters.contains(gone) => Err(Unchanged::NoMember(*gone)),

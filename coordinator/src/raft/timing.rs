@@ -58,7 +58,9 @@ mod tests {
     fn a_timeout_lasts_as_long_as_its_reign_and_is_a_function_of_the_seed() {
         let draws = |seed| {
             let mut jitter = Jitter::new(Timing::LAN, seed);
-            (1..100).map(|term| [jitter.election_ticks(term, 0, 0), jitter.election_ticks(term, 0, 0)]).collect::<Vec<_>>()
+            (1..100)
+                .map(|term| [jitter.election_ticks(term, 0, 0), jitter.election_ticks(term, 0, 0)])
+                .collect::<Vec<_>>()
         };
         assert_eq!(draws(1), draws(1));
         assert_ne!(draws(1), draws(2));

@@ -188,9 +188,5 @@ pub(super) fn hard_to_raft(hard: Hard) -> HardState {
 
 /// A hard state of Raft as ours.
 pub(super) fn hard_from_raft(state: &HardState) -> Hard {
-    Hard {
-        term: Term(state.term),
-        vote: MemberId::from_number(state.vote),
-        commit: LogIndex(state.commit),
-    }
+    Hard { term: Term(state.term), vote: MemberId::from_number(state.vote), commit: LogIndex(state.commit) }
 }

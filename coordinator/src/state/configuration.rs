@@ -60,7 +60,8 @@ impl Configuration {
     pub fn is_sound(&self) -> bool {
         let is_apart = self.learners.iter().all(|id| !self.has_voter(*id));
         let is_next_known = self.learners_next.iter().all(|id| self.voters_outgoing.contains(id));
-        let is_next_apart = self.learners_next.iter().all(|id| !self.voters.contains(id) && !self.learners.contains(id));
+        let is_next_apart =
+            self.learners_next.iter().all(|id| !self.voters.contains(id) && !self.learners.contains(id));
         !self.voters.is_empty() && is_apart && is_next_known && is_next_apart && (self.is_joint() || !self.auto_leave)
     }
 }

@@ -100,8 +100,7 @@ impl<'a> Reading<'a> {
             if self.is_begun && (header.sequence != self.link.sequence + 1 || header.prev != self.link.crc) {
                 break;
             }
-            let payload =
-                Payload::decode(&payload).map_err(|_| damaged(number, end.offset, Damage::Meaning))?;
+            let payload = Payload::decode(&payload).map_err(|_| damaged(number, end.offset, Damage::Meaning))?;
             highest = highest.max(payload.entries.last().map_or(LogIndex::default(), |last| LogIndex(last.index)));
             self.state.take(payload);
             self.link = header.link();
@@ -187,11 +186,12 @@ impl Gathered {
     }
 }
 
-/// Reads bytes; `false` if the medium will not give them, which is damage like any other.
+/// Reads bytes; `false` if the file ends before them. A disk that refuses to read says nothing of what was written: that
+/// ends this start, and no more.
 fn read(file: &dyn DiskUpdate, offset: u64, bytes: &mut [u8]) -> Result<bool, LogError> {
     match file.read_at(offset, bytes) {
         Ok(()) => Ok(true),
-        Err(DiskError::Io { .. } | DiskError::UnexpectedEnd { .. }) => Ok(false),
+        Err(DiskError::UnexpectedEnd { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

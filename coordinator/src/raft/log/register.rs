@@ -34,7 +34,8 @@ impl Register {
     /// Opens the register.
     pub(super) fn open(disk: &dyn Disk) -> Result<Self, LogError> {
         let file = disk.open_update(PATH)?;
-        let newest = (0..2_u64).filter_map(|slot| read(file.as_ref(), slot).map(|sequence| (sequence, slot))).max();
+        let slots = [(read(file.as_ref(), 0)?, 0), (read(file.as_ref(), 1)?, 1)];
+        let newest = slots.into_iter().filter_map(|(sequence, slot)| Some((sequence?, slot))).max();
         let lost = LogError::Damaged { segment: 0, offset: 0, what: Damage::RegisterLost };
         let (sequence, slot) = newest.ok_or(lost)?;
         Ok(Self { file, sequence, next_slot: 1 - slot })
@@ -67,9 +68,11 @@ fn slot(sequence: u64) -> [u8; SLOT_BYTES] {
     bytes
 }
 
-fn read(file: &dyn DiskUpdate, number: u64) -> Option<u64> {
+/// The number in a slot, if one is there.
+fn read(file: &dyn DiskUpdate, number: u64) -> Result<Option<u64>, LogError> {
     let mut bytes = [0; SLOT_BYTES];
-    file.read_at(number * SECTOR_BYTES, &mut bytes).ok()?;
-    let sequence = u64::from_be_bytes(*bytes.get(4..12)?.as_array()?);
-    (slot(sequence) == bytes).then_some(sequence)
+    file.read_at(number * SECTOR_BYTES, &mut bytes)?;
+    let (_, rest) = bytes.split_at(MAGIC.len());
+    let sequence = rest.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+    Ok(sequence.filter(|sequence| slot(*sequence) == bytes))
 }

@@ -268,7 +268,9 @@ fn whatever_fails_and_wherever_what_was_acknowledged_is_there() {
             let disk: Arc<dyn Disk> = Arc::new(sim);
             let recovered = match open(&disk) {
                 Ok((_, recovered)) => recovered,
-                Err(LogError::Absent | LogError::Disk(DiskError::NotFound { .. })) if acknowledged.is_empty() => continue,
+                Err(LogError::Absent | LogError::Disk(DiskError::NotFound { .. })) if acknowledged.is_empty() => {
+                    continue;
+                }
                 Err(error) => panic!("{fault:?} at {at}: {error:?}"),
             };
             let floor = recovered.floor.position.index.0;
