@@ -99,6 +99,11 @@ id!(
     16
 );
 id!(
+    /// The host, or the hosts, whose load several sources share. Opaque: names of hosts stay with the operator.
+    HostGroup,
+    16
+);
+id!(
     /// Keyed digest of one canonical record.
     RecordDigest,
     16
