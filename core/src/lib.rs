@@ -23,3 +23,4 @@ pub mod pack;
 pub mod manifest;
 pub mod profile;
 pub mod contract;
+pub mod schedule;

@@ -7,6 +7,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::{Contract, Terms};
 
+pub(crate) use calendars::is_in;
+
 /// A contract that keeps all rules: hourly, at any time.
 pub(crate) fn contract() -> Contract {
     let text = r#"{

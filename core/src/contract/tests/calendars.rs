@@ -134,7 +134,7 @@ fn some_window() -> impl Strategy<Value = (Window, TimeZone)> {
 }
 
 /// Whether clocks show a time within the window, asked the way a person would.
-fn is_in(window: &Window, zone: &TimeZone, at: i64) -> bool {
+pub(crate) fn is_in(window: &Window, zone: &TimeZone, at: i64) -> bool {
     let (day, minute) = day_and_minute(label(zone, at));
     let days: BTreeSet<usize> = window.weekdays.iter().map(|day| usize::from(day.ordinal())).collect();
     let (from, to) = (window.from.minutes(), window.to.minutes());
