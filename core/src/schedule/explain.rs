@@ -16,8 +16,8 @@ pub struct Explanation {
     pub source: SourceId,
     /// Why it runs or does not.
     pub because: Because,
-    /// When its next run may start, if nothing happens until then; caps may hold it longer. None for a source that is
-    /// not active, and where nothing opens within what can be foreseen.
+    /// When its next run may start, to the second, if nothing happens until then; caps may hold it longer. None for a
+    /// source that is not active, and where nothing opens within what can be foreseen.
     pub next_start: Option<WallTime>,
     /// What it owes.
     pub debt: Option<Debt>,

@@ -108,8 +108,9 @@ pub(super) fn next_start(view: &SourceView, now: &Now) -> Option<i64> {
     if view.standing != Standing::Active {
         return None;
     }
-    let hold_s = i64::try_from(hold_ms(view, now).div_ceil(1000)).ok()?;
-    let ready = next_due(view, now)?.max(now.second().checked_add(hold_s)?);
+    let due = next_due(view, now)?;
+    let hold_ms = hold_ms(view, now);
+    let ready = if hold_ms > 0 { due.max(now.second_after(hold_ms)) } else { due };
     view.terms.openings().next_open(ready)
 }
 

@@ -23,11 +23,21 @@ impl Now {
         wall_seconds(self.wall)
     }
 
-    /// Where an earlier accrued time stands on the wall clock as it goes now.
+    /// The second of the wall clock, as it goes now, in which an earlier accrued time lies.
     pub(super) fn on_this_clock(&self, earlier: AccruedMs) -> i64 {
-        let ago_s = i64::try_from(self.accrued.since(earlier) / 1000).unwrap_or(i64::MAX);
-        self.second().saturating_sub(ago_s)
+        let ago_us = micros(self.accrued.since(earlier));
+        wall_seconds(WallTime(self.wall.0.saturating_sub(ago_us)))
     }
+
+    /// The first whole second of the wall clock after so many milliseconds.
+    pub(super) fn second_after(&self, ms: u64) -> i64 {
+        let wall_us = self.wall.0.saturating_add(micros(ms)).saturating_add(999_999);
+        wall_seconds(WallTime(wall_us))
+    }
+}
+
+fn micros(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1000)
 }
 
 /// One source as the catalogue knows it.

@@ -60,6 +60,18 @@ fn hourly_runs_go_on_hourly_after_a_clock_went_back_by_hours() {
 }
 
 #[test]
+fn a_slot_that_a_clock_went_back_before_waits_for_half_the_cadence() {
+    let mut view = served(1, &contract(), "2027-06-02T11:00:00Z");
+    assert!(run_now(&mut view, true, noon()).is_some());
+    let back = jumped(noon(), -61 * 60_000);
+    assert_eq!(start_of(&view, later(back, 2 * 60_000)), None);
+    assert_eq!(start_of(&view, later(back, 30 * 60_000 - 1000)), None);
+    assert!(start_of(&view, later(back, 30 * 60_000)).is_some());
+    let said = crate::schedule::explain(&view, later(back, 2 * 60_000)).next_start;
+    assert_eq!(said, Some(later(back, 30 * 60_000).wall));
+}
+
+#[test]
 fn a_clock_that_swings_by_days_does_not_run_a_source_over_and_over() {
     let mut view = served(1, &nightly(), "2027-06-02T02:00:00Z");
     let mut starts = 0;
