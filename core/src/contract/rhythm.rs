@@ -24,8 +24,9 @@ const WALL_S_MAX: i64 = 221_000_000_000;
 /// Days that a search looks at: a week, and what a zone that moves over the date line leaves out or has twice.
 const SEARCH_DAYS: usize = 10;
 
-/// Weeks whose slots are counted one by one; those between are whole and alike.
-const EXACT_WEEKS: i64 = 2;
+/// Weeks whose slots are counted one by one. Of a longer time the weeks before are counted by the calendar, in which slots
+/// that fall together at the end of a gap are so many all the same.
+const EXACT_WEEKS: i64 = 8;
 
 /// Transitions that are looked at for the end of one gap. The first is the one, unless a zone changes its name at the
 /// same time.
@@ -147,12 +148,14 @@ impl Slots {
         None
     }
 
+    /// Whole weeks are laid on from a slot, which is never in the second run of an hour that comes twice.
     fn count_between(&self, from: i64, to: i64) -> u64 {
-        let whole = ((to - from).div_euclid(WEEK_S) - EXACT_WEEKS).max(0);
-        let skipped = if whole > 0 { self.weeks_later(from, whole) } else { Some(from) };
-        let Some(mut at) = skipped else { return 0 };
+        let Some(first) = self.next(from).filter(|slot| *slot < to) else { return 0 };
+        let whole = ((to - first).div_euclid(WEEK_S) - EXACT_WEEKS).max(0);
+        let skipped = if whole > 0 { self.weeks_later(first, whole) } else { Some(first) };
+        let Some(mut at) = skipped else { return 1 };
         let weekly = self.minutes.len() * self.days.iter().filter(|day| **day).count();
-        let mut count = u64::try_from(whole).unwrap_or(0).saturating_mul(weekly as u64);
+        let mut count = u64::try_from(whole).unwrap_or(0).saturating_mul(weekly as u64).saturating_add(1);
         while let Some(slot) = self.next(at).filter(|slot| *slot < to) {
             count = count.saturating_add(1);
             at = slot;

@@ -81,6 +81,25 @@ proptest! {
     }
 
     #[test]
+    fn years_of_slots_are_counted_as_if_one_by_one(
+        slots in some_slots(),
+        start in starts(),
+        from in 0..14 * DAY_S,
+        days in 50..900_i64,
+    ) {
+        let minutes: BTreeSet<u16> = slots.minutes.iter().map(|minute| (*minute).max(300)).collect();
+        let rhythm = Rhythm::Calendar(Slots { minutes: minutes.into_iter().collect(), ..slots });
+        let (from, to) = (start + from, start + from + days * DAY_S + 4321);
+        let mut walked = 0;
+        let mut at = from;
+        while let Some(slot) = rhythm.next(at).filter(|slot| *slot < to) {
+            walked += 1;
+            at = slot;
+        }
+        prop_assert_eq!(rhythm.count_between(from, to), walked);
+    }
+
+    #[test]
     fn equal_distances_are_those_that_walking_finds(minutes in 1..5000_i64, a in 0..40 * DAY_S, b in 0..40 * DAY_S) {
         let rhythm = Rhythm::Every { step_s: minutes * 60 };
         let walked: Vec<i64> = (0..=100 * DAY_S).step_by(usize::try_from(minutes * 60).unwrap()).collect();
@@ -196,6 +215,13 @@ fn a_century_of_slots_is_counted_without_walking_through_it() {
     let (from, to) = (second("2027-01-01T00:00:00Z"), second("2127-01-01T00:00:00Z"));
     assert_eq!(daily(0, &[150]).count_between(from, to), 36_524);
     assert_eq!(Rhythm::Every { step_s: 3600 }.count_between(from, to), 36_524 * 24 - 1);
+}
+
+/// From 02:46 in the second run of the hour on, a slot at 02:50 of that day has been.
+#[test]
+fn a_count_that_begins_in_a_fold_leaves_out_what_came_the_first_time() {
+    let (from, to) = (second("2027-10-31T01:46:00Z"), second("2028-01-30T12:00:00Z"));
+    assert_eq!(daily(0, &[170]).count_between(from, to), 91);
 }
 
 #[test]
