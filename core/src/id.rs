@@ -103,6 +103,7 @@ id!(
     16
 );
 id!(
+<<<<<<< HEAD
     /// An agent, for as long as its keys live. Random, never reused.
     AgentId,
     16
@@ -140,6 +141,10 @@ id!(
 id!(
     /// A client's session with the group, within which a retried request takes effect once. Random.
     ClientSession,
+=======
+    /// The host, or the hosts, whose load several sources share. Opaque: names of hosts stay with the operator.
+    HostGroup,
+>>>>>>> schedule
     16
 );
 id!(

@@ -1,5 +1,9 @@
 //! The pure domain of Strongroom: ids, limits, time, records, trees, blobs, sealing, packs, manifests,
+<<<<<<< HEAD
 //! the graph of references, profiles, and the audit log.
+=======
+//! the graph of references, profiles, contracts and the schedule that follows from them.
+>>>>>>> schedule
 //!
 //! Everything here is a function of its arguments. There is no socket, no file, no ambient clock and no ambient
 //! randomness, so that every rule can be tested exhaustively and replayed from one seed.
@@ -22,4 +26,9 @@ pub mod merkle;
 pub mod pack;
 pub mod manifest;
 pub mod profile;
+<<<<<<< HEAD
 pub mod audit;
+=======
+pub mod contract;
+pub mod schedule;
+>>>>>>> schedule
