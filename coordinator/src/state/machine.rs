@@ -171,8 +171,9 @@ impl Machine {
         actor: &Actor,
         effect: impl FnOnce(&mut Context<'_>) -> Result<Outcome, Fault>,
     ) -> Result<Outcome, Unreadable> {
-        let (now_ms, configuration) = (self.stamp.accrued_ms, &self.configuration);
-        let mut cx = Context { change: self.rows.change(), at, now_ms, actor, configuration };
+        let Stamp { accrued_ms: now_ms, wall } = self.stamp;
+        let mut cx =
+            Context { change: self.rows.change(), at, now_ms, wall, actor, configuration: &self.configuration };
         match effect(&mut cx) {
             Ok(outcome) => {
                 cx.change.commit()?;

@@ -138,6 +138,10 @@ refusals! {
     TooLong = "too-long", "the lifetime is too long";
     /// The identity or certificate is on the deny-list.
     Denied = "denied", "the identity or certificate is denied";
+    /// The terms of the contract are empty, or beyond what can be promised.
+    BadContract = "bad-contract", "the contract's terms are out of bounds";
+    /// The home domain says whose keys seal the packs, and never changes.
+    DomainFixed = "domain-fixed", "a source's home domain can't change";
     /// The source is paused.
     Paused = "paused", "the source is paused";
     /// Another run of the source is under way, or waits.
@@ -158,10 +162,12 @@ refusals! {
     PackListBroken = "packs-broken", "the list of packs does not follow from that of the head before";
     /// The depot lies where the source's contract does not allow.
     Unlawful = "unlawful", "the depot lies outside the jurisdictions of the source's contract";
-    /// The depot is lost, and is not trusted until it is registered anew.
+    /// The depot is lost, and is not trusted until it is active again.
     DepotLost = "depot-lost", "the depot counts as lost";
     /// Somebody must be left who can operate the installation.
     LastOperator = "last-operator", "the last operator can't be removed";
+    /// Whoever is an operator has a role.
+    NoRole = "no-role", "an operator has at least one role";
     /// The identity is another operator's.
     IdentityTaken = "identity-taken", "the identity belongs to another operator";
 }

@@ -104,7 +104,7 @@ pub struct RemoveSite {
 
 impl Effect for PutJurisdiction {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("jurisdiction.put", &self.name)
+        Some(Audited::new("jurisdiction.put", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -121,7 +121,7 @@ impl Effect for PutJurisdiction {
 
 impl Effect for RemoveJurisdiction {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("jurisdiction.remove", &self.name)
+        Some(Audited::new("jurisdiction.remove", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -134,7 +134,7 @@ impl Effect for RemoveJurisdiction {
 
 impl Effect for PutRegion {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("region.put", &self.name)
+        Some(Audited::new("region.put", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -154,7 +154,7 @@ impl Effect for PutRegion {
 
 impl Effect for RemoveRegion {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("region.remove", &self.name)
+        Some(Audited::new("region.remove", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -168,7 +168,7 @@ impl Effect for RemoveRegion {
 
 impl Effect for PutSite {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("site.put", &self.name)
+        Some(Audited::new("site.put", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -188,7 +188,7 @@ impl Effect for PutSite {
 
 impl Effect for RemoveSite {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("site.remove", &self.name)
+        Some(Audited::new("site.remove", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
