@@ -60,3 +60,6 @@ pub use memory::MemoryBase;
 pub use outcome::{Answer, Outcome, Refusal, Thing};
 pub use request::{Actor, Decision, Request, Sequence, Stamp};
 pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};
+
+#[cfg(test)]
+mod tests;

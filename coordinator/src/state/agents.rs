@@ -125,7 +125,7 @@ impl Effect for ReportAgent {
 
 impl Effect for RetireAgent {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("agent.retire", self.agent))
+        Some(Audited::new("agent.retire", &self.agent))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

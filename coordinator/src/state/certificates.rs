@@ -92,7 +92,7 @@ pub struct Deny {
 
 impl Effect for IssueCertificate {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new(if self.renews.is_some() { "certificate.renew" } else { "certificate.issue" }, self.serial))
+        Some(Audited::new(if self.renews.is_some() { "certificate.renew" } else { "certificate.issue" }, &self.serial))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

@@ -40,7 +40,7 @@ pub(in crate::state) struct Audited {
 
 impl Audited {
     /// An action and its object.
-    pub(in crate::state) fn new(action: &'static str, object: impl ToString) -> Self {
+    pub(in crate::state) fn new(action: &'static str, object: &impl ToString) -> Self {
         Self { action, object: object.to_string() }
     }
 }

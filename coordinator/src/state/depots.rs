@@ -125,7 +125,7 @@ impl Effect for SetDepotState {
             DepotState::Draining => "depot.drain",
             DepotState::Lost => "depot.lose",
         };
-        Some(Audited::new(action, self.depot))
+        Some(Audited::new(action, &self.depot))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -150,7 +150,7 @@ impl Effect for SetDepotState {
 
 impl Effect for ChangeDepot {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("depot.change", self.depot))
+        Some(Audited::new("depot.change", &self.depot))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

@@ -112,7 +112,7 @@ impl PutMember {
 
 impl Effect for PutMember {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("member.put", self.member))
+        Some(Audited::new("member.put", &self.member))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -123,7 +123,7 @@ impl Effect for PutMember {
 
 impl Effect for RetireMember {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("member.retire", self.member))
+        Some(Audited::new("member.retire", &self.member))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -136,7 +136,7 @@ impl Effect for RetireMember {
 
 impl Effect for MemberBooted {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("member.boot", self.member))
+        Some(Audited::new("member.boot", &self.member))
     }
 
     fn retry(&self) -> Retry {

@@ -63,7 +63,7 @@ pub struct RegisterReceipt {
 
 impl Effect for RegisterReceipt {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("receipt.register", self.root))
+        Some(Audited::new("receipt.register", &self.root))
     }
 
     fn retry(&self) -> Retry {

@@ -123,7 +123,7 @@ pub struct CommitSnapshot {
 
 impl Effect for CommitSnapshot {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("snapshot.commit", self.snapshot))
+        Some(Audited::new("snapshot.commit", &self.snapshot))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

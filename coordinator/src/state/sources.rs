@@ -149,7 +149,7 @@ pub struct PauseSource {
 
 impl Effect for RegisterSource {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("source.register", self.source))
+        Some(Audited::new("source.register", &self.source))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -170,7 +170,7 @@ impl Effect for RegisterSource {
 
 impl Effect for ChangeSource {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("source.change", self.source))
+        Some(Audited::new("source.change", &self.source))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -193,7 +193,7 @@ impl Effect for ChangeSource {
 
 impl Effect for SetContract {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("contract.set", self.source))
+        Some(Audited::new("contract.set", &self.source))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -211,7 +211,7 @@ impl Effect for SetContract {
 
 impl Effect for PauseSource {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new(if self.is_paused { "source.pause" } else { "source.resume" }, self.source))
+        Some(Audited::new(if self.is_paused { "source.pause" } else { "source.resume" }, &self.source))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

@@ -157,7 +157,7 @@ impl Enrolment {
 
 impl Effect for MintToken {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("token.mint", self.token))
+        Some(Audited::new("token.mint", &self.token))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -183,7 +183,7 @@ impl Effect for MintToken {
 
 impl Effect for RevokeToken {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("token.revoke", self.token))
+        Some(Audited::new("token.revoke", &self.token))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -197,7 +197,7 @@ impl Effect for RevokeToken {
 
 impl Effect for SpendToken {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("token.spend", self.token))
+        Some(Audited::new("token.spend", &self.token))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

@@ -143,7 +143,7 @@ impl Effect for CloseUpload {
 
 impl Effect for FenceUpload {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("upload.fence", self.source))
+        Some(Audited::new("upload.fence", &self.source))
     }
 
     fn retry(&self) -> Retry {

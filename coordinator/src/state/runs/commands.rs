@@ -90,7 +90,7 @@ impl Effect for QueueRun {
 
 impl Effect for StartRun {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("run.start", self.run))
+        Some(Audited::new("run.start", &self.run))
     }
 
     fn retry(&self) -> Retry {
@@ -151,7 +151,7 @@ impl Effect for ReportRun {
 
 impl Effect for FinishRun {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("run.finish", self.run))
+        Some(Audited::new("run.finish", &self.run))
     }
 
     fn retry(&self) -> Retry {
@@ -209,7 +209,7 @@ fn settle(cx: &mut Context<'_>, plan: &RunPlan, outcome: RunOutcome, schedule: &
 
 impl Effect for SetHostGroupCap {
     fn audited(&self) -> Option<Audited> {
-        Some(Audited::new("host-group.cap", self.host_group))
+        Some(Audited::new("host-group.cap", &self.host_group))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
