@@ -8,4 +8,5 @@ mod registry;
 mod running;
 mod protection;
 mod persisted;
+mod naive;
 mod sequences;

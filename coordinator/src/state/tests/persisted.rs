@@ -27,7 +27,7 @@ fn request(command: Command) -> Request {
     }
 }
 
-fn kind(command: &Command) -> String {
+pub(super) fn kind(command: &Command) -> String {
     let text = format!("{command:?}");
     text.split('(').next().unwrap().to_owned()
 }

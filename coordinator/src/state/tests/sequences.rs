@@ -1,11 +1,14 @@
 //! Long random histories, applied in several ways that must come to the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use strongroom_core::id::{CertificateSerial, DepotId, HostGroupId, UploadId};
+use strongroom_core::id::{CertificateSerial, DepotId, HostGroupId, RunId, SnapshotId, SourceId, UploadId};
 use strongroom_core::time::WallTime;
 
+use super::naive;
+use super::persisted::kind;
 use super::world::{
     World, at, codes, commit, digest_of, dump, flush, mint, name, new_agent, open_upload, packs, plan, put_member,
     receipt, register, run_id, snapshot_id, source_id, spend, subject, terms,
@@ -62,7 +65,7 @@ fn command(world: &World, Seed { kind, a, b, .. }: Seed) -> Command {
         13 => QueueRun { run: run_id(b), plan: some_plan(source, b) }.into(),
         14 | 15 => start(world, source, b).into(),
         16 => finish(world, source, b).into(),
-        17 => ReportRun { run: run_id(b % 16), bytes: u64::from(b), records: u64::from(a) }.into(),
+        17 => report(world, source, a, b).into(),
         18 => SetHostGroupCap { host_group: HostGroupId([1; 16]), cap: u16::from(few) }.into(),
         19 => open_upload(source, b % 4).into(),
         20 => end_upload(world, source, b),
@@ -104,14 +107,22 @@ fn start(world: &World, source: u8, b: u8) -> StartRun {
     StartRun { run: run_id(b), plan: some_plan(source, b), seen }
 }
 
+fn running(world: &World, source: u8) -> Option<RunId> {
+    query::schedule(world.machine.rows(), &source_id(source)).unwrap().unwrap_or_default().seen.running
+}
+
+fn report(world: &World, source: u8, a: u8, b: u8) -> ReportRun {
+    let run = running(world, source).unwrap_or(run_id(b));
+    ReportRun { run, bytes: u64::from(b), records: u64::from(a) }
+}
+
 fn finish(world: &World, source: u8, b: u8) -> FinishRun {
-    let running = query::schedule(world.machine.rows(), &source_id(source)).unwrap().unwrap_or_default().seen.running;
     let outcome = match b % 3 {
         0 => RunOutcome::Succeeded { snapshot: snapshot_id(source, 1) },
         1 => RunOutcome::Failed { code: 30 },
         _ => RunOutcome::Abandoned,
     };
-    FinishRun { run: running.unwrap_or(run_id(b)), outcome }
+    FinishRun { run: running(world, source).unwrap_or(run_id(b)), outcome }
 }
 
 fn epoch(world: &World, source: u8) -> (u64, UploadId) {
@@ -155,7 +166,11 @@ fn some_commit(world: &World, source: u8, a: u8, b: u8) -> crate::state::snapsho
 fn some_receipt(world: &World, source: u8, a: u8, b: u8) -> crate::state::receipts::RegisterReceipt {
     let (epoch, _) = epoch(world, source);
     let first = 16 * source + b % 12;
-    let mut receipt = receipt(source, epoch, 1 + a / 4 % 3, &[first, first + 1, first + 2, first + 3]);
+    let live = query::live_packs(world.machine.rows(), source_id(source), None, 100).unwrap().rows;
+    let bare: Vec<u8> = live.iter().filter(|(_, row)| !row.is_placed).map(|(pack, _)| pack.0[0]).collect();
+    let guessed = [first, first + 1, first + 2, first + 3];
+    let packs = if a.is_multiple_of(2) && !bare.is_empty() { &bare } else { &guessed[..] };
+    let mut receipt = receipt(source, epoch, 1 + a / 4 % 3, packs);
     receipt.root.0[31] = b;
     receipt
 }
@@ -247,16 +262,62 @@ fn check_packs(world: &World, source: u8) {
         (live.len(), unplaced)
     );
     assert_eq!(head.live_bytes, live.iter().map(|(_, row)| row.bytes).sum::<u64>());
-    let mut fold = std::collections::BTreeSet::new();
-    for (snapshot, _) in query::snapshots(rows, source_id(source), None, 1_000).unwrap().rows.iter().rev() {
-        let difference = query::snapshot_packs(rows, snapshot).unwrap().unwrap();
-        if difference.restarts {
-            fold.clear();
-        }
-        fold.retain(|pack| !difference.dropped.contains(pack));
-        fold.extend(difference.added.iter().map(|added| added.pack));
+    let needed: Vec<_> = naive::packs_of(rows, source_id(source), head.sequence).into_iter().collect();
+    assert_eq!(needed, live.iter().map(|(pack, _)| *pack).collect::<Vec<_>>());
+}
+
+/// What a step newly calls protected is so by the plainest means, and so it is with the newest snapshot if the step bore
+/// upon it.
+fn check_protection(world: &World, source: SourceId, before: &BTreeMap<SnapshotId, u64>, bears_upon: bool) {
+    let rows = world.machine.rows();
+    let after = naive::protected(world, source);
+    assert!(before.keys().all(|snapshot| after.contains_key(snapshot)), "once protected, for good");
+    for (_, sequence) in after.iter().filter(|(snapshot, _)| !before.contains_key(*snapshot)) {
+        assert!(naive::is_whole(rows, source, *sequence), "snapshot {sequence} lacks copies");
     }
-    assert_eq!(fold.into_iter().collect::<Vec<_>>(), live.iter().map(|(pack, _)| *pack).collect::<Vec<_>>());
+    if let Some(head) = query::head(rows, &source).unwrap().filter(|_| bears_upon) {
+        assert_eq!(head.unplaced == 0, naive::is_whole(rows, source, head.sequence));
+    }
+}
+
+/// Steps from one number, the same each time.
+fn steps(number: u8, count: usize) -> Vec<Seed> {
+    let mut bytes = vec![0; count * 5];
+    blake3::Hasher::new().update(&[number]).finalize_xof().fill(&mut bytes);
+    let step = |five: &[u8]| Seed { kind: five[0], a: five[1], b: five[2], ms: u16::from_be_bytes([five[3], five[4]]) };
+    bytes.chunks_exact(5).map(step).collect()
+}
+
+#[test]
+fn long_histories_reach_every_kind_and_protect_nothing_too_early() {
+    let mut done = BTreeMap::new();
+    let mut late = 0;
+    for number in 0..4 {
+        let mut world = World::installed();
+        for seed in steps(number, 1_000) {
+            let before = [1, 2].map(|source| naive::protected(&world, source_id(source)));
+            world.now_ms += u64::from(seed.ms);
+            let command = command(&world, seed);
+            let is_done = matches!(world.ask(command.clone()), Outcome::Done(_));
+            *done.entry(kind(&command)).or_insert(0) += u32::from(is_done);
+            let bears_upon = match &command {
+                Command::CommitSnapshot(command) => Some(command.source),
+                Command::RegisterReceipt(command) => Some(command.source),
+                _ => None,
+            };
+            for (source, before) in [1, 2].map(source_id).into_iter().zip(&before) {
+                check_protection(&world, source, before, is_done && bears_upon == Some(source));
+                let is_late = matches!(command, Command::RegisterReceipt(_));
+                late += usize::from(is_late) * (naive::protected(&world, source).len() - before.len());
+            }
+        }
+        check_audit(&world);
+        check_counters(&world);
+        assert_eq!(replay(&world.history, 0x1122_3344_5566_7788), world.machine.digest());
+    }
+    let idle: Vec<_> = done.iter().filter(|(_, times)| **times == 0).collect();
+    assert!(idle.is_empty(), "never took effect: {idle:?}");
+    assert!(late > 10, "only {late} snapshots were protected by a late receipt");
 }
 
 proptest! {
