@@ -15,12 +15,12 @@ use strongroom_coordinator::state::receipts::RegisterReceipt;
 use strongroom_coordinator::state::session::OpenSession;
 use strongroom_coordinator::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use strongroom_coordinator::state::sources::{ContractTerms, Engine, PauseSource, RegisterSource, SourceFacts};
-use strongroom_coordinator::state::text::{Address, CountryCode, Name, ProgramVersion, Subject};
+use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, ProgramVersion, Subject};
 use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use strongroom_coordinator::state::uploads::OpenUpload;
 use strongroom_coordinator::state::{Actor, Command, Decision, Machine, MemoryBase, Outcome, Request, Sequence, Stamp};
 use strongroom_core::id::{
-    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroupId, MerkleRoot, PackId, SnapshotId, SnapshotRoot,
+    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, SnapshotId, SnapshotRoot,
     SourceId, TokenId, UploadId,
 };
 use strongroom_core::manifest::ClassTags;
@@ -122,8 +122,9 @@ fn hash(number: u64) -> [u8; 32] {
 fn install(bench: &mut Bench) -> Result<(), Failure> {
     let name = Name::new("berlin")?;
     let codes = [CountryCode::new("DE")?].into();
-    bench.apply(PutJurisdiction { name: name.clone(), codes }.into())?;
-    bench.apply(PutRegion { name: name.clone(), jurisdiction: name.clone() }.into())?;
+    let country = JurisdictionName::new("DE")?;
+    bench.apply(PutJurisdiction { name: country.clone(), codes }.into())?;
+    bench.apply(PutRegion { name: name.clone(), jurisdiction: country.clone() }.into())?;
     bench.apply(PutSite { name: name.clone(), region: name.clone() }.into())?;
     let subject = Subject::new("spiffe://example.org/berlin/agent/00000000000000000000000000000001")?;
     let agent = NewAgent { agent: AgentId([1; 16]), name: name.clone(), subject: subject.clone() };
@@ -144,11 +145,11 @@ fn install(bench: &mut Bench) -> Result<(), Failure> {
         engine: Engine::PostgreSql,
         domain: DomainId([1; 16]),
         agent: AgentId([1; 16]),
-        host_group: HostGroupId([1; 16]),
+        host_group: HostGroup([1; 16]),
         signer: PublicKey::new(&[1; 32])?,
         tags: ClassTags::TIER_1,
     };
-    let terms = ContractTerms { rpo_s: 900, copies: 1, regions: 1, jurisdictions: [name].into() };
+    let terms = ContractTerms { rpo_s: 900, copies: 1, regions: 1, jurisdictions: [country].into() };
     bench.apply(RegisterSource { source: SOURCE, facts, terms, contract: ContractBytes::new(b"contract")? }.into())?;
     let upload = UploadId([1; 16]);
     bench.apply(OpenUpload { upload, source: SOURCE, agent: AgentId([1; 16]), run: None }.into())

@@ -126,6 +126,8 @@ refusals! {
     Changed(Thing) = "changed", "the {0:?} has changed since";
     /// The command says more of the thing than is allowed.
     TooMany(Thing) = "too-many", "too many of {0:?}";
+    /// A country covers itself, and nothing else.
+    CountryMismatch = "country", "a jurisdiction named by a country's code covers that country alone";
     /// The boot number is not above the last one: the data folder was rolled back or copied.
     StaleBoot(u64) = "stale-boot", "boot {0} was seen already: the data folder was rolled back or copied";
     /// The secret, role or place is not that of the token.

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 
 use strongroom_core::id::{
-    AgentId, CertificateSerial, DepotId, HostGroupId, PackId, RunId, SnapshotId, SourceId, TokenId,
+    AgentId, CertificateSerial, DepotId, HostGroup, PackId, RunId, SnapshotId, SourceId, TokenId,
 };
 
 use super::agents::{AgentRow, Agents};
@@ -25,7 +25,7 @@ use super::runs::{HostGroupRow, HostGroups, RunRow, Runs, ScheduleRow, Schedules
 use super::snapshots::{HeadRow, Heads, SnapshotPacks, SnapshotRow, Snapshots, SourceSnapshots};
 use super::sources::{Contracts, SourceNames, SourceRow, Sources};
 use super::tables;
-use super::text::{Name, Subject};
+use super::text::{JurisdictionName, Name, Subject};
 use super::tokens::{TokenRow, TokenState, TokenTerms, Tokens};
 use super::uploads::{EpochRow, Epochs};
 use crate::id::MemberId;
@@ -77,7 +77,7 @@ macro_rules! listings {
 
 listings! {
     /// Jurisdictions by name.
-    jurisdictions, jurisdiction: Jurisdictions, Name => JurisdictionRow;
+    jurisdictions, jurisdiction: Jurisdictions, JurisdictionName => JurisdictionRow;
     /// Regions by name.
     regions, region: Regions, Name => RegionRow;
     /// Sites by name.
@@ -93,7 +93,7 @@ listings! {
     /// Where each source stands in its periods.
     schedules, schedule: Schedules, SourceId => ScheduleRow;
     /// Host groups that had a run or a cap.
-    host_groups, host_group: HostGroups, HostGroupId => HostGroupRow;
+    host_groups, host_group: HostGroups, HostGroup => HostGroupRow;
     /// The newest head of each source.
     heads, head: Heads, SourceId => HeadRow;
     /// The newest fencing epoch of each source.

@@ -12,7 +12,7 @@
 use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
-use strongroom_core::id::{HostGroupId, RunId, SnapshotId, SourceId};
+use strongroom_core::id::{HostGroup, RunId, SnapshotId, SourceId};
 
 use super::context::Context;
 use super::counters::Counter;
@@ -35,7 +35,7 @@ tables! {
     /// Where each source stands in its periods.
     Schedules = SCHEDULES: SourceId => ScheduleRow;
     /// How many runs each host group has and may have.
-    HostGroups = HOST_GROUPS: HostGroupId => HostGroupRow;
+    HostGroups = HOST_GROUPS: HostGroup => HostGroupRow;
 }
 
 /// What a run is an attempt at.
@@ -72,7 +72,7 @@ pub struct RunRow {
     /// Its place among the runs of the source.
     pub ordinal: u64,
     /// The host group that it counts against.
-    pub host_group: HostGroupId,
+    pub host_group: HostGroup,
     /// How far it is.
     pub state: RunState,
     /// Accrued time at which it was planned.
@@ -166,7 +166,7 @@ impl Default for HostGroupRow {
 }
 
 /// Whether a run of this plan may be queued or started now.
-fn require_due(cx: &Context<'_>, plan: &RunPlan, schedule: &ScheduleRow) -> Result<HostGroupId, Fault> {
+fn require_due(cx: &Context<'_>, plan: &RunPlan, schedule: &ScheduleRow) -> Result<HostGroup, Fault> {
     let source = cx.need::<Sources>(&plan.source, Thing::Source)?;
     if plan.cause != RunCause::Manual {
         require(!source.is_paused, Refusal::Paused)?;
@@ -183,7 +183,7 @@ fn admit(
     cx: &mut Context<'_>,
     run: RunId,
     plan: RunPlan,
-    host_group: HostGroupId,
+    host_group: HostGroup,
     schedule: &mut ScheduleRow,
 ) -> Result<RunRow, Fault> {
     let ordinal = schedule.runs;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use strongroom_core::id::{AgentId, DomainId, HostGroupId, SourceId};
+use strongroom_core::id::{AgentId, DomainId, HostGroup, SourceId};
 use strongroom_core::manifest::ClassTags;
 
 use super::bytes::{ContractBytes, PublicKey};
@@ -16,7 +16,7 @@ use super::context::Context;
 use super::counters::Counter;
 use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
 use super::tables::tables;
-use super::text::Name;
+use super::text::{JurisdictionName, Name};
 use super::uploads;
 
 /// Most copies that a contract asks for.
@@ -68,7 +68,7 @@ pub struct ContractTerms {
     /// Regions over which the copies must be spread.
     pub regions: u8,
     /// Where copies may lie: nowhere else.
-    pub jurisdictions: BTreeSet<Name>,
+    pub jurisdictions: BTreeSet<JurisdictionName>,
 }
 
 /// What is known of a source.
@@ -83,7 +83,7 @@ pub struct SourceFacts {
     /// The agent that protects it.
     pub agent: AgentId,
     /// The database host that it shares with others.
-    pub host_group: HostGroupId,
+    pub host_group: HostGroup,
     /// The key that its heads are signed with.
     pub signer: PublicKey,
     /// What policy may know of its content.

@@ -4,7 +4,7 @@
 //! the scheduler needs no session: the same command again finds the run where it put it.
 
 use serde::{Deserialize, Serialize};
-use strongroom_core::id::{HostGroupId, RunId};
+use strongroom_core::id::{HostGroup, RunId};
 
 use super::{
     HostGroupRow, HostGroups, RunCause, RunOutcome, RunPlan, RunState, Runs, ScheduleRow, ScheduleSeen, Schedules,
@@ -60,7 +60,7 @@ pub struct FinishRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetHostGroupCap {
     /// The host group.
-    pub host_group: HostGroupId,
+    pub host_group: HostGroup,
     /// The number, at least 1.
     pub cap: u16,
 }

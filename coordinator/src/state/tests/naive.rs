@@ -7,7 +7,7 @@ use strongroom_core::id::{PackId, SnapshotId, SourceId};
 use super::world::World;
 use crate::state::depots::DepotState;
 use crate::state::placement::PackCopies;
-use crate::state::text::{CountryCode, Name};
+use crate::state::text::{CountryCode, JurisdictionName, Name};
 use crate::state::{Rows, query};
 
 const ALL: usize = 1_000;
@@ -29,7 +29,7 @@ pub(super) fn packs_of(rows: &Rows, source: SourceId, sequence: u64) -> BTreeSet
     fold
 }
 
-fn covered(rows: &Rows, jurisdictions: impl IntoIterator<Item = Name>) -> BTreeSet<CountryCode> {
+fn covered(rows: &Rows, jurisdictions: impl IntoIterator<Item = JurisdictionName>) -> BTreeSet<CountryCode> {
     let rows = jurisdictions.into_iter().map(|name| query::jurisdiction(rows, &name).unwrap().unwrap());
     rows.flat_map(|row| row.codes).collect()
 }

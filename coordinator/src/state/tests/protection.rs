@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use strongroom_core::id::DepotId;
 
-use super::world::{World, codes, commit, pack_id, packs, receipt, register, snapshot_id, source_id, terms};
+use super::world::{World, codes, commit, law, pack_id, packs, receipt, register, snapshot_id, source_id, terms};
 use crate::state::bytes::ContractBytes;
 use crate::state::counters::Counter;
 use crate::state::depots::{DepotState, SetDepotState};
@@ -114,14 +114,14 @@ fn a_receipt_from_beyond_the_contract_is_refused() {
 #[test]
 fn a_group_that_covers_less_makes_its_depots_unlawful() {
     let mut world = World::installed();
-    world.done(PutJurisdiction { name: super::world::name("eu"), codes: codes(&["DE", "FR"]) });
+    world.done(PutJurisdiction { name: law("eu"), codes: codes(&["DE", "FR"]) });
     let contract = ContractBytes::new(b"group").unwrap();
     world.done(SetContract { source: source_id(1), terms: terms(2, 2, &["eu"]), contract });
     let epoch = world.upload(1, 1);
     world.done(receipt(1, epoch, 1, &[1, 2]));
     world.done(receipt(1, epoch, 3, &[1, 2]));
     assert_eq!(world.done(commit(1, 1, epoch, 1, packs(&[1], &[]))), PROTECTED);
-    world.done(PutJurisdiction { name: super::world::name("eu"), codes: codes(&["DE"]) });
+    world.done(PutJurisdiction { name: law("eu"), codes: codes(&["DE"]) });
     assert_eq!(world.done(commit(1, 1, epoch, 2, packs(&[2], &[]))), DURABLE);
     assert!(is_protected(&world, 1), "once protected, for good");
 }

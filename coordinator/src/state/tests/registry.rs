@@ -6,7 +6,8 @@ use strongroom_core::id::{AgentId, CertificateSerial, DepotId, DomainId, TokenId
 use strongroom_core::time::WallTime;
 
 use super::world::{
-    World, at, codes, member, mint, name, new_agent, new_depot, put_member, register, source_id, spend, subject, terms,
+    World, at, codes, law, member, mint, name, new_agent, new_depot, put_member, register, source_id, spend, subject,
+    terms,
 };
 use crate::state::agents::{Agents, ReportAgent, RetireAgent};
 use crate::state::bytes::ContractBytes;
@@ -25,7 +26,7 @@ use crate::state::{Answer, Configuration, Refusal, Thing, query};
 fn a_place_that_is_referred_to_is_not_removed() {
     let mut world = World::installed();
     let referenced = [
-        (world.refused(RemoveJurisdiction { name: name("de") }), Thing::Jurisdiction),
+        (world.refused(RemoveJurisdiction { name: law("de") }), Thing::Jurisdiction),
         (world.refused(RemoveRegion { name: name("berlin") }), Thing::Region),
         (world.refused(RemoveSite { name: name("berlin-1") }), Thing::Site),
     ];
@@ -37,7 +38,7 @@ fn a_place_that_is_referred_to_is_not_removed() {
 #[test]
 fn a_place_in_use_is_not_moved_elsewhere() {
     let mut world = World::installed();
-    let moved = PutRegion { name: name("berlin"), jurisdiction: name("fr") };
+    let moved = PutRegion { name: name("berlin"), jurisdiction: law("fr") };
     assert_eq!(world.refused(moved), Refusal::Referenced(Thing::Region));
     let moved = PutSite { name: name("berlin-1"), region: name("paris") };
     assert_eq!(world.refused(moved), Refusal::Referenced(Thing::Site));
@@ -47,22 +48,32 @@ fn a_place_in_use_is_not_moved_elsewhere() {
 #[test]
 fn places_go_once_nothing_refers_to_them() {
     let mut world = World::new();
-    world.done(PutJurisdiction { name: name("at"), codes: codes(&["AT"]) });
-    world.done(PutRegion { name: name("wien"), jurisdiction: name("at") });
+    world.done(PutJurisdiction { name: law("at"), codes: codes(&["AT"]) });
+    world.done(PutRegion { name: name("wien"), jurisdiction: law("at") });
     world.done(PutSite { name: name("wien-1"), region: name("wien") });
     world.done(RemoveSite { name: name("wien-1") });
     world.done(RemoveRegion { name: name("wien") });
-    world.done(RemoveJurisdiction { name: name("at") });
+    world.done(RemoveJurisdiction { name: law("at") });
     assert_eq!(world.refused(RemoveRegion { name: name("wien") }), Refusal::Missing(Thing::Region));
 }
 
 #[test]
 fn a_place_needs_the_place_that_it_lies_in() {
     let mut world = World::new();
-    let region = PutRegion { name: name("berlin"), jurisdiction: name("de") };
+    let region = PutRegion { name: name("berlin"), jurisdiction: law("de") };
     assert_eq!(world.refused(region), Refusal::Missing(Thing::Jurisdiction));
-    let empty = PutJurisdiction { name: name("de"), codes: BTreeSet::new() };
+    let empty = PutJurisdiction { name: law("de"), codes: BTreeSet::new() };
     assert_eq!(world.refused(empty), Refusal::TooMany(Thing::Jurisdiction));
+}
+
+#[test]
+fn a_countrys_code_covers_that_country_alone() {
+    let mut world = World::new();
+    for covered in [&["FR"][..], &["DE", "FR"]] {
+        let put = PutJurisdiction { name: law("DE"), codes: codes(covered) };
+        assert_eq!(world.refused(put), Refusal::CountryMismatch);
+    }
+    world.done(PutJurisdiction { name: law("DE"), codes: codes(&["DE"]) });
 }
 
 #[test]

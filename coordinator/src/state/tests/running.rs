@@ -1,6 +1,6 @@
 //! Runs and upload sessions.
 
-use strongroom_core::id::{AgentId, HostGroupId};
+use strongroom_core::id::{AgentId, HostGroup};
 
 use super::world::{World, commit, open_upload, packs, plan, register, run_id, snapshot_id, source_id};
 use crate::state::counters::Counter;
@@ -63,7 +63,7 @@ fn a_success_needs_a_snapshot_of_the_source() {
     world.done(start(&world, 1, plan(1, 5, 1)));
     assert_eq!(world.refused(finish(1, succeeded(1, 2))), Refusal::Missing(Thing::Snapshot));
     world.done(register(2));
-    world.done(SetHostGroupCap { host_group: HostGroupId([1; 16]), cap: 2 });
+    world.done(SetHostGroupCap { host_group: HostGroup([1; 16]), cap: 2 });
     world.done(start(&world, 2, plan(2, 1, 1)));
     assert_eq!(world.refused(finish(2, succeeded(1, 1))), Refusal::Missing(Thing::Snapshot));
 }
@@ -96,7 +96,7 @@ fn a_host_group_has_no_more_runs_than_it_allows() {
     world.done(register(2));
     world.done(start(&world, 1, plan(1, 1, 1)));
     assert_eq!(world.refused(start(&world, 2, plan(2, 1, 1))), Refusal::HostGroupFull);
-    world.done(SetHostGroupCap { host_group: HostGroupId([1; 16]), cap: 2 });
+    world.done(SetHostGroupCap { host_group: HostGroup([1; 16]), cap: 2 });
     world.done(start(&world, 2, plan(2, 1, 1)));
     world.done(finish(1, RunOutcome::Abandoned));
     world.done(start(&world, 3, plan(1, 1, 2)));

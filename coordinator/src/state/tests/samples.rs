@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use strongroom_core::id::{AgentId, CertificateSerial, ClientSession, DepotId, HostGroupId, TokenId, UploadId};
+use strongroom_core::id::{AgentId, CertificateSerial, ClientSession, DepotId, HostGroup, TokenId, UploadId};
 use strongroom_core::time::WallTime;
 
 use super::world::{
-    codes, commit, depot_facts, member, mint, name, new_agent, open_upload, packs, plan, put_member, receipt, register,
-    run_id, snapshot_id, source_id, spend, subject,
+    codes, commit, depot_facts, law, member, mint, name, new_agent, open_upload, packs, plan, put_member, receipt,
+    register, run_id, snapshot_id, source_id, spend, subject,
 };
 use crate::state::agents::{ReportAgent, RetireAgent};
 use crate::state::certificates::{Denial, Deny, IssueCertificate};
@@ -31,9 +31,9 @@ pub(super) fn all() -> Vec<Command> {
 fn places() -> Vec<Command> {
     vec![
         OpenSession { session: ClientSession([1; 16]) }.into(),
-        PutJurisdiction { name: name("eu"), codes: codes(&["DE", "FR"]) }.into(),
-        RemoveJurisdiction { name: name("eu") }.into(),
-        PutRegion { name: name("berlin"), jurisdiction: name("eu") }.into(),
+        PutJurisdiction { name: law("eu"), codes: codes(&["DE", "FR"]) }.into(),
+        RemoveJurisdiction { name: law("eu") }.into(),
+        PutRegion { name: name("berlin"), jurisdiction: law("eu") }.into(),
         RemoveRegion { name: name("berlin") }.into(),
         PutSite { name: name("berlin-1"), region: name("berlin") }.into(),
         RemoveSite { name: name("berlin-1") }.into(),
@@ -78,7 +78,7 @@ fn protection() -> Vec<Command> {
         StartRun { run: run_id(1), plan: plan(1, 7, 1), seen: ScheduleSeen::default() }.into(),
         ReportRun { run: run_id(1), bytes: 1 << 30, records: 600_000 }.into(),
         finish.into(),
-        SetHostGroupCap { host_group: HostGroupId([1; 16]), cap: 2 }.into(),
+        SetHostGroupCap { host_group: HostGroup([1; 16]), cap: 2 }.into(),
         open_upload(1, 1).into(),
         CloseUpload { source: source_id(1), upload: UploadId([1; 16]), epoch: 1 }.into(),
         FenceUpload { source: source_id(1), epoch: 1 }.into(),

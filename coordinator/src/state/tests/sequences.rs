@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use strongroom_core::id::{CertificateSerial, DepotId, HostGroupId, RunId, SnapshotId, SourceId, UploadId};
+use strongroom_core::id::{CertificateSerial, DepotId, HostGroup, RunId, SnapshotId, SourceId, UploadId};
 use strongroom_core::time::WallTime;
 
 use super::naive;
 use super::persisted::kind;
 use super::world::{
-    World, at, codes, commit, digest_of, dump, flush, mint, name, new_agent, open_upload, packs, plan, put_member,
+    World, at, codes, commit, digest_of, dump, flush, law, mint, name, new_agent, open_upload, packs, plan, put_member,
     receipt, register, run_id, snapshot_id, source_id, spend, subject, terms,
 };
 use crate::id::Position;
@@ -49,7 +49,8 @@ fn seeds(most: usize) -> impl Strategy<Value = Vec<Seed>> {
 fn command(world: &World, Seed { kind, a, b, .. }: Seed) -> Command {
     let (few, source) = (a % 4, 1 + a % 2);
     match kind % 24 {
-        0 => PutJurisdiction { name: word("zone", few), codes: codes(&[["DE", "FR"][usize::from(b % 2)]]) }.into(),
+        0 => PutJurisdiction { name: law(&format!("zone-{few}")), codes: codes(&[["DE", "FR"][usize::from(b % 2)]]) }
+            .into(),
         1 => PutSite { name: word("site", few), region: name("berlin") }.into(),
         2 => RemoveSite { name: word("site", few) }.into(),
         3 => put_member(u64::from(few) + 1).into(),
@@ -66,7 +67,7 @@ fn command(world: &World, Seed { kind, a, b, .. }: Seed) -> Command {
         14 | 15 => start(world, source, b).into(),
         16 => finish(world, source, b).into(),
         17 => report(world, source, a, b).into(),
-        18 => SetHostGroupCap { host_group: HostGroupId([1; 16]), cap: u16::from(few) }.into(),
+        18 => SetHostGroupCap { host_group: HostGroup([1; 16]), cap: u16::from(few) }.into(),
         19 => open_upload(source, b % 4).into(),
         20 => end_upload(world, source, b),
         21 => operator(few, b),

@@ -2,7 +2,7 @@
 
 use strongroom_core::id::ClientSession;
 
-use super::world::{World, codes, name};
+use super::world::{World, codes, law};
 use crate::state::counters::Counter;
 use crate::state::places::{PutJurisdiction, RemoveJurisdiction};
 use crate::state::request::Sequence;
@@ -12,7 +12,7 @@ use crate::state::{Answer, Outcome, Refusal};
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 fn put() -> PutJurisdiction {
-    PutJurisdiction { name: name("de"), codes: codes(&["DE"]) }
+    PutJurisdiction { name: law("de"), codes: codes(&["DE"]) }
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_retry_gets_the_first_outcome_and_changes_nothing() {
     let mut world = World::new();
     let request = world.request(put());
     assert_eq!(world.send(&request), Outcome::Done(Answer::Applied));
-    let remove = world.request(RemoveJurisdiction { name: name("de") });
+    let remove = world.request(RemoveJurisdiction { name: law("de") });
     assert_eq!(world.send(&remove), Outcome::Done(Answer::Applied));
     let before = world.machine.digest();
     assert_eq!(world.send(&remove), Outcome::Done(Answer::Applied));
@@ -31,7 +31,7 @@ fn a_retry_gets_the_first_outcome_and_changes_nothing() {
 #[test]
 fn a_rejection_is_remembered_too() {
     let mut world = World::new();
-    let remove = world.request(RemoveJurisdiction { name: name("de") });
+    let remove = world.request(RemoveJurisdiction { name: law("de") });
     let first = world.send(&remove);
     world.done(put());
     assert_eq!(world.send(&remove), first);
@@ -105,7 +105,7 @@ fn an_idle_session_is_forgotten_after_a_week_and_a_used_one_is_not() {
 #[test]
 fn opening_a_session_again_keeps_what_it_remembers() {
     let mut world = World::new();
-    let remove = world.request(RemoveJurisdiction { name: name("de") });
+    let remove = world.request(RemoveJurisdiction { name: law("de") });
     let first = world.send(&remove);
     world.done(put());
     let session = world.session;

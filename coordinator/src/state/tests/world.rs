@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom_core::id::{
-    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroupId, MerkleRoot, PackId, RunId, SnapshotId,
+    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, RunId, SnapshotId,
     SnapshotRoot, SourceId, TokenId, UploadId,
 };
 use strongroom_core::manifest::ClassTags;
@@ -27,7 +27,7 @@ use crate::state::session::OpenSession;
 use crate::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use crate::state::sources::{ContractTerms, Engine, RegisterSource, SourceFacts};
 use crate::state::tables;
-use crate::state::text::{Address, CountryCode, Name, Subject};
+use crate::state::text::{Address, CountryCode, JurisdictionName, Name, Subject};
 use crate::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use crate::state::uploads::OpenUpload;
 use crate::state::{Answer, Machine, MemoryBase, Outcome, Refusal, StateDigest};
@@ -92,10 +92,10 @@ impl World {
     pub(super) fn installed() -> Self {
         let mut world = Self::new();
         for (jurisdiction, code) in [("de", "DE"), ("fr", "FR")] {
-            world.done(PutJurisdiction { name: name(jurisdiction), codes: codes(&[code]) });
+            world.done(PutJurisdiction { name: law(jurisdiction), codes: codes(&[code]) });
         }
         for (region, jurisdiction) in [("berlin", "de"), ("hamburg", "de"), ("paris", "fr")] {
-            world.done(PutRegion { name: name(region), jurisdiction: name(jurisdiction) });
+            world.done(PutRegion { name: name(region), jurisdiction: law(jurisdiction) });
             world.done(PutSite { name: name(&format!("{region}-1")), region: name(region) });
         }
         world.join_agent(1, "berlin");
@@ -210,6 +210,10 @@ pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
+pub(super) fn law(text: &str) -> JurisdictionName {
+    JurisdictionName::new(text).unwrap()
+}
+
 pub(super) fn codes(texts: &[&str]) -> BTreeSet<CountryCode> {
     texts.iter().map(|text| CountryCode::new(text).unwrap()).collect()
 }
@@ -275,7 +279,7 @@ pub(super) fn depot_facts(number: u8) -> DepotFacts {
 }
 
 pub(super) fn terms(copies: u8, regions: u8, jurisdictions: &[&str]) -> ContractTerms {
-    let jurisdictions = jurisdictions.iter().map(|text| name(text)).collect();
+    let jurisdictions = jurisdictions.iter().map(|text| law(text)).collect();
     ContractTerms { rpo_s: 900, copies, regions, jurisdictions }
 }
 
@@ -285,7 +289,7 @@ pub(super) fn register(number: u8) -> RegisterSource {
         engine: Engine::PostgreSql,
         domain: DomainId([number; 16]),
         agent: AgentId([1; 16]),
-        host_group: HostGroupId([1; 16]),
+        host_group: HostGroup([1; 16]),
         signer: PublicKey::new(&[number; 32]).unwrap(),
         tags: ClassTags::TIER_1.with(ClassTags::PERSONAL),
     };
