@@ -14,6 +14,9 @@
 //! A command either takes effect whole or is rejected and leaves no row behind; which of the two is a function of the
 //! rows alone. Rows that can't be read end the member: an answer from half of the state would be a fork.
 //!
+//! What a command may cost is bounded: by a handful of rows for most (`ROWS_WRITTEN_MAX`), and for heads and
+//! receipts by what they list and by the packs that a source may need ([`packs::PACKS_LIVE_MAX`]).
+//!
 //! Each family of commands has a module that holds its tables, its commands and their effects. No command carries a
 //! name below a source, a value, an address of a protected system or a secret.
 

@@ -45,6 +45,10 @@ impl Audited {
     }
 }
 
+/// Rows that a command's effect writes at most, unless it says otherwise: what it is about, what that refers to, and a
+/// few counters.
+pub(in crate::state) const ROWS_WRITTEN_MAX: usize = 16;
+
 /// What a command does.
 pub(in crate::state) trait Effect {
     /// What the audit log says; nothing for commands without privilege.
@@ -53,6 +57,11 @@ pub(in crate::state) trait Effect {
     /// Whether it may be sent without a session.
     fn retry(&self) -> Retry {
         Retry::BySession
+    }
+
+    /// Rows that the effect writes at most; those of sessions and the audit log come on top. Tests hold each to it.
+    fn rows_written_max(&self) -> usize {
+        ROWS_WRITTEN_MAX
     }
 
     /// Takes effect, or is rejected; what a rejected command wrote is forgotten.

@@ -199,7 +199,10 @@ fn enter(cx: &mut Context<'_>, request: &Request, digest: CommandDigest, stamp: 
         },
     };
     let outcome = match effect.apply(cx) {
-        Ok(answer) => Outcome::Done(answer),
+        Ok(answer) => {
+            debug_assert!(cx.change.written() <= effect.rows_written_max(), "an effect writes more than it says");
+            Outcome::Done(answer)
+        }
         Err(Fault::Refused(refusal)) => {
             cx.change.forget();
             Outcome::Rejected(refusal)

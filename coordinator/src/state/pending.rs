@@ -20,6 +20,9 @@ use super::tables::tables;
 /// Most snapshots of a source that wait: ten days of one every quarter of an hour. The oldest beyond that stays durable.
 pub const PENDING_MAX: usize = 1_024;
 
+/// Most rows that a judgement anew and a relief write: each live pack, and each snapshot that waits with its row.
+pub(in crate::state) const ROWS_JUDGED_MAX: usize = PACKS_LIVE_MAX + 2 * PENDING_MAX;
+
 tables! {
     /// Snapshots of a source that wait for copies, by their place in the chain.
     PendingSnapshots = PENDING_SNAPSHOTS: (SourceId, u64) => PendingRow;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_core::id::{DepotId, MerkleRoot, PackId, SourceId};
 
 use super::bytes::Signature;
-use super::command::{Audited, Effect, Retry};
+use super::command::{Audited, Effect, ROWS_WRITTEN_MAX, Retry};
 use super::context::Context;
 use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
 use super::packs::{PackRow, Packs};
@@ -64,6 +64,10 @@ pub struct RegisterReceipt {
 impl Effect for RegisterReceipt {
     fn audited(&self) -> Option<Audited> {
         Some(Audited::new("receipt.register", &self.root))
+    }
+
+    fn rows_written_max(&self) -> usize {
+        ROWS_WRITTEN_MAX + 2 * self.packs.len() + pending::ROWS_JUDGED_MAX
     }
 
     fn retry(&self) -> Retry {

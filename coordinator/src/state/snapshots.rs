@@ -15,11 +15,11 @@ use strongroom_core::id::{HeadHash, SnapshotId, SnapshotRoot, SourceId, UploadId
 use strongroom_core::manifest::ClassTags;
 use strongroom_core::time::WallTime;
 
-use super::command::{Audited, Effect};
+use super::command::{Audited, Effect, ROWS_WRITTEN_MAX};
 use super::context::Context;
 use super::counters::Counter;
 use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
-use super::packs::{self, PackDifference};
+use super::packs::{self, PACKS_LIVE_MAX, PackDifference};
 use super::pending::{self, JudgedUnder};
 use super::placement::Judge;
 use super::sources::Sources;
@@ -124,6 +124,12 @@ pub struct CommitSnapshot {
 impl Effect for CommitSnapshot {
     fn audited(&self) -> Option<Audited> {
         Some(Audited::new("snapshot.commit", &self.snapshot))
+    }
+
+    fn rows_written_max(&self) -> usize {
+        let listed = if self.packs.restarts { PACKS_LIVE_MAX } else { 0 };
+        let differing = self.packs.added.len() + self.packs.dropped.len();
+        ROWS_WRITTEN_MAX + 2 * (listed + differing) + pending::ROWS_JUDGED_MAX
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

@@ -11,7 +11,7 @@ use strongroom_core::id::{AgentId, DomainId, HostGroup, SourceId};
 use strongroom_core::manifest::ClassTags;
 
 use super::bytes::{ContractBytes, PublicKey};
-use super::command::{Audited, Effect};
+use super::command::{Audited, Effect, ROWS_WRITTEN_MAX};
 use super::context::Context;
 use super::counters::Counter;
 use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
@@ -152,6 +152,10 @@ impl Effect for RegisterSource {
         Some(Audited::new("source.register", &self.source))
     }
 
+    fn rows_written_max(&self) -> usize {
+        ROWS_WRITTEN_MAX + 2 * CONTRACT_JURISDICTIONS_MAX
+    }
+
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
         cx.need_none::<Sources>(&self.source, Thing::Source)?;
         cx.need_none::<SourceNames>(&self.facts.name, Thing::Source)?;
@@ -194,6 +198,10 @@ impl Effect for ChangeSource {
 impl Effect for SetContract {
     fn audited(&self) -> Option<Audited> {
         Some(Audited::new("contract.set", &self.source))
+    }
+
+    fn rows_written_max(&self) -> usize {
+        ROWS_WRITTEN_MAX + 2 * CONTRACT_JURISDICTIONS_MAX
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {

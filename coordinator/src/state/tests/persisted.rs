@@ -72,6 +72,16 @@ fn a_request_is_read_as_it_was_written() {
 }
 
 #[test]
+fn an_id_is_its_bytes_in_a_log_and_hexadecimal_for_people() {
+    let id = ClientSession([0xab; 16]);
+    assert_eq!(postcard::to_stdvec(&id).unwrap(), [0xab; 16]);
+    assert_eq!(postcard::from_bytes::<ClientSession>(&[0xab; 16]).unwrap(), id);
+    let text = serde_json::to_string(&id).unwrap();
+    assert_eq!(text, format!("\"{}\"", "ab".repeat(16)));
+    assert_eq!(serde_json::from_str::<ClientSession>(&text).unwrap(), id);
+}
+
+#[test]
 fn no_request_says_where_a_source_is_reached_or_what_it_holds() {
     let registered = samples::all().into_iter().find(|command| matches!(command, Command::RegisterSource(_)));
     let Some(Command::RegisterSource(RegisterSource { source, facts, terms, contract })) = registered else {

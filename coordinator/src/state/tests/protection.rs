@@ -8,6 +8,7 @@ use super::world::{World, codes, commit, law, pack_id, packs, receipt, register,
 use crate::state::bytes::ContractBytes;
 use crate::state::counters::Counter;
 use crate::state::depots::{DepotState, SetDepotState};
+use crate::state::pending::PENDING_MAX;
 use crate::state::places::PutJurisdiction;
 use crate::state::sources::SetContract;
 use crate::state::{Answer, Refusal, Thing, query};
@@ -181,4 +182,19 @@ fn a_receipt_is_registered_once() {
     assert_eq!(world.refused(other), Refusal::Exists(Thing::Receipt));
     assert_eq!(world.refused(receipt(1, epoch + 1, 1, &[2])), Refusal::Missing(Thing::Upload));
     assert_eq!(world.refused(receipt(1, epoch, 1, &[])), Refusal::TooMany(Thing::Pack));
+}
+
+#[test]
+fn a_snapshot_that_waited_behind_too_many_others_stays_durable() {
+    let mut world = World::installed();
+    let epoch = world.upload(1, 1);
+    world.done(receipt(1, epoch, 1, &[1]));
+    let newest = u64::try_from(PENDING_MAX).unwrap() + 2;
+    world.done(commit(1, 1, epoch, 1, packs(&[1], &[])));
+    for sequence in 2..=newest {
+        assert_eq!(world.done(commit(1, 1, epoch, sequence, packs(&[], &[]))), DURABLE);
+    }
+    assert_eq!(world.done(receipt(1, epoch, 2, &[1])), PROTECTED);
+    assert_eq!([1, 2, 3, newest].map(|sequence| is_protected(&world, sequence)), [false, false, true, true]);
+    assert_eq!(world.count(Counter::SnapshotsProtected), u64::try_from(PENDING_MAX).unwrap());
 }

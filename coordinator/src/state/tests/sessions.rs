@@ -6,7 +6,7 @@ use super::world::{World, codes, law};
 use crate::state::counters::Counter;
 use crate::state::places::{PutJurisdiction, RemoveJurisdiction};
 use crate::state::request::Sequence;
-use crate::state::session::{ClientOutcomes, OUTCOMES_MAX, OpenSession};
+use crate::state::session::{ClientOutcomes, OUTCOMES_MAX, OpenSession, SESSIONS_MAX};
 use crate::state::{Answer, Outcome, Refusal};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -112,4 +112,18 @@ fn opening_a_session_again_keeps_what_it_remembers() {
     world.done_without_session(OpenSession { session });
     assert_eq!(world.send(&remove), first);
     assert_eq!(world.count(Counter::ClientSessions), 1);
+}
+
+#[test]
+fn no_more_sessions_are_open_than_there_may_be() {
+    let mut world = World::new();
+    let mut session = [1; 16];
+    for number in 1..SESSIONS_MAX {
+        session[..8].copy_from_slice(&number.to_be_bytes());
+        world.done_without_session(OpenSession { session: ClientSession(session) });
+    }
+    let mut request = world.request(OpenSession { session: ClientSession([2; 16]) });
+    request.session = None;
+    assert_eq!(world.send(&request), Outcome::Rejected(Refusal::SessionsFull));
+    assert_eq!(world.count(Counter::ClientSessions), SESSIONS_MAX);
 }
