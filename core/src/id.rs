@@ -103,7 +103,6 @@ id!(
     16
 );
 id!(
-<<<<<<< HEAD
     /// An agent, for as long as its keys live. Random, never reused.
     AgentId,
     16
@@ -141,10 +140,6 @@ id!(
 id!(
     /// A client's session with the group, within which a retried request takes effect once. Random.
     ClientSession,
-=======
-    /// The host, or the hosts, whose load several sources share. Opaque: names of hosts stay with the operator.
-    HostGroup,
->>>>>>> schedule
     16
 );
 id!(
