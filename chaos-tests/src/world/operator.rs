@@ -116,7 +116,7 @@ impl World {
         let Some(change) = self.wanted_change(number) else { return Ok(()) };
         let stamp = self.hosts.get(number).map(|host| host.stamp(self.now)).unwrap_or_default();
         // What the state notes of the change is not the matter of this test; any request that is its own retry will do.
-        let Ok(name) = text::Name::new("local") else { return Ok(()) };
+        let Ok(name) = text::JurisdictionName::new("local") else { return Ok(()) };
         let command = places::PutJurisdiction { name, codes: std::collections::BTreeSet::new() }.into();
         let request = Request {
             session: None,
