@@ -30,6 +30,8 @@ mod ready;
 mod shelf;
 mod trace;
 mod wire;
+#[cfg(test)]
+mod tests;
 
 pub use group::{Group, Handler, OpenedLog, Progress, Role, Standing, Unproposed};
 pub use ingress::Verdict;

@@ -17,5 +17,6 @@ pub mod run;
 
 mod dial;
 
+pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
 pub use run::{RunError, Running, Settings, run};

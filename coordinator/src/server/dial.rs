@@ -43,7 +43,10 @@ pub async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<Channel, Dial
     endpoint.connect_with_connector(connector).await.map_err(|source| DialError::Connect { address, source })
 }
 
-async fn connect(address: String, tls: Arc<ClientConfig>) -> io::Result<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>> {
+async fn connect(
+    address: String,
+    tls: Arc<ClientConfig>,
+) -> io::Result<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>> {
     let stream = TcpStream::connect(&address).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;

@@ -33,7 +33,7 @@ type Inspect = Box<dyn FnOnce(&Member) + Send>;
 enum Order {
     Event(Event),
     Submit { request: Request, reply: oneshot::Sender<Answer> },
-    Change { change: Change, request: Request, reply: oneshot::Sender<Answer> },
+    Change { change: Change, request: Option<Request>, reply: oneshot::Sender<Answer> },
     Look(Look),
     Inspect(Inspect),
 }
@@ -58,7 +58,11 @@ pub struct Engine {
 
 impl Engine {
     /// Starts the thread.
-    pub fn start(member: Member, links: Arc<Links>, clock: Arc<dyn Clock>) -> (Self, JoinHandle<Result<(), MemberError>>) {
+    pub fn start(
+        member: Member,
+        links: Arc<Links>,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, JoinHandle<Result<(), MemberError>>) {
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
         let (announce, standing) = watch::channel(member.standing());
         let (jobs, work) = crossbeam_channel::bounded::<Job>(JOBS_MAX);
@@ -103,7 +107,7 @@ impl Engine {
     }
 
     /// Asks for a change of the members.
-    pub async fn change(&self, change: Change, request: Request) -> Result<Answer, EngineError> {
+    pub async fn change(&self, change: Change, request: Option<Request>) -> Result<Answer, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Change { change, request, reply })?;
         answer.await.map_err(|_| EngineError::Ended)
@@ -191,7 +195,9 @@ impl Desk {
                 member.take(Event::Submit { ticket, request }, self)
             }
             Order::Change { change, mut request, reply } => {
-                request.stamp = self.stamp();
+                if let Some(request) = &mut request {
+                    request.stamp = self.stamp();
+                }
                 let ticket = self.wait(Waiting::Answer(reply));
                 member.take(Event::Change { ticket, change, request }, self)
             }
@@ -253,7 +259,7 @@ impl Outbox for Desk {
 
     fn standing(&mut self, standing: Standing) {
         tracing::info!(?standing, "this member's standing");
-        drop(self.announce.send(standing));
+        self.announce.send(standing).ok();
     }
 
     fn applied(&mut self, _at: Position, _outcome: &Outcome) {}

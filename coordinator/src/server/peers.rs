@@ -94,7 +94,7 @@ impl Links {
                 tracing::warn!(%to, %error, "a snapshot was not sent");
             }
             if let Some(engine) = engine {
-                drop(engine.event(Event::SnapshotSent { to, is_done: sent.is_ok() }));
+                engine.event(Event::SnapshotSent { to, is_done: sent.is_ok() }).ok();
             }
         });
     }
@@ -106,7 +106,7 @@ impl Links {
 
     fn unreachable(&self, member: MemberId) {
         if let Some(engine) = self.engine.get() {
-            drop(engine.event(Event::Unreachable(member)));
+            engine.event(Event::Unreachable(member)).ok();
         }
     }
 

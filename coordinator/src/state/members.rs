@@ -115,6 +115,11 @@ impl Effect for PutMember {
         Some(Audited::new("member.put", &self.member))
     }
 
+    fn retry(&self) -> Retry {
+        // It says the same again, and the change of the members that it comes with happens once.
+        Retry::ByNature
+    }
+
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
         self.register(cx)?;
         Ok(Answer::Applied)
