@@ -3,6 +3,9 @@
 //! Owns the nemesis and its bound: at most a minority of the members is harmed in a way that the protocol does not
 //! promise to survive for more (rot, lost disks), so that every failure of a run is a defect of ours.
 
+use std::collections::BTreeSet;
+
+use strongroom_coordinator::id::MemberId;
 use strongroom_platform::disk::Fault as DiskFault;
 use strongroom_platform::disk::{Disk, Unsynced};
 
@@ -189,10 +192,10 @@ impl World {
         let Some(target) = self.hosts.get(number) else { return false };
         let configurations = self.hosts.iter().filter_map(|host| host.member.as_ref()).map(|it| it.machine());
         let newest = configurations.max_by_key(|machine| machine.position()).map(|machine| machine.configuration());
-        let Some(configuration) = newest.filter(|it| !it.is_joint() && it.voters.len() == self.hosts.len()) else {
-            return false;
-        };
-        let is_voter = target.id.is_some_and(|id| configuration.voters.contains(&id));
+        let Some(configuration) = newest.filter(|it| !it.is_joint()) else { return false };
+        // A host whose new member has no vote yet still counts as harmed.
+        let ids: Option<BTreeSet<MemberId>> = self.hosts.iter().map(|host| host.id).collect();
+        let is_voter = ids.as_ref() == Some(&configuration.voters);
         let others = self.hosts.iter().enumerate().filter(|(it, _)| *it != number);
         let living = others.filter(|(_, host)| host.member.is_some() && host.paused_until <= self.now).count();
         // All others are up and whole, so that the harmed one can be replaced without a race against the next fault.
