@@ -13,6 +13,7 @@
 mod clients;
 mod effects;
 mod faults;
+mod harm;
 mod host;
 mod network;
 mod operator;
@@ -26,7 +27,7 @@ use strongroom_coordinator::raft::Role;
 
 use crate::dice::Dice;
 use crate::invariants::{Broken, Invariants};
-use clients::{Clients, Reply};
+use clients::{Asked, Clients, Reply};
 use effects::Effects;
 use faults::Fault;
 use host::Host;
@@ -50,7 +51,7 @@ enum What {
     Job { host: HostNumber, life: u64, job: effects::Job },
     Start { host: HostNumber },
     Ask { client: usize },
-    Arrive { host: HostNumber, client: usize, attempt: u64 },
+    Arrive { host: HostNumber, asked: Box<Asked> },
     Answer { client: usize, attempt: u64, reply: Reply },
     GiveUp { client: usize, attempt: u64 },
     Fault(Fault),
@@ -153,6 +154,11 @@ impl World {
         if !self.is_whole() {
             return Err(Broken::new("liveness", format!("the group did not heal: {}", self.describe())));
         }
+        for (number, host) in self.hosts.iter().enumerate() {
+            if let Some(member) = &host.member {
+                self.invariants.settled(number, member)?;
+            }
+        }
         self.clients.judge()?;
         let Self { trace, now, happened, clients, faults, .. } = self;
         let trace = *trace.finalize().as_bytes();
@@ -195,7 +201,7 @@ impl World {
             What::Job { host, life, job } => self.job(host, life, job),
             What::Start { host } => self.start(host),
             What::Ask { client } => self.ask(client),
-            What::Arrive { host, client, attempt } => self.arrive(host, client, attempt),
+            What::Arrive { host, asked } => self.arrive(host, *asked),
             What::Answer { client, attempt, reply } => self.answer(client, attempt, reply),
             What::GiveUp { client, attempt } => self.give_up(client, attempt),
             What::Fault(fault) => self.strike(fault),
@@ -235,7 +241,7 @@ impl World {
     /// Whether everything that should live does, agrees, and clients get what they ask for.
     fn is_whole(&self) -> bool {
         let members: Vec<_> = self.hosts.iter().filter_map(|host| host.member.as_ref()).collect();
-        let wanted = self.hosts.iter().filter(|host| host.is_wanted()).count();
+        let wanted = self.hosts.len();
         let leads = members.iter().filter(|member| member.standing().role == Role::Leader).count();
         let Some(first) = members.first() else { return false };
         let position = first.machine().position();

@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom_platform::disk::Disk;
+use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{DigestReport, Envelope};
 
@@ -170,23 +171,26 @@ impl Member {
     }
 
     fn receive(&mut self, envelope: Envelope) -> Result<(), MemberError> {
-        let identity = &self.core.identity;
-        let is_ours = envelope.cluster == identity.cluster.0.as_slice()
-            && envelope.epoch == identity.epoch.0
-            && envelope.to == identity.member.number();
-        let from = MemberId::from_number(envelope.from).filter(|from| is_ours && *from != identity.member);
-        let Some(from) = from else { return Ok(()) };
-        let boot = self.core.boots.entry(from).or_default();
-        if envelope.boot < *boot {
-            // From a start of that member which is over: whatever it promised, its successor knows better.
-            return Ok(());
-        }
-        *boot = envelope.boot;
+        let Some(from) = self.sender(&envelope) else { return Ok(()) };
         match envelope.content {
             Some(Content::Log(message)) if message.snapshot.is_none() => self.step(from, message),
             Some(Content::Digest(report)) => self.compare(from, &report),
             _ => Ok(()),
         }
+    }
+
+    /// Who sent an envelope, if it is for this member, and from a start of its sender that is not known to be over.
+    fn sender(&mut self, envelope: &Envelope) -> Option<MemberId> {
+        let identity = &self.core.identity;
+        let is_ours = envelope.cluster == identity.cluster.0.as_slice()
+            && envelope.epoch == identity.epoch.0
+            && envelope.to == identity.member.number();
+        let from = MemberId::from_number(envelope.from).filter(|from| is_ours && *from != identity.member)?;
+        let boot = self.core.boots.entry(from).or_default();
+        // Whatever an earlier start of that member promised, its successor knows better.
+        let is_over = envelope.boot < *boot;
+        *boot = envelope.boot.max(*boot);
+        (!is_over).then_some(from)
     }
 
     fn step(&mut self, from: MemberId, message: strongroom_proto::peers::v1::LogMessage) -> Result<(), MemberError> {
@@ -260,7 +264,7 @@ impl Member {
     fn watch_joint(&mut self) {
         let is_ours = self.core.machine.configuration().is_joint() && self.standing.role == Role::Leader;
         self.joint_ticks = if is_ours { self.joint_ticks + 1 } else { 0 };
-        if self.joint_ticks >= self.config.joint_ticks_max {
+        if self.joint_ticks >= self.config.joint_ticks_max && !mutant::is_active(Mutant::JointForgotten) {
             self.joint_ticks = 0;
             let left: Result<Position, Unproposed> = self.group.change(&Change::Leave, Vec::new());
             tracing::info!(?left, "a joint configuration lasts; its end is proposed again");
@@ -281,7 +285,9 @@ impl Member {
             return Ok(());
         }
         // The log must know that all of this is agreed on before the state can stand there after a crash.
-        self.group.settle_commit(core.machine.position().index)?;
+        if !mutant::is_active(Mutant::CommitUnsettled) {
+            self.group.settle_commit(core.machine.position().index)?;
+        }
         let Some(frozen) = core.machine.freeze() else { return Ok(()) };
         self.flush_ticks = 0;
         core.flushing = Some(frozen.position);
@@ -304,7 +310,8 @@ impl Member {
 
     /// Lets the log forget what is flushed and what no other member is about to ask for.
     fn compact(&mut self) -> Result<(), MemberError> {
-        let flushed = self.core.flushed.index.0;
+        let is_past = mutant::is_active(Mutant::FloorPastFlush);
+        let flushed = if is_past { self.core.machine.position() } else { self.core.flushed }.index.0;
         let is_full = self.group.entry_bytes() > self.config.log_bytes_max;
         let kept = if is_full { 0 } else { self.config.log_entries_kept };
         let wanted = flushed.saturating_sub(kept).min(self.core.snapshots.needed_from(flushed));

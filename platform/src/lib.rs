@@ -23,5 +23,6 @@
 pub mod clock;
 pub mod disk;
 pub mod keys;
+pub mod mutant;
 pub mod rng;
 pub mod tls;

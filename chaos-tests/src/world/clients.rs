@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use strongroom_coordinator::id::MemberId;
 use strongroom_coordinator::member::{Answer, Event, Ticket};
 use strongroom_coordinator::state::{
-    Actor, Decision, Outcome, Refusal, Request, Rows, Sequence, places, session, text,
+    Actor, Decision, Outcome, Refusal, Request, Rows, Sequence, Stamp, places, session, text,
 };
 use strongroom_core::id::ClientSession;
 
@@ -30,7 +30,9 @@ pub(super) enum Reply {
     Done(Outcome),
     Read(Vec<Option<u64>>),
     Elsewhere(Option<MemberId>),
-    Later,
+    /// It was not proposed, and never will be on this account.
+    Refused,
+    Unknown,
 }
 
 impl Reply {
@@ -38,7 +40,8 @@ impl Reply {
         match answer {
             Answer::Applied { outcome, .. } => Self::Done(outcome),
             Answer::NotLeader { leader } => Self::Elsewhere(leader),
-            Answer::Unknown | Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_) => Self::Later,
+            Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_) => Self::Refused,
+            Answer::Unknown => Self::Unknown,
         }
     }
 }
@@ -62,7 +65,19 @@ struct Client {
     guess: HostNumber,
     attempt: u64,
     attempts: u64,
+    /// How often the request under way was put on the network.
+    copies: u64,
     is_done: bool,
+}
+
+/// A request as it travels: it may arrive long after its client has gone on.
+#[derive(Clone)]
+pub(super) struct Asked {
+    client: usize,
+    attempt: u64,
+    session: ClientSession,
+    sequence: u64,
+    task: Task,
 }
 
 #[derive(Clone)]
@@ -82,6 +97,7 @@ impl Clients {
             guess: number % plan.hosts,
             attempt: 0,
             attempts: 0,
+            copies: 0,
             is_done: false,
         };
         Self {
@@ -146,11 +162,30 @@ impl Clients {
     }
 }
 
+impl Asked {
+    /// The request as the member gets it; nothing for a read.
+    fn request(&self, stamp: Stamp) -> Option<Request> {
+        let command = match &self.task {
+            Task::Read { .. } => return None,
+            Task::Open => session::OpenSession { session: self.session }.into(),
+            Task::Write { object, value, .. } => put(*object, *value),
+        };
+        let is_open = matches!(self.task, Task::Open);
+        Some(Request {
+            session: (!is_open).then_some((self.session, Sequence(self.sequence))),
+            acknowledged_below: Sequence(if is_open { 0 } else { self.sequence }),
+            actor: Actor::System,
+            decision: Decision::default(),
+            stamp,
+            command,
+        })
+    }
+}
+
 impl World {
     /// A client begins its next request, or sends the one under way again.
     pub(super) fn ask(&mut self, number: usize) -> Result<(), Broken> {
         let now = self.now;
-        let hosts = self.hosts.len() as u64;
         let is_idle = self.clients.all.get(number).is_some_and(|client| client.task.is_none());
         if is_idle {
             if self.clients.all.get(number).is_some_and(|client| client.is_done) {
@@ -160,50 +195,55 @@ impl World {
             if let Some(client) = self.clients.all.get_mut(number) {
                 client.task = task;
                 client.attempts = 0;
+                client.copies = 0;
             }
         }
+        self.send_request(number);
+        Ok(())
+    }
+
+    /// Puts the request under way on the network: once, twice or never.
+    fn send_request(&mut self, number: usize) {
+        let hosts = self.hosts.len() as u64;
         let patience = self.clients.dice.between(300, 1_500) * MS;
-        let delay = self.network.delay();
+        let copies = self.network.request_delays();
         let wanders = self.clients.dice.in_a_thousand(100);
         let other = usize::try_from(self.clients.dice.below(hosts)).unwrap_or_default();
-        let Some(client) = self.clients.all.get_mut(number) else { return Ok(()) };
+        let Some(client) = self.clients.all.get_mut(number) else { return };
         client.attempt += 1;
         client.attempts += 1;
+        client.copies += copies.len() as u64;
         if wanders {
             client.guess = other;
         }
         let (attempt, host) = (client.attempt, client.guess);
-        self.plan_in(delay, What::Arrive { host, client: number, attempt });
+        let (session, sequence) = (client.session, client.sequence);
+        if let Some(task) = client.task.clone() {
+            for (delay, is_astray) in copies {
+                let asked = Asked { client: number, attempt, session, sequence, task: task.clone() };
+                let host = if is_astray { other } else { host };
+                self.plan_in(delay, What::Arrive { host, asked: Box::new(asked) });
+            }
+        }
         self.plan_in(patience, What::GiveUp { client: number, attempt });
-        Ok(())
     }
 
     /// A request reaches a host.
-    pub(super) fn arrive(&mut self, number: HostNumber, client: usize, attempt: u64) -> Result<(), Broken> {
+    pub(super) fn arrive(&mut self, number: HostNumber, asked: Asked) -> Result<(), Broken> {
         let Some(host) = self.hosts.get(number).filter(|host| host.member.is_some()) else { return Ok(()) };
         if host.paused_until > self.now {
             let delay = host.paused_until - self.now;
-            self.plan_in(delay, What::Arrive { host: number, client, attempt });
+            self.plan_in(delay, What::Arrive { host: number, asked: Box::new(asked) });
             return Ok(());
         }
         let stamp = host.stamp(self.now);
-        let Some(asker) = self.clients.all.get(client).filter(|asker| asker.attempt == attempt) else { return Ok(()) };
-        let ticket = Ticket(attempt << 8 | client as u64);
-        let command = match &asker.task {
-            None => return Ok(()),
-            Some(Task::Read { .. }) => return self.feed(number, Event::Read { ticket }),
-            Some(Task::Open) => session::OpenSession { session: asker.session }.into(),
-            Some(Task::Write { object, value, .. }) => put(*object, *value),
-        };
-        let is_open = matches!(asker.task, Some(Task::Open));
-        let request = Request {
-            session: (!is_open).then_some((asker.session, Sequence(asker.sequence))),
-            acknowledged_below: Sequence(if is_open { 0 } else { asker.sequence }),
-            actor: Actor::System,
-            decision: Decision::default(),
-            stamp,
-            command,
-        };
+        let ticket = Ticket(asked.attempt << 8 | asked.client as u64);
+        let Some(request) = asked.request(stamp) else { return self.feed(number, Event::Read { ticket }) };
+        if let Task::Write { value, .. } = asked.task
+            && let Ok((_, digest)) = request.encode().map_or(Err(Refusal::Malformed), |bytes| Request::decode(&bytes))
+        {
+            self.invariants.effects.asked(digest.0, value);
+        }
         self.feed(number, Event::Submit { ticket, request })
     }
 
@@ -228,6 +268,7 @@ impl World {
             Reply::Elsewhere(Some(leader)) => self.host_of(*leader),
             _ => None,
         };
+        let hosts = self.hosts.len();
         let Some(client) = self.clients.all.get_mut(number).filter(|client| client.attempt == attempt) else {
             return Ok(());
         };
@@ -236,7 +277,8 @@ impl World {
                 client.has_session = true;
                 None
             }
-            (Some(Task::Write { operation, .. }), Reply::Done(Outcome::Done(_))) => {
+            (Some(Task::Write { operation, value, .. }), Reply::Done(Outcome::Done(_))) => {
+                self.invariants.effects.acknowledged(value);
                 Some((operation, RegisterAnswer::Written))
             }
             (Some(Task::Write { .. }), Reply::Done(Outcome::Rejected(Refusal::NoSession))) => {
@@ -250,8 +292,15 @@ impl World {
                 client.is_done = self.clients.is_finishing;
                 Some((operation, RegisterAnswer::Holds(seen.map(Value))))
             }
+            (Some(Task::Write { operation, value, .. }), Reply::Elsewhere(_) | Reply::Refused)
+                if client.copies == 1 && value % 2 == 0 =>
+            {
+                // It left once, and was not proposed: this client takes the group at its word, and forgets about it.
+                self.invariants.effects.refused(value);
+                client.guess = leader.unwrap_or((client.guess + 1) % hosts);
+                Some((operation, RegisterAnswer::Refused))
+            }
             (_, reply) => {
-                let hosts = self.hosts.len();
                 client.guess = leader.unwrap_or((client.guess + 1) % hosts);
                 client.attempt += 1;
                 let delay = if matches!(reply, Reply::Elsewhere(_)) { 20 * MS } else { 100 * MS };

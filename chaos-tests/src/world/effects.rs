@@ -1,7 +1,7 @@
 //! What a member wants done, collected while it turns and followed afterwards.
 
 use prost::Message as _;
-use strongroom_coordinator::id::{LogIndex, MemberId, Position};
+use strongroom_coordinator::id::{MemberId, Position};
 use strongroom_coordinator::member::{Answer, CopyJob, Event, FlushJob, Outbox, SnapshotJob, Ticket, stage};
 use strongroom_coordinator::raft::Standing;
 use strongroom_coordinator::state::{Outcome, Rows};
@@ -81,7 +81,7 @@ impl World {
             self.invariants.applied(host, at, code)?;
         }
         for envelope in sent {
-            self.transmit(host, &envelope);
+            self.transmit(host, &envelope)?;
         }
         for (ticket, answer) in answers {
             self.reply(host, ticket, Reply::of(answer));
@@ -91,7 +91,7 @@ impl World {
         }
         let life = self.hosts.get(host).map_or(0, |host| host.life);
         for job in jobs {
-            let delay = self.network.work_delay();
+            let delay = self.network.work_delay() + 10 * self.lag_of(host);
             self.plan_in(delay, What::Job { host, life, job });
         }
         for job in snapshots {
@@ -170,11 +170,5 @@ impl World {
     /// The host on which a member lives.
     pub(super) fn host_of(&self, member: MemberId) -> Option<HostNumber> {
         self.hosts.iter().position(|host| host.id == Some(member))
-    }
-
-    /// The highest index that any member has applied, for those who watch.
-    pub(super) fn furthest(&self) -> LogIndex {
-        let members = self.hosts.iter().filter_map(|host| host.member.as_ref());
-        members.map(|member| member.machine().position().index).max().unwrap_or_default()
     }
 }

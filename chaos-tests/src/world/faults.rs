@@ -1,12 +1,14 @@
 //! What goes wrong, drawn from the seed while the safety phase lasts.
 //!
-//! Owns the nemesis and its bound: at most a minority of the members is harmed in a way that the protocol does not
-//! promise to survive for more (rot, lost disks), so that every failure of a run is a defect of ours.
+//! Owns the nemesis and the faults that pass: processes that die or stand still, links, full and failing disks, clocks.
+//! What does not pass is in [`super::harm`].
 
+use strongroom_coordinator::member::Event;
+use strongroom_coordinator::raft::Role;
 use strongroom_platform::disk::Fault as DiskFault;
 use strongroom_platform::disk::{Disk, Unsynced};
 
-use super::{HostNumber, MS, Nanos, What, World};
+use super::{HostNumber, MS, Nanos, Report, What, World};
 use crate::invariants::Broken;
 
 /// One fault, or the end of one.
@@ -18,6 +20,12 @@ pub(super) enum Fault {
     Mend,
     /// A full disk has space again.
     Space(HostNumber),
+    /// A link goes up or down, and will so often again.
+    Flap(HostNumber, HostNumber, u64),
+    /// A slow host is fast again.
+    Quick(HostNumber),
+    /// The power of a host fails whose disk has kept nothing of late.
+    Forget(HostNumber),
 }
 
 impl World {
@@ -30,21 +38,18 @@ impl World {
 
     pub(super) fn strike(&mut self, fault: Fault) -> Result<(), Broken> {
         match fault {
-            Fault::Draw if self.is_healing => Ok(()),
+            Fault::Draw | Fault::Forget(_) | Fault::Flap(..) if self.is_healing => {}
             Fault::Draw => {
                 self.draw()?;
                 self.plan_next_fault();
-                Ok(())
             }
-            Fault::Mend => {
-                self.network.mend_all();
-                Ok(())
-            }
-            Fault::Space(host) => {
-                self.free(host);
-                Ok(())
-            }
+            Fault::Mend => self.network.mend_all(),
+            Fault::Space(host) => self.free(host),
+            Fault::Quick(host) => self.slow(host, 0),
+            Fault::Forget(host) => self.forget(host),
+            Fault::Flap(one, other, left) => self.flap(one, other, left),
         }
+        Ok(())
     }
 
     /// The safety phase is over: nothing fails from here on.
@@ -54,45 +59,52 @@ impl World {
         self.clients.finish();
         for number in 0..self.hosts.len() {
             self.free(number);
+            self.slow(number, 0);
+            self.end_lie(number);
             let Some(host) = self.hosts.get_mut(number) else { continue };
             host.paused_until = 0;
             host.armed = None;
-            if host.member.is_none() && host.is_wanted() {
+            if host.member.is_none() {
                 self.plan_in(MS, What::Start { host: number });
             }
         }
     }
 
     fn draw(&mut self) -> Result<(), Broken> {
-        let kinds = self.plan.faults;
         let host = usize::try_from(self.nemesis.below(self.hosts.len() as u64)).unwrap_or_default();
-        match self.nemesis.below(11) {
-            0 | 1 if kinds.crashes => self.crash(host, false),
-            2 if kinds.crashes => self.crash(host, true),
-            3 if kinds.pauses => self.pause(host),
-            4 | 5 if kinds.partitions => self.partition(host),
-            6 if kinds.disks => self.fill(host),
-            7 if kinds.disks => self.break_disk(host),
-            8 if kinds.rot => return self.rot(host),
-            9 if kinds.losses => self.lose(host),
-            10 if kinds.clocks => self.skew(host),
+        match self.nemesis.one_of(&self.plan.faults.weighted()).copied() {
+            Some("crash") => self.crash(host, false),
+            Some("power") => self.crash(host, true),
+            Some("pause") => self.pause(host),
+            Some("partition") => self.partition(host),
+            Some("flap") => self.begin_flapping(host),
+            Some("slow") => self.begin_slowness(host),
+            Some("fill") => self.fill(host),
+            Some("break") => self.break_disk(host),
+            Some("rot") => self.rot(host),
+            Some("lose") => self.lose(host),
+            Some("lie") => self.lie(host),
+            Some("skew") => self.skew(host),
+            Some("transfer") => return self.transfer(host),
+            Some("retire") => self.begin_retirement(host),
             _ => {}
         }
         Ok(())
     }
 
-    fn count(&mut self, kind: &'static str, host: HostNumber) {
+    pub(super) fn count(&mut self, kind: &'static str, host: HostNumber) {
         *self.faults.entry(kind).or_default() += 1;
         tracing::debug!(ms = self.now / MS, host, kind, "a fault strikes");
         self.note(4, host, kind.as_bytes());
     }
 
     fn crash(&mut self, number: HostNumber, is_power: bool) {
-        let Some(host) = self.hosts.get_mut(number).filter(|host| host.member.is_some()) else { return };
+        let is_spared = self.is_lying(number);
+        let Some(host) = self.hosts.get_mut(number).filter(|host| host.member.is_some() && !is_spared) else { return };
         host.stop();
         host.disk.crash_with(if is_power { Unsynced::BySeed } else { Unsynced::Kept });
         self.count(if is_power { "power cut" } else { "kill" }, number);
-        let delay = self.nemesis.between(10, 4_000) * MS;
+        let delay = self.nemesis.between(10, self.plan.down_max / MS) * MS;
         self.plan_in(delay, What::Start { host: number });
     }
 
@@ -143,6 +155,40 @@ impl World {
         }
     }
 
+    fn begin_flapping(&mut self, one: HostNumber) {
+        let other = (one + 1) % self.hosts.len();
+        let turns = self.nemesis.between(6, 60);
+        self.count("flapping link", one);
+        self.flap(one, other, turns);
+    }
+
+    fn flap(&mut self, one: HostNumber, other: HostNumber, left: u64) {
+        if left.is_multiple_of(2) && left > 0 {
+            self.network.cut(one, other);
+            self.network.cut(other, one);
+        } else {
+            self.network.mend(one, other);
+        }
+        if left > 0 {
+            let delay = self.nemesis.between(20, 600) * MS;
+            self.plan_in(delay, What::Fault(Fault::Flap(one, other, left - 1)));
+        }
+    }
+
+    fn begin_slowness(&mut self, number: HostNumber) {
+        let lag = self.nemesis.between(10, 400) * MS;
+        self.slow(number, lag);
+        self.count("slow host", number);
+        let delay = self.nemesis.between(500, 8_000) * MS;
+        self.plan_in(delay, What::Fault(Fault::Quick(number)));
+    }
+
+    fn slow(&mut self, number: HostNumber, lag: Nanos) {
+        if let Some(host) = self.hosts.get_mut(number) {
+            host.lag = lag;
+        }
+    }
+
     fn fill(&mut self, number: HostNumber) {
         let Some(host) = self.hosts.get(number) else { return };
         let used: u64 = ["", "log", "state"]
@@ -166,6 +212,9 @@ impl World {
 
     /// The next life of the host meets a disk that fails at some operation.
     fn break_disk(&mut self, number: HostNumber) {
+        if self.is_lying(number) {
+            return;
+        }
         let at = usize::try_from(self.nemesis.between(0, 3_000)).unwrap_or_default();
         let faults = [DiskFault::SyncFails, DiskFault::Eio, DiskFault::TornWrite, DiskFault::Kill];
         let fault = self.nemesis.one_of(&faults).copied().unwrap_or(DiskFault::Kill);
@@ -184,46 +233,20 @@ impl World {
         self.count("wrong clocks", number);
     }
 
-    /// Whether one more member may be harmed for good: a majority of the voters must stay whole.
-    fn may_harm(&self, number: HostNumber) -> bool {
-        let Some(target) = self.hosts.get(number) else { return false };
-        let configurations = self.hosts.iter().filter_map(|host| host.member.as_ref()).map(|it| it.machine());
-        let newest = configurations.max_by_key(|machine| machine.position()).map(|machine| machine.configuration());
-        let Some(configuration) = newest.filter(|it| !it.is_joint() && it.voters.len() == self.hosts.len()) else {
-            return false;
-        };
-        let is_voter = target.id.is_some_and(|id| configuration.voters.contains(&id));
-        let others = self.hosts.iter().enumerate().filter(|(it, _)| *it != number);
-        let living = others.filter(|(_, host)| host.member.is_some() && host.paused_until <= self.now).count();
-        // All others are up and whole, so that the harmed one can be replaced without a race against the next fault.
-        is_voter && target.member.is_some() && living + 1 == self.hosts.len()
+    /// Whoever leads is asked to hand over.
+    fn transfer(&mut self, to: HostNumber) -> Result<(), Broken> {
+        let leads = |host: &super::Host| host.member.as_ref().is_some_and(|it| it.standing().role == Role::Leader);
+        let leader = self.hosts.iter().position(|host| host.paused_until <= self.now && leads(host));
+        let to_id = self.hosts.get(to).and_then(|host| host.id);
+        let (Some(leader), Some(id)) = (leader.filter(|leader| *leader != to), to_id) else { return Ok(()) };
+        self.count("transfer", to);
+        self.feed(leader, Event::Transfer { to: id })
     }
+}
 
-    fn rot(&mut self, number: HostNumber) -> Result<(), Broken> {
-        if !self.may_harm(number) {
-            return Ok(());
-        }
-        let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
-        host.stop();
-        host.disk.crash_with(Unsynced::Kept);
-        let files: Vec<_> = host.disk.list("log").into_iter().flatten().filter(|entry| entry.len > 0).collect();
-        let Some(file) = self.nemesis.one_of(&files).cloned() else { return Ok(()) };
-        let bit = self.nemesis.below(file.len.min(8 * 1024) * 8);
-        drop(host.disk.flip_bit(&format!("log/{}", file.name), bit));
-        self.count("rot", number);
-        self.plan_in(50 * MS, What::Start { host: number });
-        Ok(())
-    }
-
-    fn lose(&mut self, number: HostNumber) {
-        if !self.may_harm(number) {
-            return;
-        }
-        if let Some(host) = self.hosts.get_mut(number) {
-            host.lose_disk();
-        }
-        self.count("lost disk", number);
-        let delay = self.nemesis.between(100, 3_000) * MS;
-        self.plan_in(delay, What::Start { host: number });
+impl Report {
+    /// How often faults struck.
+    pub fn faults_total(&self) -> u64 {
+        self.faults.values().sum()
     }
 }

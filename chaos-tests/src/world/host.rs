@@ -24,14 +24,22 @@ pub(super) struct Host {
     pub(super) id: Option<MemberId>,
     /// Whether the process stands still, and until when.
     pub(super) paused_until: Nanos,
-    /// Whether the member may never speak again; the host waits for an operator to make a new one.
-    pub(super) is_quarantined: bool,
     /// Microseconds by which the wall clock is wrong.
     pub(super) skew_us: i64,
     /// How many ticks the monotonic clock makes in the time of a thousand.
     pub(super) pace: u64,
     /// A fault of the disk that strikes in the next life, after so many operations.
     pub(super) armed: Option<(usize, Fault)>,
+    /// By how much everything takes longer.
+    pub(super) lag: Nanos,
+    /// Whether something was done to the disk that the member may refuse to live with.
+    pub(super) is_harmed: bool,
+    /// Whether the disk has confirmed what it did not keep, in this life or an earlier one.
+    pub(super) has_lied: bool,
+    /// Whether an operator wants the member out of the group.
+    pub(super) is_retiring: bool,
+    /// How often the member has refused to start since it last did.
+    pub(super) refusals: u64,
     /// Disks that this host has had.
     disks: u64,
     seed: u64,
@@ -46,19 +54,18 @@ impl Host {
             life: 0,
             id: None,
             paused_until: 0,
-            is_quarantined: false,
             skew_us: 0,
             pace: 1_000,
             armed: None,
+            lag: 0,
+            is_harmed: false,
+            has_lied: false,
+            is_retiring: false,
+            refusals: 0,
             disks: 0,
             seed,
             number,
         }
-    }
-
-    /// Whether the host is to have a living member at the end.
-    pub(super) const fn is_wanted(&self) -> bool {
-        !self.is_quarantined
     }
 
     /// Starts the process: makes the member if the folder has none, and opens it.
@@ -90,7 +97,8 @@ impl Host {
         self.disks += 1;
         self.disk = SimDisk::from_seed(disk_seed(self.seed, self.number, self.disks));
         self.id = None;
-        self.is_quarantined = false;
+        (self.is_harmed, self.has_lied, self.is_retiring) = (false, false, false);
+        self.refusals = 0;
     }
 
     /// What the host's clocks say.
@@ -102,7 +110,7 @@ impl Host {
 
     pub(super) fn describe(&self) -> String {
         let Some(member) = &self.member else {
-            return format!("host {}: {}", self.number, if self.is_quarantined { "quarantined" } else { "down" });
+            return format!("host {}: down after {} refusals", self.number, self.refusals);
         };
         let standing = member.standing();
         let machine = member.machine();

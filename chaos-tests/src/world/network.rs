@@ -11,6 +11,9 @@ use super::{HostNumber, MS, Nanos, Plan, What, World};
 use crate::dice::Dice;
 use crate::invariants::Broken;
 
+/// How late the copy of a client's request can be: it has gone on by then.
+const LATE_MAX: Nanos = 4_000 * MS;
+
 /// The links.
 pub(super) struct Network {
     dice: Dice,
@@ -70,6 +73,27 @@ impl Network {
         }
     }
 
+    pub(super) fn mend(&mut self, one: HostNumber, other: HostNumber) {
+        self.cut.remove(&(one, other));
+        self.cut.remove(&(other, one));
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.cut.is_empty()
+    }
+
+    /// When the copies of a client's request arrive, and whether at another host than the one that it was sent to.
+    pub(super) fn request_delays(&mut self) -> Vec<(Nanos, bool)> {
+        if self.dice.in_a_thousand(self.loss) {
+            return Vec::new();
+        }
+        let mut copies = vec![(self.delay(), false)];
+        if self.dice.in_a_thousand(self.duplicates) {
+            copies.push((self.dice.between(MS, LATE_MAX), self.dice.in_a_thousand(500)));
+        }
+        copies
+    }
+
     fn copies(&mut self, from: HostNumber, to: HostNumber) -> u64 {
         if self.loses(from, to) { 0 } else { 1 + u64::from(self.dice.in_a_thousand(self.duplicates)) }
     }
@@ -77,14 +101,22 @@ impl Network {
 
 impl World {
     /// Puts a member's message on its way.
-    pub(super) fn transmit(&mut self, from: HostNumber, envelope: &Envelope) {
+    pub(super) fn transmit(&mut self, from: HostNumber, envelope: &Envelope) -> Result<(), Broken> {
+        self.invariants.said(envelope)?;
         let to = MemberId::from_number(envelope.to).and_then(|id| self.host_of(id));
-        let Some(host) = to else { return };
+        let Some(host) = to else { return Ok(()) };
+        let lag = self.lag_of(from) + self.lag_of(host);
         let bytes = envelope.encode_to_vec();
         for _ in 0..self.network.copies(from, host) {
             let delay = self.network.delay();
-            self.plan_in(delay, What::Deliver { host, bytes: bytes.clone() });
+            self.plan_in(delay + lag, What::Deliver { host, bytes: bytes.clone() });
         }
+        Ok(())
+    }
+
+    /// By how much everything that a host does takes longer.
+    pub(super) fn lag_of(&self, number: HostNumber) -> Nanos {
+        self.hosts.get(number).map_or(0, |host| host.lag)
     }
 
     pub(super) fn deliver(&mut self, number: HostNumber, bytes: &[u8]) -> Result<(), Broken> {

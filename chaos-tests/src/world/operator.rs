@@ -17,11 +17,9 @@ const LAG_MAX: u64 = 50;
 
 impl World {
     pub(super) fn start(&mut self, number: HostNumber) -> Result<(), Broken> {
-        let founder = self.hosts.first().and_then(|host| host.id);
         let founding = match self.group() {
             None if number == 0 => Founding::Group,
             None => {
-                let _ = founder;
                 self.plan_in(20 * MS, What::Start { host: number });
                 return Ok(());
             }
@@ -29,11 +27,12 @@ impl World {
         };
         let config = self.plan.member;
         let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
-        if host.member.is_some() || host.is_quarantined {
+        if host.member.is_some() {
             return Ok(());
         }
         match host.start(founding, config) {
             Ok(()) => {
+                (host.refusals, host.is_harmed) = (0, false);
                 let life = host.life;
                 let member = host.member.as_ref().map(|member| *member.identity());
                 if let Some(identity) = member {
@@ -60,15 +59,17 @@ impl World {
     pub(super) fn die(&mut self, number: HostNumber, error: &MemberError) -> Result<(), Broken> {
         self.note(6, number, error.to_string().as_bytes());
         tracing::debug!(ms = self.now / MS, number, ?error, "a member ended");
-        let is_for_good = matches!(error, MemberError::Amnesia(_) | MemberError::Diverged { .. });
-        if matches!(error, MemberError::Diverged { .. } | MemberError::NotStaged | MemberError::Unreadable(_)) {
-            return Err(Broken::new("member", format!("host {number} ended with {error:?}")));
-        }
-        if is_for_good {
-            return Err(Broken::new(
-                "amnesia",
-                format!("host {number} forgot without having lost anything: {error:?}"),
-            ));
+        let has_lied = self.hosts.get(number).is_some_and(|host| host.has_lied);
+        match error {
+            MemberError::Amnesia(_) if has_lied => self.silence(number),
+            MemberError::Amnesia(_) => {
+                let seen = format!("host {number} forgot without having lost anything: {error:?}");
+                return Err(Broken::new("amnesia", seen));
+            }
+            MemberError::Diverged { .. } | MemberError::NotStaged | MemberError::Unreadable(_) => {
+                return Err(Broken::new("member", format!("host {number} ended with {error:?}")));
+            }
+            _ => {}
         }
         if let Some(host) = self.hosts.get_mut(number) {
             host.stop();
@@ -83,31 +84,68 @@ impl World {
     fn refused(&mut self, number: HostNumber, error: &OpenError) -> Result<(), Broken> {
         self.note(7, number, error.to_string().as_bytes());
         tracing::debug!(ms = self.now / MS, number, ?error, "a member was not opened");
-        let is_damage = matches!(
-            error,
-            OpenError::Quarantined { .. } | OpenError::LogBehindState { .. } | OpenError::StateBehindLog { .. }
-        );
-        let is_damage = is_damage || format!("{error:?}").contains("Damaged");
         let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
         host.stop();
-        if !is_damage {
+        if !is_damage(error) {
             host.disk.crash_with(strongroom_platform::disk::Unsynced::Kept);
             let delay = self.nemesis.between(100, 1_000) * MS;
             self.plan_in(delay, What::Start { host: number });
             return Ok(());
         }
-        if self.faults.get("rot").is_none() {
-            return Err(Broken::new("damage", format!("host {number} is damaged, and nothing rotted: {error:?}")));
+        if !host.is_harmed && !host.has_lied {
+            return Err(Broken::new("damage", format!("host {number} is damaged, and nothing was harmed: {error:?}")));
         }
-        // The operator empties the folder: whoever starts there is a new member.
-        host.lose_disk();
+        host.refusals += 1;
+        if host.refusals > 1 {
+            // The operator empties the folder: whoever starts there is a new member.
+            self.empty(number);
+        } else {
+            // Its supervisor tries again first. What was refused once must be refused for ever.
+            self.silence(number);
+        }
         self.plan_in(500 * MS, What::Start { host: number });
         Ok(())
+    }
+
+    /// The member of a host must not be heard any more.
+    fn silence(&mut self, number: HostNumber) {
+        if let Some(id) = self.hosts.get(number).and_then(|host| host.id) {
+            self.invariants.silence(id);
+        }
+    }
+
+    /// Empties a host's folder.
+    pub(super) fn empty(&mut self, number: HostNumber) {
+        self.silence(number);
+        if let Some(host) = self.hosts.get_mut(number) {
+            host.lose_disk();
+        }
+    }
+
+    /// The configuration of the member that has come furthest.
+    pub(super) fn newest_configuration(&self) -> Option<Configuration> {
+        let members = self.hosts.iter().filter_map(|host| host.member.as_ref()).map(|member| member.machine());
+        members.max_by_key(|machine| machine.position()).map(|machine| machine.configuration().clone())
+    }
+
+    /// Makes room for a new member where one was to leave and has left.
+    fn retire(&mut self) {
+        let Some(now) = self.newest_configuration().filter(|it| !it.is_joint() && !it.voters.is_empty()) else {
+            return;
+        };
+        for number in 0..self.hosts.len() {
+            let host = self.hosts.get(number).filter(|host| host.is_retiring);
+            if host.and_then(|host| host.id).is_some_and(|id| !now.has(id)) {
+                self.empty(number);
+                self.plan_in(100 * MS, What::Start { host: number });
+            }
+        }
     }
 
     /// Looks after the members: a new one listens first, then votes; one that is gone is taken out.
     pub(super) fn operate(&mut self) -> Result<(), Broken> {
         self.plan_in(250 * MS, What::Operate);
+        self.retire();
         let leader = self.hosts.iter().position(|host| {
             host.paused_until <= self.now
                 && host.member.as_ref().is_some_and(|member| member.standing().role == Role::Leader)
@@ -120,7 +158,8 @@ impl World {
     fn wanted_change(&self, leader: HostNumber) -> Option<Change> {
         let member = self.hosts.get(leader)?.member.as_ref()?;
         let now: &Configuration = member.machine().configuration();
-        let wanted: Vec<MemberId> = self.hosts.iter().filter_map(|host| host.id).collect();
+        let wanted = self.hosts.iter().filter(|host| !host.is_retiring).filter_map(|host| host.id);
+        let wanted: Vec<MemberId> = wanted.collect();
         let gone = now.voters.iter().chain(&now.learners).find(|id| !wanted.contains(id)).copied();
         let new = wanted.iter().find(|id| !now.has(**id)).copied();
         let committed = member.standing().committed.0;
@@ -142,4 +181,17 @@ impl World {
     fn group(&self) -> Option<(strongroom_coordinator::id::ClusterId, strongroom_coordinator::id::ClusterEpoch)> {
         self.invariants.group
     }
+}
+
+/// Whether a member refused to start because of what it found on its disk, and will never start again.
+fn is_damage(error: &OpenError) -> bool {
+    use strongroom_coordinator::raft::log::LogError;
+    matches!(
+        error,
+        OpenError::Quarantined { .. }
+            | OpenError::LogBehindState { .. }
+            | OpenError::StateBehindLog { .. }
+            | OpenError::LogGone { .. }
+            | OpenError::Member(MemberError::Log(LogError::Damaged { .. }))
+    )
 }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub delay_max: Nanos,
     /// Messages that take much longer, in a thousand.
     pub stragglers: u64,
+    /// How long a process that died stays down at most.
+    pub down_max: Nanos,
     /// Which kinds of faults may strike.
     pub faults: FaultKinds,
     /// How the members work.
@@ -51,12 +53,43 @@ pub struct FaultKinds {
     pub partitions: bool,
     /// Disks fill up, and syncs fail.
     pub disks: bool,
-    /// Acknowledged bytes rot.
+    /// Acknowledged bytes rot, and sectors are written elsewhere or never.
     pub rot: bool,
     /// Disks are lost, and members are replaced.
     pub losses: bool,
     /// Clocks go wrong.
     pub clocks: bool,
+    /// Disks confirm syncs and keep nothing.
+    pub lies: bool,
+    /// Links go up and down.
+    pub flaps: bool,
+    /// Hosts are slow.
+    pub slowness: bool,
+    /// Leaders are asked to hand over.
+    pub transfers: bool,
+    /// Healthy members are taken out and replaced.
+    pub removals: bool,
+}
+
+impl FaultKinds {
+    /// The kinds that may strike, each as often as it weighs.
+    pub(super) fn weighted(self) -> Vec<&'static str> {
+        let all: [(bool, &[&'static str]); 12] = [
+            (self.crashes, &["crash", "crash", "power"]),
+            (self.pauses, &["pause"]),
+            (self.partitions, &["partition", "partition"]),
+            (self.disks, &["fill", "break"]),
+            (self.rot, &["rot"]),
+            (self.losses, &["lose"]),
+            (self.clocks, &["skew"]),
+            (self.lies, &["lie"]),
+            (self.flaps, &["flap"]),
+            (self.slowness, &["slow"]),
+            (self.transfers, &["transfer"]),
+            (self.removals, &["retire"]),
+        ];
+        all.iter().filter(|(is_on, _)| *is_on).flat_map(|(_, kinds)| kinds.iter().copied()).collect()
+    }
 }
 
 impl Plan {
@@ -74,6 +107,11 @@ impl Plan {
             rot: dice.in_a_thousand(250),
             losses: dice.in_a_thousand(250),
             clocks: dice.in_a_thousand(500),
+            lies: dice.in_a_thousand(250),
+            flaps: dice.in_a_thousand(300),
+            slowness: dice.in_a_thousand(300),
+            transfers: dice.in_a_thousand(400),
+            removals: dice.in_a_thousand(250),
         };
         Self {
             seed,
@@ -87,6 +125,7 @@ impl Plan {
             duplicates: if is_rough { dice.between(0, 100) } else { 0 },
             delay_max: dice.between(1, 20) * MS,
             stragglers: if is_rough { dice.between(0, 30) } else { 0 },
+            down_max: 4_000 * MS,
             faults,
             member: Self::member(&mut dice),
         }

@@ -2,7 +2,7 @@
 
 use strongroom_platform::disk::DiskError;
 
-use crate::id::LogIndex;
+use crate::id::{LogIndex, MemberId};
 use crate::raft::Verdict;
 use crate::raft::log::LogError;
 use crate::state::Unreadable;
@@ -58,6 +58,12 @@ pub enum OpenError {
     /// The identity file can't be read as one.
     #[error("the member's identity file is no identity file")]
     NoIdentity,
+    /// The folder belongs to a member that was open before, and its log is gone.
+    #[error("the log of member {member} is gone")]
+    LogGone {
+        /// The member.
+        member: MemberId,
+    },
     /// The state stands at an entry that the log does not have: the log has lost what it acknowledged.
     #[error("the state stands at entry {state}, and the log ends at {log}")]
     LogBehindState {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use strongroom_core::entropy::{Entropy, random_array};
 use strongroom_platform::disk::Disk;
 use strongroom_platform::disk::durable::clear_temporaries;
+use strongroom_platform::mutant::{self, Mutant};
 
 use super::config::MemberConfig;
 use super::error::{MemberError, OpenError};
@@ -34,6 +35,10 @@ impl Member {
         clear_temporaries(disk.as_ref(), "")?;
         clear_temporaries(disk.as_ref(), store::DIR)?;
         let identity = match MemberIdentity::read(disk.as_ref())? {
+            // It has spoken already, and what it promised is gone: nobody may go on under its name.
+            Some(identity) if identity.boot > 0 && !mutant::is_active(Mutant::IdReused) => {
+                return Err(OpenError::LogGone { member: identity.member });
+            }
             Some(identity) => identity,
             None => MemberIdentity::mint(founding, entropy).map_err(|_| OpenError::NoIdentity)?,
         };

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use strongroom_platform::mutant::{self, Mutant};
+
 use super::event::{Answer, Outbox, Ticket};
 use crate::id::{LogIndex, Position, Term};
 use crate::raft::Unproposed;
@@ -21,7 +23,7 @@ impl Proposals {
         match proposed {
             Ok(at) => {
                 if let Some((_, lost)) = self.waiting.insert(at.index, (at.term, ticket)) {
-                    out.answer(lost, Answer::Unknown);
+                    out.answer(lost, unknown());
                 }
             }
             Err(Unproposed::NotLeader { leader }) => out.answer(ticket, Answer::NotLeader { leader }),
@@ -32,14 +34,19 @@ impl Proposals {
     /// An entry was applied: whoever waits for it is answered.
     pub(super) fn applied(&mut self, at: Position, outcome: &Outcome, out: &mut dyn Outbox) {
         let Some((term, ticket)) = self.waiting.remove(&at.index) else { return };
-        let answer = if term == at.term { Answer::Applied { at, outcome: outcome.clone() } } else { Answer::Unknown };
+        let answer = if term == at.term { Answer::Applied { at, outcome: outcome.clone() } } else { unknown() };
         out.answer(ticket, answer);
     }
 
     /// Leadership is lost: what was proposed may still come to be agreed on.
     pub(super) fn give_up(&mut self, out: &mut dyn Outbox) {
         for (_, (_, ticket)) in std::mem::take(&mut self.waiting) {
-            out.answer(ticket, Answer::Unknown);
+            out.answer(ticket, unknown());
         }
     }
+}
+
+/// The answer to a proposal whose fate is not known.
+fn unknown() -> Answer {
+    if mutant::is_active(Mutant::LossTakenForRefusal) { Answer::Busy } else { Answer::Unknown }
 }

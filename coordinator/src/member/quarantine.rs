@@ -7,12 +7,16 @@ use std::error::Error;
 use std::sync::Arc;
 
 use strongroom_platform::disk::{Disk, DiskError, durable_replace};
+use strongroom_platform::mutant::{self, Mutant};
 
 const PATH: &str = "quarantine";
 const NOTE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Notes why the member ends.
 pub(super) fn note(disk: &Arc<dyn Disk>, why: &dyn Error) -> Result<(), DiskError> {
+    if mutant::is_active(Mutant::QuarantineUnnoted) {
+        return Ok(());
+    }
     let mut text = why.to_string();
     let mut source = why.source();
     while let Some(error) = source {

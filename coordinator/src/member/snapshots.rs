@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use strongroom_platform::disk::{Disk, DiskError};
+use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{Envelope, LogMessage, SnapshotFacts};
 
@@ -142,11 +143,7 @@ impl Member {
         let envelope = staged.envelope.clone();
         self.core.snapshots.discard_unused(&self.core.disk)?;
         self.core.snapshots.staged = Some(staged);
-        let identity = &self.core.identity;
-        let is_ours = envelope.cluster == identity.cluster.0.as_slice()
-            && envelope.epoch == identity.epoch.0
-            && envelope.to == identity.member.number();
-        let from = MemberId::from_number(envelope.from).filter(|from| is_ours && *from != identity.member);
+        let from = self.sender(&envelope);
         match (from, envelope.content) {
             (Some(from), Some(Content::Log(message))) => self.step(from, message),
             _ => Ok(()),
@@ -167,7 +164,9 @@ pub fn stage(disk: &Arc<dyn Disk>, envelope: Envelope, path: String) -> Result<S
         return Err(StageError::NoFacts);
     };
     let (len, digest) = digest_of(disk.as_ref(), &path).map_err(StageError::Disk)?;
-    if len != facts.file_bytes || digest.as_slice() != facts.file_digest.as_ref() {
+    let is_trusted = mutant::is_active(Mutant::SnapshotUnverified);
+    let is_other = len != facts.file_bytes || digest.as_slice() != facts.file_digest.as_ref();
+    if is_other && !is_trusted {
         return Err(StageError::OtherBytes);
     }
     let store = Arc::new(Store::open(disk.as_ref(), &path).map_err(StageError::Store)?);
@@ -179,7 +178,7 @@ pub fn stage(disk: &Arc<dyn Disk>, envelope: Envelope, path: String) -> Result<S
         && configuration.as_ref() == Some(machine.configuration())
         && machine.digest().to_bytes().as_slice() == facts.state_digest.as_ref();
     let counted = machine.rows().count_digest(ROWS_AT_ONCE).map_err(|_| StageError::OtherState)?;
-    if !is_announced || counted != machine.digest() {
+    if (!is_announced || counted != machine.digest()) && !is_trusted {
         return Err(StageError::OtherState);
     }
     Ok(Staged { envelope, path, store, machine })

@@ -3,7 +3,9 @@
 //! Owns the handler that the group calls while it turns: messages leave at once, entries reach the state in their order,
 //! and whoever waits for one is answered.
 
+use strongroom_core::time::WallTime;
 use strongroom_platform::disk::durable::clear_temporaries;
+use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{DigestReport, LogMessage};
 
@@ -12,7 +14,7 @@ use super::{Core, MemberConfig, MemberError};
 use crate::id::{LogIndex, MemberId, Position};
 use crate::raft::Handler;
 use crate::raft::log::Floor;
-use crate::state::{Configuration, Outcome};
+use crate::state::{Configuration, Outcome, Request};
 use crate::store;
 
 /// One turn.
@@ -36,7 +38,8 @@ impl Handler for Turn<'_> {
     }
 
     fn command(&mut self, at: Position, bytes: &[u8]) -> Result<(), MemberError> {
-        let outcome = self.core.machine.apply(at, bytes)?;
+        let own = mutant::is_active(Mutant::ApplyReadsClock).then(|| self.in_own_time(bytes)).flatten();
+        let outcome = self.core.machine.apply(at, own.as_deref().unwrap_or(bytes))?;
         self.applied(at, &outcome)
     }
 
@@ -86,6 +89,13 @@ impl Turn<'_> {
             self.report(at.index)?;
         }
         Ok(())
+    }
+
+    /// A request as if it had been made now and here, which no two members agree on: what a mutant applies.
+    fn in_own_time(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let (mut request, _) = Request::decode(bytes).ok()?;
+        request.stamp.wall = WallTime(i64::from_be_bytes(self.core.identity.member.number().to_be_bytes()));
+        request.encode().ok()
     }
 
     /// Tells the others what the state is here, and compares.

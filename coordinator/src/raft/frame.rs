@@ -21,6 +21,7 @@
 
 use raft::eraftpb::{Entry, EntryType};
 use strongroom_core::codec::{Malformed, Reader, put_bytes, put_varint};
+use strongroom_platform::mutant::{self, Mutant};
 
 use crate::id::{LogIndex, MemberId, Position, Term};
 use crate::raft::log::LogIdentity;
@@ -108,7 +109,8 @@ impl Header {
     /// Says whether the frame is the one that was written here.
     pub(super) fn verifies(&self, identity: &LogIdentity, address: Address, payload: &[u8]) -> bool {
         let link = Link { sequence: self.sequence, crc: self.prev };
-        payload.len() == self.payload_len && checksum(identity, address, link, payload) == self.crc
+        let is_whole = || checksum(identity, address, link, payload) == self.crc;
+        payload.len() == self.payload_len && (mutant::is_active(Mutant::FramesUnverified) || is_whole())
     }
 
     /// The frame's own place in the chain.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use raft::eraftpb::{ConfChangeV2, Entry, EntryType, Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
 use strongroom_platform::disk::Disk;
+use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::{LogMessage, SnapshotFacts};
 
 use super::frame::Payload;
@@ -362,6 +363,11 @@ impl Group {
         self.node.store().term_at(index.0).map(Term)
     }
 
+    /// The term of an entry that the log still has, and a hash over all of it, for those who compare logs.
+    pub fn fingerprint(&self, index: LogIndex) -> Option<(Term, [u8; 32])> {
+        self.node.store().fingerprint(index.0)
+    }
+
     /// Takes turns until nothing is left to do.
     pub fn turn<H: Handler>(&mut self, handler: &mut H) -> Result<(), H::Error> {
         while let Some(mut begun) = Begun::of(&mut self.node) {
@@ -380,6 +386,9 @@ impl Group {
                 handler.installed()?;
                 self.node.mut_store().reset(floor, configuration);
                 installed = Some(at.index);
+            }
+            if mutant::is_active(Mutant::PromiseBeforeLog) {
+                self.send(begun.promises(), handler);
             }
             let mut persisted = begun.persist(&mut self.log)?;
             Self::send(persisted.messages(), handler);
@@ -400,7 +409,8 @@ impl Group {
         let Some(last) = entries.last().map(|entry| entry.index) else { return Ok(()) };
         for entry in entries {
             let at = Position { index: LogIndex(entry.index), term: Term(entry.term) };
-            if entry.get_entry_type() == EntryType::EntryConfChangeV2 {
+            let is_settled = mutant::is_active(Mutant::ConfigurationUnsettled);
+            if entry.get_entry_type() == EntryType::EntryConfChangeV2 && !is_settled {
                 // From here on this member acts on other voters. It must not wake up one day not knowing that they were
                 // agreed on, and lead by the old ones alone.
                 self.settle_commit(at.index)?;
@@ -412,7 +422,17 @@ impl Group {
             }
         }
         self.node.advance_apply_to(last);
+        self.step_down_if_removed();
         Ok(())
+    }
+
+    /// A leader that has left the group stops leading. The crate lets it go on, and panics when it is to count the next
+    /// acknowledgement.
+    fn step_down_if_removed(&mut self) {
+        let raft = &mut self.node.raft;
+        if raft.state == StateRole::Leader && !raft.promotable() {
+            raft.become_follower(raft.term, raft::INVALID_ID);
+        }
     }
 
     /// The configuration that an entry leads to; nothing if it is no change, or one that can't be made.

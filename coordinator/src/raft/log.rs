@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use strongroom_platform::disk::durable::clear_temporaries;
 use strongroom_platform::disk::{Disk, DiskError, DiskUpdate};
+use strongroom_platform::mutant::{self, Mutant};
 
 use super::frame::{self, Address, Link, Payload};
 pub use super::frame::{Floor, Hard};
@@ -260,7 +261,9 @@ impl Log {
         let address = Address { segment: self.active_number(), offset: self.offset };
         let (bytes, link) = frame::seal(&self.identity, address, self.link, payload);
         self.active.write_at(self.offset, &bytes)?;
-        self.active.sync_data()?;
+        if !mutant::is_active(Mutant::LogUnsynced) {
+            self.active.sync_data()?;
+        }
         self.offset += bytes.len() as u64;
         self.link = link;
         Ok(())

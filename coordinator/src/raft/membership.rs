@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 use raft::eraftpb::{ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2};
+use strongroom_platform::mutant::{self, Mutant};
 
 use super::group::{Group, Unproposed};
 use crate::id::{MemberId, Position};
@@ -92,7 +93,9 @@ impl Change {
     fn to_raft(&self) -> ConfChangeV2 {
         let mut change = ConfChangeV2::default();
         if *self != Self::Leave {
-            change.set_transition(ConfChangeTransition::Implicit);
+            let is_forgotten = mutant::is_active(Mutant::JointForgotten);
+            let explicit = ConfChangeTransition::Explicit;
+            change.set_transition(if is_forgotten { explicit } else { ConfChangeTransition::Implicit });
         }
         let singles = self.singles().into_iter().map(|(kind, id)| {
             let mut single = ConfChangeSingle::default();

@@ -14,6 +14,7 @@
 
 use raft::eraftpb::{Entry, HardState, Message, Snapshot};
 use raft::{RawNode, ReadState, Ready};
+use strongroom_platform::mutant::{self, Mutant};
 
 use super::frame::Payload;
 use super::log::{Floor, Log, LogError};
@@ -47,6 +48,11 @@ impl Begun {
         self.ready.take_messages()
     }
 
+    /// Messages that must wait for the disk, let out all the same: only a mutant asks for them.
+    pub(super) fn promises(&mut self) -> Vec<Message> {
+        self.ready.take_persisted_messages()
+    }
+
     /// Reads whose place in the log is known now.
     pub(super) fn reads(&mut self) -> Vec<ReadState> {
         self.ready.take_read_states()
@@ -59,6 +65,9 @@ impl Begun {
 
     /// Switches to an installed state, which is durable under the floor's generation already, in one frame.
     pub(super) fn install(&self, log: &mut Log, floor: Floor) -> Result<(), LogError> {
+        if mutant::is_active(Mutant::LogKeptAtInstall) {
+            return Ok(());
+        }
         let hard = self.hard().map_or(log.hard(), |hard| hard_from_raft(&hard));
         log.reset(hard, floor)
     }
@@ -67,7 +76,8 @@ impl Begun {
     pub(super) fn persist(self, log: &mut Log) -> Result<Persisted, LogError> {
         let is_written_by_install = self.snapshot().is_some() && self.ready.entries().is_empty();
         if self.ready.must_sync() && !is_written_by_install {
-            let hard = self.hard().map(|hard| hard_from_raft(&hard));
+            let is_forgotten = mutant::is_active(Mutant::HardStateForgotten);
+            let hard = self.hard().filter(|_| !is_forgotten).map(|hard| hard_from_raft(&hard));
             let entries = self.ready.entries().clone();
             log.append(&Payload { hard, entries, ..Payload::default() })?;
         }

@@ -9,8 +9,10 @@ use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::util::limit_size;
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
+use super::frame::kind_to_byte;
 use super::log::{Floor, Hard};
 use super::wire::hard_to_raft;
+use crate::id::Term;
 
 /// Entries behind the floor, without a gap.
 #[derive(Debug, Default)]
@@ -84,6 +86,16 @@ impl Shelf {
             return Some(self.floor.position.term.0);
         }
         self.place(index).and_then(|at| self.entries.get(at)).map(|entry| entry.term)
+    }
+
+    /// The term of the entry at an index, and a hash over all of it.
+    pub(super) fn fingerprint(&self, index: u64) -> Option<(Term, [u8; 32])> {
+        let entry = self.place(index).and_then(|at| self.entries.get(at))?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[kind_to_byte(entry.get_entry_type())]);
+        hasher.update(&(entry.context.len() as u64).to_be_bytes());
+        hasher.update(&entry.context).update(&entry.data);
+        Some((Term(entry.term), *hasher.finalize().as_bytes()))
     }
 
     fn first(&self) -> u64 {

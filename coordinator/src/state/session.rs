@@ -13,6 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::ClientSession;
+use strongroom_platform::mutant::{self, Mutant};
 
 use super::command::{Audited, Effect, Retry};
 use super::context::Context;
@@ -104,6 +105,9 @@ pub(in crate::state) fn admit(
     let Some(row) = row.filter(|row| !is_idle(row.last_day, cx.now_ms / DAY_MS)) else {
         return Ok(Admission::Refused(Refusal::NoSession));
     };
+    if mutant::is_active(Mutant::RetriesRepeated) {
+        return Ok(Admission::New(row));
+    }
     if sequence < row.acknowledged_below || sequence < acknowledged_below {
         return Ok(Admission::Refused(Refusal::AlreadyAcknowledged));
     }

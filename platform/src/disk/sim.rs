@@ -12,7 +12,8 @@
 //!   other folders: a rename from one folder to another can leave both names, or neither;
 //! - every file that was open answers [`DiskError::Killed`] from then on.
 //!
-//! Bytes that were synced, under names that were synced, always stay, and so do folders, which are made durable as they
+//! A medium that fails is told to: bits that flip, sectors that are written elsewhere or never, syncs that are forgotten.
+//! Apart from these, bytes that were synced, under names that were synced, always stay, and so do folders, which are made durable as they
 //! are made.
 
 mod content;
@@ -58,6 +59,21 @@ impl SimDisk {
     /// Turns one bit of a file over, as a failing medium does.
     pub fn flip_bit(&self, path: &str, bit: u64) -> Result<(), DiskError> {
         self.volume().flip_bit(path, bit)
+    }
+
+    /// Writes the content of one sector of a file over another one, as a device does that misses its place.
+    pub fn misdirect(&self, path: &str, from: u64, to: u64) -> Result<(), DiskError> {
+        self.volume().put_sector(path, Some(from), to)
+    }
+
+    /// Takes a sector of a file back to zeros, as a device does that confirmed a write and never made it.
+    pub fn lose_write(&self, path: &str, sector: u64) -> Result<(), DiskError> {
+        self.volume().put_sector(path, None, sector)
+    }
+
+    /// From now on until the next crash every sync says that it is done, and makes nothing durable.
+    pub fn forget_syncs(&self) {
+        self.volume().is_forgetful = true;
     }
 
     fn volume(&self) -> MutexGuard<'_, Volume> {
@@ -132,6 +148,15 @@ impl OpenFile {
         DiskError::NoSpace { path: self.path.clone().into() }
     }
 
+    fn make_durable(&self) -> Result<(), DiskError> {
+        let is_forgetful = lock(&self.volume).is_forgetful;
+        self.with(|content, _| {
+            if !is_forgetful {
+                content.sync();
+            }
+        })
+    }
+
     /// Runs `act` on the file and the bytes that are free, unless the process that opened the file is dead.
     fn with<T>(&self, act: impl FnOnce(&mut Content, u64) -> T) -> Result<T, DiskError> {
         let volume = lock(&self.volume);
@@ -150,7 +175,7 @@ impl DiskFile for OpenFile {
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
-        self.with(|content, _| content.sync())
+        self.make_durable()
     }
 }
 
@@ -166,7 +191,7 @@ impl DiskUpdate for OpenFile {
     }
 
     fn sync_data(&self) -> Result<(), DiskError> {
-        self.with(|content, _| content.sync())
+        self.make_durable()
     }
 }
 

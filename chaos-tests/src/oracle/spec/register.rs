@@ -31,6 +31,8 @@ pub enum RegisterAnswer {
     Holds(Option<Value>),
     /// To a write: done.
     Written,
+    /// To a write: it was refused, and never takes effect.
+    Refused,
     /// To a comparison: it held what was expected, and holds the new value.
     Set,
     /// To a comparison: it held something else, and still does.
@@ -56,6 +58,7 @@ impl Spec for Register {
         match (input.action, output) {
             (Read, RegisterAnswer::Holds(seen)) if seen == state => Some(*state),
             (Write(new), RegisterAnswer::Written) => Some(Some(new)),
+            (Write(_), RegisterAnswer::Refused) => Some(*state),
             (CompareAndSet { expected, new }, RegisterAnswer::Set) if expected == *state => Some(Some(new)),
             (CompareAndSet { expected, .. }, RegisterAnswer::Differs) if expected != *state => Some(*state),
             _ => None,
@@ -71,7 +74,8 @@ impl Spec for Register {
     }
 
     fn is_read(&self, input: &Self::Input, output: Option<&Self::Output>) -> bool {
-        input.action == RegisterAction::Read || output == Some(&RegisterAnswer::Differs)
+        input.action == RegisterAction::Read
+            || matches!(output, Some(RegisterAnswer::Differs | RegisterAnswer::Refused))
     }
 
     fn describe(&self, input: &Self::Input, output: Option<&Self::Output>) -> String {
@@ -85,6 +89,7 @@ impl Spec for Register {
         match output {
             None | Some(RegisterAnswer::Written) => asked,
             Some(RegisterAnswer::Holds(value)) => format!("{asked}: {}", or_nothing(value.as_ref())),
+            Some(RegisterAnswer::Refused) => format!("{asked}: refused"),
             Some(RegisterAnswer::Set) => format!("{asked}: set"),
             Some(RegisterAnswer::Differs) => format!("{asked}: differs"),
         }

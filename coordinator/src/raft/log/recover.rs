@@ -8,6 +8,7 @@ use std::sync::Arc;
 use raft::eraftpb::Entry;
 use strongroom_platform::disk::durable::clear_temporaries;
 use strongroom_platform::disk::{Disk, DiskError, DiskUpdate};
+use strongroom_platform::mutant::{self, Mutant};
 
 use super::register::Register;
 use super::segment::{self, Spare};
@@ -38,8 +39,11 @@ impl Log {
             }
         }
         let end = end.ok_or(LogError::Absent)?;
-        reading.check_rest(&numbers, &end)?;
-        if register.sequence() > reading.link.sequence {
+        let is_torn = mutant::is_active(Mutant::DamageTakenForTorn);
+        if !is_torn {
+            reading.check_rest(&numbers, &end)?;
+        }
+        if !is_torn && register.sequence() > reading.link.sequence {
             return Err(damaged(end.number, end.offset, Damage::Register));
         }
         let Reading { link, state, segments, .. } = reading;

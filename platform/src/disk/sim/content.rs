@@ -86,6 +86,20 @@ impl Content {
         byte.map(|byte| *byte ^= 1 << (bit % 8)).is_some()
     }
 
+    /// Writes a sector's content over another one's on the medium itself, or zeros if it comes from nowhere.
+    pub(super) fn put_sector(&mut self, from: Option<u64>, to: u64) -> bool {
+        let range = |sector: u64| {
+            let start = usize::try_from(sector).ok()?.checked_mul(SECTOR_BYTES)?;
+            Some(start..start.checked_add(SECTOR_BYTES)?)
+        };
+        let new = match from {
+            Some(from) => range(from).and_then(|range| self.bytes.get(range)).map(<[u8]>::to_vec),
+            None => Some(vec![0; SECTOR_BYTES]),
+        };
+        let target = range(to).and_then(|range| self.bytes.get_mut(range));
+        new.zip(target).map(|(new, target)| target.copy_from_slice(&new)).is_some()
+    }
+
     /// Decides about what was not synced; what is left of it is durable.
     pub(super) fn settle(&mut self, unsynced: Unsynced, stream: &mut ChaCha12Rng) {
         match unsynced {

@@ -266,3 +266,34 @@ fn a_cut_that_was_not_synced_may_be_undone() {
         .collect();
     assert!(lengths.contains(&100) && lengths.contains(&content().len()), "{lengths:?}");
 }
+
+#[test]
+fn a_disk_that_forgets_syncs_loses_what_it_confirmed_and_no_more() {
+    let sim = SimDisk::from_seed(7);
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    durable_write(&disk, "before", &content()).unwrap();
+    sim.forget_syncs();
+    durable_write(&disk, "after", &content()).unwrap();
+    assert_eq!(disk.read("after", 1 << 20).unwrap(), content());
+    sim.crash_with(Unsynced::Lost);
+    assert_eq!(disk.read("before", 1 << 20).unwrap(), content());
+    assert!(!disk.exists("after").unwrap());
+    durable_write(&disk, "after", &content()).unwrap();
+    sim.crash_with(Unsynced::Lost);
+    assert_eq!(disk.read("after", 1 << 20).unwrap(), content());
+}
+
+#[test]
+fn a_sector_can_land_elsewhere_or_nowhere() {
+    let sim = SimDisk::from_seed(8);
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    durable_write(&disk, "file", &content()).unwrap();
+    sim.misdirect("file", 3, 1).unwrap();
+    sim.lose_write("file", 2).unwrap();
+    sim.crash_with(Unsynced::Lost);
+    let read = disk.read("file", 1 << 20).unwrap();
+    assert_eq!(read[512..1_024], content()[1_536..2_048]);
+    assert!(read[1_024..1_536].iter().all(|byte| *byte == 0));
+    assert_eq!(read[1_536..], content()[1_536..]);
+    assert!(sim.lose_write("file", 1_000).is_err());
+}
