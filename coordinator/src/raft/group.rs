@@ -388,7 +388,7 @@ impl Group {
                 installed = Some(at.index);
             }
             if mutant::is_active(Mutant::PromiseBeforeLog) {
-                self.send(begun.promises(), handler);
+                Self::send(begun.promises(), handler);
             }
             let mut persisted = begun.persist(&mut self.log)?;
             Self::send(persisted.messages(), handler);
