@@ -185,6 +185,17 @@ fn a_lost_end_is_missed_by_the_register() {
 }
 
 #[test]
+fn a_log_whose_first_frame_is_gone_is_damaged_and_not_absent() {
+    let sim = SimDisk::from_seed(1);
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let mut log = begun(&disk);
+    append(&mut log, 1, 1, 3, 10).unwrap();
+    drop(log);
+    sim.lose_write(&segment::path(1), 0).unwrap();
+    assert!(matches!(open(&disk), Err(LogError::Damaged { what: Damage::FirstFrame, .. })));
+}
+
+#[test]
 fn a_missing_segment_is_missed() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
     let mut log = begun(&disk);
