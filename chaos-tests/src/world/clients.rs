@@ -315,7 +315,7 @@ impl World {
             let recorded = self.clients.recorder.answered(operation, RunTime(now), answer);
             recorded.map_err(|error| Broken::new("workload", error.to_string()))?;
         }
-        let pause = self.clients.dice.between(1, 200) * MS;
+        let pause = self.clients.dice.between(1, self.plan.pause_max / MS) * MS;
         self.plan_in(pause, What::Ask { client: number });
         Ok(())
     }

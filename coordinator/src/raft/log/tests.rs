@@ -100,11 +100,11 @@ fn a_reset_forgets_every_entry() {
 }
 
 #[test]
-fn the_log_of_another_member_is_none() {
+fn the_log_of_another_member_is_refused() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
     drop(begun(&disk));
     let other = LogIdentity { member: MemberId::from_number(10).unwrap(), ..identity() };
-    assert!(matches!(Log::open(&disk, other, SEGMENT_BYTES), Err(LogError::Absent)));
+    assert!(matches!(Log::open(&disk, other, SEGMENT_BYTES), Err(LogError::Damaged { what: Damage::FirstFrame, .. })));
 }
 
 #[test]
