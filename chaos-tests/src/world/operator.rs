@@ -146,11 +146,7 @@ impl World {
     pub(super) fn operate(&mut self) -> Result<(), Broken> {
         self.plan_in(250 * MS, What::Operate);
         self.retire();
-        let leader = self.hosts.iter().position(|host| {
-            host.paused_until <= self.now
-                && host.member.as_ref().is_some_and(|member| member.standing().role == Role::Leader)
-        });
-        let Some(number) = leader else { return Ok(()) };
+        let Some(number) = self.leader() else { return Ok(()) };
         let Some(change) = self.wanted_change(number) else { return Ok(()) };
         let stamp = self.hosts.get(number).map(|host| host.stamp(self.now)).unwrap_or_default();
         // What the state notes of the change is not the matter of this test; any request that is its own retry will do.
@@ -165,6 +161,14 @@ impl World {
             command,
         };
         self.feed(number, Event::Change { ticket: OPERATOR, change, request })
+    }
+
+    /// A host whose member leads and is not paused.
+    pub(super) fn leader(&self) -> Option<HostNumber> {
+        self.hosts.iter().position(|host| {
+            host.paused_until <= self.now
+                && host.member.as_ref().is_some_and(|member| member.standing().role == Role::Leader)
+        })
     }
 
     fn wanted_change(&self, leader: HostNumber) -> Option<Change> {
