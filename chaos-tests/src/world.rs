@@ -18,6 +18,7 @@ mod host;
 mod network;
 mod operator;
 mod plan;
+mod reach;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

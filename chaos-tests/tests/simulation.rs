@@ -24,6 +24,15 @@ fn a_calm_group_serves_its_clients() {
 }
 
 #[test]
+fn a_calm_group_costs_little_for_each_second_of_its_life() {
+    let report = World::new(Plan::modest(1, 300_000 * MS)).run().unwrap_or_else(|broken| panic!("{broken}"));
+    println!("{} virtual ms, {} events, {} answers", report.elapsed / MS, report.events, report.answered);
+    assert!(report.answered > 300, "{report:?}");
+    // Ticks, heartbeats and their answers, and the entries of a few requests: what takes time in a run is events.
+    assert!(report.events < 200 * report.elapsed / (1_000 * MS), "{report:?}");
+}
+
+#[test]
 fn a_seed_always_gives_the_same_run() {
     for seed in [3, 14] {
         let run = || World::new(Plan::from_seed(seed)).run().map(|report| (report.trace, report.events));

@@ -92,3 +92,10 @@ fn the_core_is_built_without_the_world() {
     assert_none(&dependencies::worldly(&dependencies::below("strongroom-core").unwrap()));
     assert_none(&dependencies::worldly_imports(&Tree::load().unwrap().rust));
 }
+
+#[test]
+fn nothing_that_is_shipped_has_mutants() {
+    for package in ["strongroom", "strongroom-agent", "strongroom-depot", "strongroom-coordinator"] {
+        assert_none(&dependencies::mutated(&dependencies::features(package).unwrap()));
+    }
+}

@@ -53,6 +53,7 @@ pub(super) struct Clients {
     recorder: Recorder<Keyed<RegisterAction>, RegisterAnswer>,
     objects: u64,
     answered: u64,
+    written: u64,
     next_value: u64,
     is_finishing: bool,
 }
@@ -106,6 +107,7 @@ impl Clients {
             recorder: Recorder::new(),
             objects: plan.objects.min(OBJECTS_MAX),
             answered: 0,
+            written: 0,
             next_value: 1,
             is_finishing: false,
         }
@@ -117,6 +119,11 @@ impl Clients {
 
     pub(super) const fn answered(&self) -> u64 {
         self.answered
+    }
+
+    /// Writes that were acknowledged.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
     }
 
     /// No new requests from here on but one last read each, which must be answered.
@@ -312,10 +319,11 @@ impl World {
         client.attempt += 1;
         if let Some((operation, answer)) = answered {
             self.clients.answered += 1;
+            self.clients.written += u64::from(answer == RegisterAnswer::Written);
             let recorded = self.clients.recorder.answered(operation, RunTime(now), answer);
             recorded.map_err(|error| Broken::new("workload", error.to_string()))?;
         }
-        let pause = self.clients.dice.between(1, 200) * MS;
+        let pause = self.clients.dice.between(1, self.plan.pause_max / MS) * MS;
         self.plan_in(pause, What::Ask { client: number });
         Ok(())
     }

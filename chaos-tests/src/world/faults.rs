@@ -4,7 +4,6 @@
 //! What does not pass is in [`super::harm`].
 
 use strongroom_coordinator::member::Event;
-use strongroom_coordinator::raft::Role;
 use strongroom_platform::disk::Fault as DiskFault;
 use strongroom_platform::disk::{Disk, Unsynced};
 
@@ -235,10 +234,8 @@ impl World {
 
     /// Whoever leads is asked to hand over.
     fn transfer(&mut self, to: HostNumber) -> Result<(), Broken> {
-        let leads = |host: &super::Host| host.member.as_ref().is_some_and(|it| it.standing().role == Role::Leader);
-        let leader = self.hosts.iter().position(|host| host.paused_until <= self.now && leads(host));
         let to_id = self.hosts.get(to).and_then(|host| host.id);
-        let (Some(leader), Some(id)) = (leader.filter(|leader| *leader != to), to_id) else { return Ok(()) };
+        let (Some(leader), Some(id)) = (self.leader().filter(|leader| *leader != to), to_id) else { return Ok(()) };
         self.count("transfer", to);
         self.feed(leader, Event::Transfer { to: id })
     }

@@ -63,11 +63,12 @@ impl Network {
         self.dice.between(MS, 300 * MS)
     }
 
-    /// Turns a bit over in some of the transfers, as a faulty machine in between does.
+    /// Turns a bit over in some of the transfers, as a faulty machine in between does. Empty pages are spared: nothing would
+    /// come of it.
     pub(super) fn spoil(&mut self, bytes: &mut [u8]) {
         if self.dice.in_a_thousand(self.loss) {
             let at = usize::try_from(self.dice.below(bytes.len() as u64)).unwrap_or_default();
-            if let Some(byte) = bytes.get_mut(at) {
+            if let Some(byte) = bytes.iter_mut().skip(at).find(|byte| **byte != 0) {
                 *byte ^= 1;
             }
         }

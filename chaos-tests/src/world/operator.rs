@@ -146,13 +146,17 @@ impl World {
     pub(super) fn operate(&mut self) -> Result<(), Broken> {
         self.plan_in(250 * MS, What::Operate);
         self.retire();
-        let leader = self.hosts.iter().position(|host| {
-            host.paused_until <= self.now
-                && host.member.as_ref().is_some_and(|member| member.standing().role == Role::Leader)
-        });
-        let Some(number) = leader else { return Ok(()) };
+        let Some(number) = self.leader() else { return Ok(()) };
         let Some(change) = self.wanted_change(number) else { return Ok(()) };
         self.feed(number, Event::Change { ticket: OPERATOR, change, request: None })
+    }
+
+    /// A host whose member leads and is not paused.
+    pub(super) fn leader(&self) -> Option<HostNumber> {
+        self.hosts.iter().position(|host| {
+            host.paused_until <= self.now
+                && host.member.as_ref().is_some_and(|member| member.standing().role == Role::Leader)
+        })
     }
 
     fn wanted_change(&self, leader: HostNumber) -> Option<Change> {

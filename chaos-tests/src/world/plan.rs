@@ -4,6 +4,7 @@
 
 use strongroom_coordinator::member::MemberConfig;
 use strongroom_coordinator::raft::Timing;
+use strongroom_platform::mutant::Mutant;
 
 use super::{MS, Nanos};
 use crate::dice::Dice;
@@ -19,6 +20,8 @@ pub struct Plan {
     pub clients: usize,
     /// Objects that they work on.
     pub objects: u64,
+    /// The longest pause of a client between two requests.
+    pub pause_max: Nanos,
     /// How long faults are drawn.
     pub safety: Nanos,
     /// How long the group may take to come back.
@@ -118,6 +121,7 @@ impl Plan {
             hosts: usize::try_from(hosts).unwrap_or(3),
             clients: usize::try_from(dice.between(2, 6)).unwrap_or(4),
             objects: dice.between(1, 4),
+            pause_max: 200 * MS,
             safety: 20_000 * MS,
             healing: 60_000 * MS,
             fault_gap: dice.between(300, 3_000) * MS,
@@ -145,6 +149,47 @@ impl Plan {
             faults: FaultKinds::default(),
             ..Self::from_seed(seed)
         }
+    }
+
+    /// A run in which nothing fails and clients ask now and then, as an installation mostly is.
+    pub fn modest(seed: u64, safety: Nanos) -> Self {
+        Self { pause_max: 4_000 * MS, member: MemberConfig::LAN, ..Self::calm(seed, safety) }
+    }
+
+    /// A run of a seed with the faults that a mutant is likely to fall over.
+    pub fn against(mutant: Mutant, seed: u64) -> Self {
+        let plan = Self::from_seed(seed);
+        let calm = FaultKinds::default();
+        let crashes = FaultKinds { crashes: true, ..calm };
+        let elections = FaultKinds { crashes: true, partitions: true, transfers: true, ..calm };
+        let (faults, fault_gap) = match mutant {
+            Mutant::PromiseBeforeLog => (FaultKinds { disks: true, ..crashes }, 500 * MS),
+            Mutant::LogUnsynced | Mutant::CommitUnsettled => (crashes, 500 * MS),
+            Mutant::FloorPastFlush => (FaultKinds { slowness: true, ..crashes }, 500 * MS),
+            Mutant::HardStateForgotten => (elections, 300 * MS),
+            Mutant::FramesUnverified | Mutant::DamageTakenForTorn => (FaultKinds { rot: true, ..crashes }, 1_000 * MS),
+            Mutant::ReadsUnasked | Mutant::LossTakenForRefusal => (elections, 700 * MS),
+            Mutant::RetriesRepeated => (FaultKinds { partitions: true, ..calm }, 1_000 * MS),
+            Mutant::ConfigurationUnsettled => (FaultKinds { losses: true, removals: true, ..elections }, 300 * MS),
+            Mutant::SnapshotUnverified | Mutant::LogKeptAtInstall => {
+                (FaultKinds { losses: true, removals: true, pauses: true, ..crashes }, 500 * MS)
+            }
+            Mutant::IdReused => (FaultKinds { losses: true, ..calm }, 1_000 * MS),
+            Mutant::ApplyReadsClock => (calm, 1_000 * MS),
+            Mutant::JointForgotten => (FaultKinds { removals: true, ..elections }, 1_000 * MS),
+            Mutant::QuarantineUnnoted => (FaultKinds { lies: true, rot: true, ..calm }, 700 * MS),
+        };
+        let (mut member, mut loss) = (plan.member, plan.loss);
+        if matches!(mutant, Mutant::SnapshotUnverified | Mutant::LogKeptAtInstall) {
+            // Members that were away for a moment need a snapshot, and every third one is spoilt.
+            (member.log_entries_kept, member.flush_ticks_max, loss) = (5, 2, loss.max(300));
+        }
+        if mutant == Mutant::FloorPastFlush {
+            // The log keeps next to nothing, so that what it forgets too early is missed.
+            (member.log_entries_kept, member.flush_ticks_max) = (1, 2);
+        }
+        let duplicates = if mutant == Mutant::RetriesRepeated { 200 } else { plan.duplicates };
+        Self { faults, fault_gap, member, loss, duplicates, ..plan }
     }
 
     fn member(dice: &mut Dice) -> MemberConfig {

@@ -62,6 +62,23 @@ pub(crate) fn below(package: &str) -> Result<Vec<Edge>, CargoError> {
     Ok(names.map(|name| Edge { from: package.to_owned(), to: name.to_owned() }).collect())
 }
 
+/// The features that packages have in the build of `package` alone.
+pub(crate) fn features(package: &str) -> Result<Vec<Edge>, CargoError> {
+    let format = ["--prefix", "none", "--format", "{p}\t{f}"];
+    let printed = cargo(&[&["tree", "--locked", "--edges", "normal", "--package", package], &format[..]].concat())?;
+    let lines = printed.lines().filter_map(|line| line.split_once('\t'));
+    let named = lines.filter_map(|(name, features)| Some((name.split_whitespace().next()?, features)));
+    let edges = named.flat_map(|(name, features)| features.split(',').map(move |feature| (name, feature.trim())));
+    Ok(edges.map(|(name, feature)| Edge { from: name.to_owned(), to: feature.to_owned() }).collect())
+}
+
+/// Packages that would be built with the defects that tests seed.
+pub(crate) fn mutated(features: &[Edge]) -> Vec<Finding> {
+    let found = features.iter().filter(|edge| edge.to.split(' ').any(|feature| feature == "mutants"));
+    let remedy = "has the feature `mutants`: only packages that test may ask for it";
+    found.map(|edge| Finding { place: edge.from.clone(), remedy: remedy.to_owned() }).collect()
+}
+
 /// Dependencies on a package of the same rank or a higher one.
 pub(crate) fn against_the_arrows(edges: &[Edge]) -> Vec<Finding> {
     let is_wrong = |edge: &&Edge| match (rank(&edge.from), rank(&edge.to)) {
@@ -142,6 +159,13 @@ mod tests {
     fn a_socket_below_the_core_is_found() {
         let edges = [edge("strongroom-core", "mio"), edge("strongroom-core", "blake3")];
         assert_eq!(places(&worldly(&edges)), ["strongroom-core"]);
+    }
+
+    #[test]
+    fn a_build_with_mutants_is_found() {
+        let features = [edge("strongroom-platform", "mutants (*)"), edge("blake3", "std")];
+        assert_eq!(places(&mutated(&features)), ["strongroom-platform"]);
+        assert!(!mutated(&super::features("strongroom-chaos-tests").unwrap()).is_empty());
     }
 
     #[test]

@@ -103,6 +103,9 @@ pub enum Damage {
     /// A frame verifies and says what no writer says.
     #[error("a frame has no meaning")]
     Meaning,
+    /// The oldest segment does not begin with a frame.
+    #[error("the first frame can't be read")]
+    FirstFrame,
     /// Neither slot of the register can be read.
     #[error("the register can't be read")]
     RegisterLost,

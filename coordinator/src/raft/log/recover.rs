@@ -38,7 +38,9 @@ impl Log {
                 None => break,
             }
         }
-        let end = end.ok_or(LogError::Absent)?;
+        // A segment has its name only once its first frame is durable.
+        let first = numbers.first().copied().ok_or(LogError::Absent)?;
+        let end = end.ok_or(damaged(first, 0, Damage::FirstFrame))?;
         let is_torn = mutant::is_active(Mutant::DamageTakenForTorn);
         if !is_torn {
             reading.check_rest(&numbers, &end)?;

@@ -97,11 +97,11 @@ fn a_reset_forgets_every_entry() {
 }
 
 #[test]
-fn the_log_of_another_member_is_none() {
+fn the_log_of_another_member_is_refused() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
     drop(begun(&disk));
     let other = LogIdentity { member: MemberId::from_number(10).unwrap(), ..identity() };
-    assert!(matches!(Log::open(&disk, other, SEGMENT_BYTES), Err(LogError::Absent)));
+    assert!(matches!(Log::open(&disk, other, SEGMENT_BYTES), Err(LogError::Damaged { what: Damage::FirstFrame, .. })));
 }
 
 #[test]
@@ -179,6 +179,17 @@ fn a_lost_end_is_missed_by_the_register() {
     let file = disk.open_update(&segment::path(1)).unwrap();
     file.write_at(offset, &vec![0; usize::try_from(stride).unwrap()]).unwrap();
     assert!(matches!(open(&disk), Err(LogError::Damaged { what: Damage::Register, .. })));
+}
+
+#[test]
+fn a_log_whose_first_frame_is_gone_is_damaged_and_not_absent() {
+    let sim = SimDisk::from_seed(1);
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let mut log = begun(&disk);
+    append(&mut log, 1, 1, 3, 10).unwrap();
+    drop(log);
+    sim.lose_write(&segment::path(1), 0).unwrap();
+    assert!(matches!(open(&disk), Err(LogError::Damaged { what: Damage::FirstFrame, .. })));
 }
 
 #[test]
