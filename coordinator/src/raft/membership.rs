@@ -174,7 +174,11 @@ mod tests {
     }
 
     fn three_and_a_learner() -> Configuration {
-        Configuration { voters: (1..=3).map(id).collect(), learners: BTreeSet::from([id(4)]), ..Configuration::default() }
+        Configuration {
+            voters: (1..=3).map(id).collect(),
+            learners: BTreeSet::from([id(4)]),
+            ..Configuration::default()
+        }
     }
 
     #[test]
