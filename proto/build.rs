@@ -2,7 +2,11 @@
 
 use std::error::Error;
 
-const FILES: &[&str] = &["proto/strongroom/peers/v1/peers.proto"];
+const FILES: &[&str] = &[
+    "proto/strongroom/common/v1/failure.proto",
+    "proto/strongroom/operators/v1/operators.proto",
+    "proto/strongroom/peers/v1/peers.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["proto"])?;

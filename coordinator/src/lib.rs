@@ -7,5 +7,6 @@
 pub mod id;
 pub mod member;
 pub mod raft;
+pub mod server;
 pub mod state;
 pub mod store;

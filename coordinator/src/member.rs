@@ -130,7 +130,7 @@ impl Member {
             }
             Event::Transfer { to } => {
                 // Not being able to hand over is no error: whoever asked looks at who leads.
-                drop(self.group.transfer(to));
+                self.group.transfer(to).ok();
                 Ok(())
             }
             Event::Unreachable(member) => {
@@ -221,12 +221,12 @@ impl Member {
         }
     }
 
-    fn change(&mut self, ticket: Ticket, change: &Change, request: Request, out: &mut dyn Outbox) {
+    fn change(&mut self, ticket: Ticket, change: &Change, request: Option<Request>, out: &mut dyn Outbox) {
         if let Err(unchanged) = change.check(self.core.machine.configuration()) {
             out.answer(ticket, Answer::Unchanged(unchanged));
             return;
         }
-        match self.stamped(request) {
+        match request.map_or(Ok(Vec::new()), |request| self.stamped(request)) {
             Ok(bytes) => {
                 let proposed = self.group.change(change, bytes);
                 self.core.proposals.note(proposed, ticket, out);

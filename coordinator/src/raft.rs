@@ -4,8 +4,8 @@
 //! Outside it a group takes events and gives effects; inside, three rules hold:
 //!
 //! - **Order of a turn.** What a member must have on disk before it says so is a type: messages that depend on it are
-//!   locked up in [`ready`] until the log's writer has handed back the proof.
-//! - **Nothing unchecked is stepped.** What came from a peer passes [`ingress`] first, since several messages that are
+//!   locked up in `ready` until the log's writer has handed back the proof.
+//! - **Nothing unchecked is stepped.** What came from a peer passes `ingress` first, since several messages that are
 //!   malformed or stale would end the process.
 //! - **One fdatasync a turn.** Entries and hard state go to the [`log`] in one frame.
 //!
@@ -30,6 +30,8 @@ mod ready;
 mod shelf;
 mod trace;
 mod wire;
+#[cfg(test)]
+mod tests;
 
 pub use group::{Group, Handler, OpenedLog, Progress, Role, Standing, Unproposed};
 pub use ingress::Verdict;

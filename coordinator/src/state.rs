@@ -14,6 +14,9 @@
 //! A command either takes effect whole or is rejected and leaves no row behind; which of the two is a function of the
 //! rows alone. Rows that can't be read end the member: an answer from half of the state would be a fork.
 //!
+//! What a command may cost is bounded: by a handful of rows for most (`ROWS_WRITTEN_MAX`), and for heads and
+//! receipts by what they list and by the packs that a source may need ([`packs::PACKS_LIVE_MAX`]).
+//!
 //! Each family of commands has a module that holds its tables, its commands and their effects. No command carries a
 //! name below a source, a value, an address of a protected system or a secret.
 
@@ -24,6 +27,7 @@ pub mod memory;
 mod tables;
 mod keys;
 pub mod text;
+pub mod bytes;
 pub mod outcome;
 pub mod request;
 pub mod command;
@@ -35,6 +39,20 @@ pub mod audit;
 pub mod machine;
 pub mod places;
 pub mod members;
+pub mod operators;
+pub mod tokens;
+pub mod certificates;
+pub mod depots;
+pub mod agents;
+pub mod sources;
+pub mod runs;
+pub mod uploads;
+pub mod snapshots;
+pub mod packs;
+pub mod receipts;
+pub mod placement;
+pub mod pending;
+pub mod query;
 
 pub use command::Command;
 pub use configuration::Configuration;
@@ -45,3 +63,6 @@ pub use memory::MemoryBase;
 pub use outcome::{Answer, Outcome, Refusal, Thing};
 pub use request::{Actor, Decision, Request, Sequence, Stamp};
 pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};
+
+#[cfg(test)]
+mod tests;

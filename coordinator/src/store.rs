@@ -12,7 +12,7 @@ mod copy;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::{Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use strongroom_platform::disk::{Disk, DiskError, DurableFile};
 
 use crate::state::{Base, Layer, RawRows, Unreadable};
@@ -65,6 +65,14 @@ pub fn path(generation: u64) -> String {
 /// Where a state is staged before it gets its generation.
 pub fn staged_path(name: &str) -> String {
     format!("{DIR}/{name}.staged")
+}
+
+/// Removes a file of the state's folder that may be gone already.
+pub fn discard(disk: &Arc<dyn Disk>, path: &str) -> Result<(), DiskError> {
+    match disk.remove(path) {
+        Ok(()) | Err(DiskError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// An open state.

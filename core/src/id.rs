@@ -123,8 +123,8 @@ id!(
     16
 );
 id!(
-    /// The database host that several sources may share. Random and opaque.
-    HostGroupId,
+    /// The host, or the hosts, whose load several sources share. Opaque: names of hosts stay with the operator.
+    HostGroup,
     16
 );
 id!(

@@ -360,8 +360,8 @@ fn put(object: u64, value: u64) -> strongroom_coordinator::state::Command {
     places::PutJurisdiction { name, codes }.into()
 }
 
-fn name(object: u64) -> Option<text::Name> {
-    text::Name::new(&format!("object-{object}")).ok()
+fn name(object: u64) -> Option<text::JurisdictionName> {
+    text::JurisdictionName::new(&format!("object-{object}")).ok()
 }
 
 fn object_key(object: u64) -> ObjectKey {

@@ -5,7 +5,7 @@
 use strongroom_coordinator::id::MemberId;
 use strongroom_coordinator::member::{Event, Founding, MemberError, OpenError, Ticket};
 use strongroom_coordinator::raft::{Change, Role};
-use strongroom_coordinator::state::{Actor, Configuration, Decision, Request, Sequence, places, text};
+use strongroom_coordinator::state::Configuration;
 
 use super::{HostNumber, MS, What, World};
 use crate::invariants::Broken;
@@ -152,19 +152,7 @@ impl World {
         self.retire();
         let Some(number) = self.leader() else { return Ok(()) };
         let Some(change) = self.wanted_change(number) else { return Ok(()) };
-        let stamp = self.hosts.get(number).map(|host| host.stamp(self.now)).unwrap_or_default();
-        // What the state notes of the change is not the matter of this test; any request that is its own retry will do.
-        let Ok(name) = text::Name::new("local") else { return Ok(()) };
-        let command = places::PutJurisdiction { name, codes: std::collections::BTreeSet::new() }.into();
-        let request = Request {
-            session: None,
-            acknowledged_below: Sequence(0),
-            actor: Actor::System,
-            decision: Decision::default(),
-            stamp,
-            command,
-        };
-        self.feed(number, Event::Change { ticket: OPERATOR, change, request })
+        self.feed(number, Event::Change { ticket: OPERATOR, change, request: None })
     }
 
     /// A host whose member leads and is not paused.

@@ -43,8 +43,8 @@ pub enum Event {
         ticket: Ticket,
         /// The change.
         change: Change,
-        /// What the state notes of it.
-        request: Request,
+        /// What the state notes of it, if it is to.
+        request: Option<Request>,
     },
     /// Leadership is to be handed over.
     Transfer {

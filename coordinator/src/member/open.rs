@@ -13,7 +13,6 @@ use strongroom_platform::mutant::{self, Mutant};
 use super::config::MemberConfig;
 use super::error::{MemberError, OpenError};
 use super::identity::{Founding, MemberIdentity};
-use super::snapshots::remove_if_there;
 use super::{Core, Member, quarantine};
 use crate::id::{LogIndex, Position, Term};
 use crate::raft::log::{Floor, Hard, Log, LogError, LogIdentity};
@@ -112,7 +111,7 @@ fn open_state(disk: &Arc<dyn Disk>, generation: u64) -> Result<Store, OpenError>
     for entry in disk.list(store::DIR)? {
         let path = format!("{}/{}", store::DIR, entry.name);
         if path != ours {
-            remove_if_there(disk, &path)?;
+            store::discard(disk, &path)?;
         }
     }
     Ok(Store::open(disk.as_ref(), &ours)?)

@@ -67,7 +67,7 @@ impl Snapshots {
     /// Removes a staged state that Raft did not want.
     pub(super) fn discard_unused(&mut self, disk: &Arc<dyn Disk>) -> Result<(), DiskError> {
         match self.staged.take() {
-            Some(staged) => remove_if_there(disk, &staged.path),
+            Some(staged) => store::discard(disk, &staged.path),
             None => Ok(()),
         }
     }
@@ -122,20 +122,20 @@ impl Member {
             Err(error) => {
                 // A full disk must not end a leader: whoever needs the copy waits.
                 tracing::warn!(%error, "the state could not be copied for another member");
-                return Ok(remove_if_there(&self.core.disk, &path)?);
+                return Ok(store::discard(&self.core.disk, &path)?);
             }
         };
         facts.file_bytes = copied.len;
         facts.file_digest = copied.digest.to_vec().into();
-        drop(self.group.offer(Some(&facts)));
+        self.group.offer(Some(&facts)).ok();
         self.core.snapshots.prepared = Some(Prepared { facts, path, idle_ticks: 0 });
         Ok(())
     }
 
     fn withdraw_copy(&mut self) -> Result<(), MemberError> {
         let Some(prepared) = self.core.snapshots.prepared.take() else { return Ok(()) };
-        drop(self.group.offer(None));
-        Ok(remove_if_there(&self.core.disk, &prepared.path)?)
+        self.group.offer(None).ok();
+        Ok(store::discard(&self.core.disk, &prepared.path)?)
     }
 
     /// Takes a staged state: Raft hears of it, and may install it in the turn that follows.
@@ -198,12 +198,4 @@ fn digest_of(disk: &dyn Disk, path: &str) -> Result<(u64, [u8; 32]), DiskError> 
         at += piece.len() as u64;
     }
     Ok((len, *hasher.finalize().as_bytes()))
-}
-
-/// Removes a file that may be gone already.
-pub(super) fn remove_if_there(disk: &Arc<dyn Disk>, path: &str) -> Result<(), DiskError> {
-    match disk.remove(path) {
-        Ok(()) | Err(DiskError::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
 }

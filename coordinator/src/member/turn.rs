@@ -10,7 +10,6 @@ use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{DigestReport, LogMessage};
 
 use super::event::Outbox;
-use super::snapshots::remove_if_there;
 use super::{Core, MemberConfig, MemberError};
 use crate::id::{LogIndex, MemberId, Position};
 use crate::raft::Handler;
@@ -60,7 +59,7 @@ impl Handler for Turn<'_> {
         let disk = &self.core.disk;
         let path = store::path(generation);
         // A file of this generation was never named by the log: an installation died before that.
-        remove_if_there(disk, &path)?;
+        store::discard(disk, &path)?;
         disk.rename_no_replace(&staged.path, &path)?;
         disk.sync_dir(store::DIR)?;
         self.core.snapshots.staged = Some(staged);
@@ -76,7 +75,7 @@ impl Handler for Turn<'_> {
         self.core.machine = staged.machine;
         self.core.store = staged.store;
         tracing::info!(index = %self.core.flushed.index, "a snapshot was installed");
-        remove_if_there(&self.core.disk, &old)?;
+        store::discard(&self.core.disk, &old)?;
         clear_temporaries(self.core.disk.as_ref(), store::DIR)?;
         Ok(())
     }

@@ -213,13 +213,12 @@ fn decode_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, Malformed> {
     let (first, count) = (reader.varint()?, reader.count()?);
     let mut entries = Vec::with_capacity(count.min(ENTRIES_RESERVED_MAX));
     for number in 0..count as u64 {
-        let mut entry = Entry::default();
-        entry.index = first.checked_add(number).ok_or(reader.malformed())?;
-        entry.term = reader.varint()?;
-        entry.set_entry_type(kind_from_byte(reader.u8()?).ok_or(reader.malformed())?);
-        entry.context = reader.bytes()?.to_vec().into();
-        entry.data = reader.bytes()?.to_vec().into();
-        entries.push(entry);
+        let index = first.checked_add(number).ok_or(reader.malformed())?;
+        let term = reader.varint()?;
+        let entry_type = kind_from_byte(reader.u8()?).ok_or(reader.malformed())?;
+        let context = reader.bytes()?.to_vec().into();
+        let data = reader.bytes()?.to_vec().into();
+        entries.push(Entry { entry_type, term, index, data, context, ..Entry::default() });
     }
     Ok(entries)
 }

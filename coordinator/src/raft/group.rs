@@ -372,7 +372,7 @@ impl Group {
     pub fn turn<H: Handler>(&mut self, handler: &mut H) -> Result<(), H::Error> {
         while let Some(mut begun) = Begun::of(&mut self.node) {
             self.quiet_ticks = 0;
-            self.send(begun.immediate(), handler);
+            Self::send(begun.immediate(), handler);
             for read in begun.reads() {
                 handler.read(&read.request_ctx, LogIndex(read.index));
             }
@@ -388,16 +388,16 @@ impl Group {
                 installed = Some(at.index);
             }
             if mutant::is_active(Mutant::PromiseBeforeLog) {
-                self.send(begun.promises(), handler);
+                Self::send(begun.promises(), handler);
             }
             let mut persisted = begun.persist(&mut self.log)?;
-            self.send(persisted.messages(), handler);
+            Self::send(persisted.messages(), handler);
             let committed = persisted.committed();
             let advanced = persisted.advance(&mut self.node);
             if let Some(index) = installed {
                 self.node.advance_apply_to(index.0);
             }
-            self.send(advanced.messages, handler);
+            Self::send(advanced.messages, handler);
             self.apply(committed, handler)?;
             self.apply(advanced.committed, handler)?;
             self.steer();
@@ -445,7 +445,7 @@ impl Group {
         Some(wire::configuration(&state))
     }
 
-    fn send<H: Handler>(&self, messages: Vec<Message>, handler: &mut H) {
+    fn send<H: Handler>(messages: Vec<Message>, handler: &mut H) {
         for message in messages {
             let Some(to) = MemberId::from_number(message.to) else { continue };
             if let Some(message) = wire::to_wire(message) {

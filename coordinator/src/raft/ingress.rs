@@ -10,6 +10,8 @@ use raft::eraftpb::{Message, MessageType};
 use super::shelf::Shelf;
 use crate::id::LogIndex;
 
+/// The highest term or index. Counting up from it for ever does not overflow.
+const NUMBER_MAX: u64 = 1 << 62;
 /// Context of a message: names of a campaign, or a read's token.
 const CONTEXT_BYTES_MAX: usize = 64;
 /// Entries in a message. The leader sends batches of about one MiB, of entries that are rarely below 64 bytes.
@@ -39,6 +41,11 @@ pub(super) fn check(message: &Message, raft: &Raft<Shelf>) -> Result<(), Verdict
     let refuse = |what| Err(Verdict::Malformed { what });
     if message.term == 0 {
         return refuse("no term");
+    }
+    let numbers =
+        [message.term, message.log_term, message.index, message.commit, message.commit_term, message.reject_hint];
+    if numbers.iter().any(|number| *number > NUMBER_MAX) {
+        return refuse("a number that no group reaches");
     }
     if message.context.len() > CONTEXT_BYTES_MAX {
         return refuse("a long context");
@@ -75,7 +82,7 @@ fn check_append(message: &Message) -> Result<(), Verdict> {
     }
     let mut before = message.log_term.max(1);
     for (entry, number) in message.entries.iter().zip(1_u64..) {
-        if entry.index != message.index.saturating_add(number) || entry.index == u64::MAX {
+        if entry.index != message.index.saturating_add(number) {
             return refuse("entries with a gap");
         }
         if entry.term < before || entry.term > message.term {
@@ -110,7 +117,7 @@ fn check_append_response(message: &Message, raft: &Raft<Shelf>) -> Result<(), Ve
 fn check_snapshot(message: &Message) -> Result<(), Verdict> {
     let refuse = |what| Err(Verdict::Malformed { what });
     let metadata = message.get_snapshot().get_metadata();
-    if metadata.index == 0 || metadata.index == u64::MAX || metadata.term == 0 || metadata.term > message.term {
+    if metadata.index == 0 || metadata.index > NUMBER_MAX || metadata.term == 0 || metadata.term > message.term {
         return refuse("a snapshot of no place in the log");
     }
     if !super::wire::configuration(metadata.get_conf_state()).is_sound() {

@@ -59,22 +59,28 @@ pub enum Unchanged {
 impl Change {
     /// Checks the change against the configuration that it is to start from.
     pub fn check(&self, now: &Configuration) -> Result<(), Unchanged> {
-        let is_joint = !now.voters_outgoing.is_empty();
-        match self {
-            Self::Leave if is_joint => Ok(()),
-            Self::Leave => Err(Unchanged::NotUnderWay),
-            _ if is_joint => Err(Unchanged::UnderWay),
-            Self::AddLearner(id) if now.voters.contains(id) || now.learners.contains(id) => {
-                Err(Unchanged::IsMember(*id))
+        let (is_leave, is_joint) = (*self == Self::Leave, now.is_joint());
+        let refusal = match self {
+            Self::Leave => (!is_joint).then_some(Unchanged::NotUnderWay),
+            Self::AddLearner(id) => {
+                let is_member = now.voters.contains(id) || now.learners.contains(id);
+                is_member.then_some(Unchanged::IsMember(*id))
             }
-            Self::AddLearner(_) => Ok(()),
-            Self::Promote { learner, .. } if !now.learners.contains(learner) => Err(Unchanged::NoLearner(*learner)),
-            Self::Promote { removes: Some(gone), .. } if !now.voters.contains(gone) => Err(Unchanged::NoMember(*gone)),
-            Self::Promote { .. } => Ok(()),
-            Self::Remove(id) if now.learners.contains(id) => Ok(()),
-            Self::Remove(id) if !now.voters.contains(id) => Err(Unchanged::NoMember(*id)),
-            Self::Remove(id) if now.voters == BTreeSet::from([*id]) => Err(Unchanged::LastVoter(*id)),
-            Self::Remove(_) => Ok(()),
+            Self::Promote { learner, removes } => {
+                let gone = removes.filter(|gone| !now.voters.contains(gone)).map(Unchanged::NoMember);
+                let is_learner = now.learners.contains(learner);
+                if is_learner { gone } else { Some(Unchanged::NoLearner(*learner)) }
+            }
+            Self::Remove(id) if now.voters == BTreeSet::from([*id]) => Some(Unchanged::LastVoter(*id)),
+            Self::Remove(id) => {
+                let is_member = now.voters.contains(id) || now.learners.contains(id);
+                (!is_member).then_some(Unchanged::NoMember(*id))
+            }
+        };
+        match refusal {
+            _ if is_joint && !is_leave => Err(Unchanged::UnderWay),
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
         }
     }
 
@@ -157,4 +163,80 @@ pub(super) fn decode(bytes: &[u8]) -> Option<ConfChangeV2> {
     });
     change.set_changes(singles.collect::<Option<Vec<_>>>()?.into());
     Some(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> MemberId {
+        MemberId::from_number(number).unwrap()
+    }
+
+    fn three_and_a_learner() -> Configuration {
+        Configuration {
+            voters: (1..=3).map(id).collect(),
+            learners: BTreeSet::from([id(4)]),
+            ..Configuration::default()
+        }
+    }
+
+    #[test]
+    fn a_change_needs_the_members_that_it_speaks_of() {
+        let now = three_and_a_learner();
+        assert_eq!(Change::AddLearner(id(5)).check(&now), Ok(()));
+        assert_eq!(Change::AddLearner(id(4)).check(&now), Err(Unchanged::IsMember(id(4))));
+        assert_eq!(Change::Promote { learner: id(4), removes: Some(id(1)) }.check(&now), Ok(()));
+        assert_eq!(Change::Promote { learner: id(5), removes: None }.check(&now), Err(Unchanged::NoLearner(id(5))));
+        assert_eq!(
+            Change::Promote { learner: id(4), removes: Some(id(9)) }.check(&now),
+            Err(Unchanged::NoMember(id(9)))
+        );
+        assert_eq!(Change::Remove(id(4)).check(&now), Ok(()));
+        assert_eq!(Change::Remove(id(9)).check(&now), Err(Unchanged::NoMember(id(9))));
+        assert_eq!(Change::Leave.check(&now), Err(Unchanged::NotUnderWay));
+        assert_eq!(Change::Remove(id(1)).check(&Configuration::single(id(1))), Err(Unchanged::LastVoter(id(1))));
+    }
+
+    #[test]
+    fn while_one_change_is_under_way_there_is_no_other() {
+        let now = Configuration { voters_outgoing: BTreeSet::from([id(1)]), auto_leave: true, ..three_and_a_learner() };
+        assert_eq!(Change::AddLearner(id(5)).check(&now), Err(Unchanged::UnderWay));
+        assert_eq!(Change::Remove(id(1)).check(&now), Err(Unchanged::UnderWay));
+        assert_eq!(Change::Leave.check(&now), Ok(()));
+    }
+
+    #[test]
+    fn a_change_is_read_as_the_crate_wrote_it() {
+        use protobuf_free::bytes_of;
+        for change in [
+            Change::AddLearner(id(7)),
+            Change::Promote { learner: id(4), removes: Some(id(u64::MAX)) },
+            Change::Remove(id(1)),
+            Change::Leave,
+        ] {
+            let written = change.to_raft();
+            let read = decode(&bytes_of(&written)).unwrap();
+            assert_eq!(read, written);
+        }
+        assert_eq!(decode(&[0xff; 3]), None);
+    }
+
+    mod protobuf_free {
+        //! What the crate would put into an entry, by our own encoder over the same numbers.
+
+        use prost::Message as _;
+        use raft::eraftpb::ConfChangeV2;
+
+        use super::super::{Written, WrittenSingle};
+
+        pub(super) fn bytes_of(change: &ConfChangeV2) -> Vec<u8> {
+            let single = |it: &raft::eraftpb::ConfChangeSingle| WrittenSingle {
+                kind: it.get_change_type() as i32,
+                member: it.node_id,
+            };
+            let changes = change.get_changes().iter().map(single).collect();
+            Written { transition: change.get_transition() as i32, changes, context: Vec::new() }.encode_to_vec()
+        }
+    }
 }

@@ -95,13 +95,8 @@ fn entry_to_wire(mut entry: Entry) -> v1::LogEntry {
 
 fn entry_from_wire(wire: v1::LogEntry, index: u64) -> Result<Entry, Meaningless> {
     let kind = u8::try_from(wire.kind).ok().and_then(kind_from_byte).ok_or(Meaningless { what: "kind of an entry" })?;
-    let mut entry = Entry::default();
-    entry.set_entry_type(kind);
-    entry.term = wire.term;
-    entry.index = index;
-    entry.data = wire.data;
-    entry.context = wire.context;
-    Ok(entry)
+    let v1::LogEntry { term, data, context, .. } = wire;
+    Ok(Entry { entry_type: kind, term, index, data, context, ..Entry::default() })
 }
 
 fn snapshot_to_wire(snapshot: &Snapshot) -> v1::SnapshotFacts {
@@ -156,13 +151,14 @@ pub fn configuration_from_wire(wire: &v1::Configuration) -> Result<Configuration
 /// A configuration as Raft knows it.
 pub(super) fn conf_state(configuration: &Configuration) -> ConfState {
     let numbers = |ids: &BTreeSet<MemberId>| ids.iter().map(|id| id.number()).collect::<Vec<u64>>();
-    let mut state = ConfState::default();
-    state.voters = numbers(&configuration.voters);
-    state.learners = numbers(&configuration.learners);
-    state.voters_outgoing = numbers(&configuration.voters_outgoing);
-    state.learners_next = numbers(&configuration.learners_next);
-    state.auto_leave = configuration.auto_leave;
-    state
+    ConfState {
+        voters: numbers(&configuration.voters),
+        learners: numbers(&configuration.learners),
+        voters_outgoing: numbers(&configuration.voters_outgoing),
+        learners_next: numbers(&configuration.learners_next),
+        auto_leave: configuration.auto_leave,
+        ..ConfState::default()
+    }
 }
 
 /// A configuration of Raft as ours.
@@ -179,11 +175,12 @@ pub(super) fn configuration(state: &ConfState) -> Configuration {
 
 /// A hard state as Raft knows it.
 pub(super) fn hard_to_raft(hard: Hard) -> HardState {
-    let mut state = HardState::default();
-    state.term = hard.term.0;
-    state.vote = hard.vote.map_or(0, MemberId::number);
-    state.commit = hard.commit.0;
-    state
+    HardState {
+        term: hard.term.0,
+        vote: hard.vote.map_or(0, MemberId::number),
+        commit: hard.commit.0,
+        ..HardState::default()
+    }
 }
 
 /// A hard state of Raft as ours.

@@ -77,7 +77,9 @@ impl Frontier {
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Hasher::new(&SHA256);
-    parts.iter().for_each(|part| hasher.update(part));
+    for part in parts {
+        hasher.update(part);
+    }
     let mut out = [0; 32];
     out.copy_from_slice(hasher.finish().as_ref());
     out

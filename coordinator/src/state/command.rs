@@ -5,11 +5,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::agents::{ReportAgent, RetireAgent};
+use super::certificates::{Deny, IssueCertificate};
 use super::context::Context;
+use super::depots::{ChangeDepot, SetDepotState};
 use super::members::{MemberBooted, PutMember, RetireMember};
+use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
+use super::receipts::RegisterReceipt;
+use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
+use super::snapshots::CommitSnapshot;
+use super::sources::{ChangeSource, PauseSource, RegisterSource, SetContract};
+use super::tokens::{MintToken, RevokeToken, SpendToken};
+use super::uploads::{CloseUpload, FenceUpload, OpenUpload};
 
 /// Whether a command may be sent without a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +40,14 @@ pub(in crate::state) struct Audited {
 
 impl Audited {
     /// An action and its object.
-    pub(in crate::state) fn new(action: &'static str, object: impl ToString) -> Option<Self> {
-        Some(Self { action, object: object.to_string() })
+    pub(in crate::state) fn new(action: &'static str, object: &impl ToString) -> Self {
+        Self { action, object: object.to_string() }
     }
 }
+
+/// Rows that a command's effect writes at most, unless it says otherwise: what it is about, what that refers to, and a
+/// few counters.
+pub(in crate::state) const ROWS_WRITTEN_MAX: usize = 16;
 
 /// What a command does.
 pub(in crate::state) trait Effect {
@@ -43,6 +57,11 @@ pub(in crate::state) trait Effect {
     /// Whether it may be sent without a session.
     fn retry(&self) -> Retry {
         Retry::BySession
+    }
+
+    /// Rows that the effect writes at most; those of sessions and the audit log come on top. Tests hold each to it.
+    fn rows_written_max(&self) -> usize {
+        ROWS_WRITTEN_MAX
     }
 
     /// Takes effect, or is rejected; what a rejected command wrote is forgotten.
@@ -93,4 +112,56 @@ commands! {
     RetireMember,
     /// Notes a member's boot.
     MemberBooted,
+    /// Mints a join token.
+    MintToken,
+    /// Takes a join token back.
+    RevokeToken,
+    /// Spends a join token and registers who joins.
+    SpendToken,
+    /// Notes a certificate.
+    IssueCertificate,
+    /// Denies a certificate or an identity.
+    Deny,
+    /// Moves a depot from one state to another.
+    SetDepotState,
+    /// Changes what a depot says of itself.
+    ChangeDepot,
+    /// Notes what an agent says of itself.
+    ReportAgent,
+    /// Takes out an agent.
+    RetireAgent,
+    /// Registers a source.
+    RegisterSource,
+    /// Changes what is known of a source.
+    ChangeSource,
+    /// Promises something else for a source.
+    SetContract,
+    /// Pauses a source, or resumes it.
+    PauseSource,
+    /// Lets a run wait.
+    QueueRun,
+    /// Starts a run.
+    StartRun,
+    /// Notes how far a run is.
+    ReportRun,
+    /// Ends a run.
+    FinishRun,
+    /// Bounds the runs of a host group.
+    SetHostGroupCap,
+    /// Opens an upload session.
+    OpenUpload,
+    /// Closes an upload session.
+    CloseUpload,
+    /// Fences an upload session.
+    FenceUpload,
+    /// Makes a snapshot part of its source's chain.
+    CommitSnapshot,
+    /// Registers a receipt.
+    RegisterReceipt,
+    /// Adds an operator.
+    AddOperator,
+    /// Changes an operator's roles.
+    SetOperatorRoles,
+    /// Removes an operator.
+    RemoveOperator,
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns the small helpers that all families share. Nothing here reaches anything but rows.
 
+use strongroom_core::time::WallTime;
+
 use super::configuration::Configuration;
 use super::outcome::{Fault, Refusal, Thing};
 use super::request::Actor;
@@ -16,6 +18,8 @@ pub(in crate::state) struct Context<'a> {
     pub(in crate::state) at: Position,
     /// Accrued cluster time of the entry.
     pub(in crate::state) now_ms: u64,
+    /// The leader's wall clock, kept for people and never decided by.
+    pub(in crate::state) wall: WallTime,
     /// Who asked.
     pub(in crate::state) actor: &'a Actor,
     /// Who votes and listens.

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 
 use strongroom_core::id::{
-    AgentId, CertificateSerial, ClientSession, DepotId, HostGroupId, MerkleRoot, PackId, RunId, SnapshotId, SourceId,
+    AgentId, CertificateSerial, ClientSession, DepotId, HostGroup, MerkleRoot, PackId, RunId, SnapshotId, SourceId,
     TokenId, UploadId,
 };
 
@@ -48,7 +48,7 @@ keyed_by_bytes!(
     CertificateSerial,
     ClientSession,
     DepotId,
-    HostGroupId,
+    HostGroup,
     MerkleRoot,
     PackId,
     RunId,

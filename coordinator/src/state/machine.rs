@@ -183,8 +183,9 @@ impl Machine {
         actor: &Actor,
         effect: impl FnOnce(&mut Context<'_>) -> Result<Outcome, Fault>,
     ) -> Result<Outcome, Unreadable> {
-        let (now_ms, configuration) = (self.stamp.accrued_ms, &self.configuration);
-        let mut cx = Context { change: self.rows.change(), at, now_ms, actor, configuration };
+        let Stamp { accrued_ms: now_ms, wall } = self.stamp;
+        let mut cx =
+            Context { change: self.rows.change(), at, now_ms, wall, actor, configuration: &self.configuration };
         match effect(&mut cx) {
             Ok(outcome) => {
                 cx.change.commit()?;
@@ -210,7 +211,10 @@ fn enter(cx: &mut Context<'_>, request: &Request, digest: CommandDigest, stamp: 
         },
     };
     let outcome = match effect.apply(cx) {
-        Ok(answer) => Outcome::Done(answer),
+        Ok(answer) => {
+            debug_assert!(cx.change.written() <= effect.rows_written_max(), "an effect writes more than it says");
+            Outcome::Done(answer)
+        }
         Err(Fault::Refused(refusal)) => {
             cx.change.forget();
             Outcome::Rejected(refusal)

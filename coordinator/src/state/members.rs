@@ -90,12 +90,9 @@ pub struct MemberBooted {
     pub boot: u64,
 }
 
-impl Effect for PutMember {
-    fn audited(&self) -> Option<Audited> {
-        Audited::new("member.put", self.member)
-    }
-
-    fn apply(&self, cx: &mut Context<'_>) -> Effected {
+impl PutMember {
+    /// Registers the member, or changes where it listens.
+    pub(in crate::state) fn register(&self, cx: &mut Context<'_>) -> Result<(), Fault> {
         let old = cx.change.get::<Members>(&self.member)?;
         if let Some(MemberRow { state: MemberState::Removed, .. }) = old {
             return Err(Refusal::Retired(Thing::Member).into());
@@ -109,14 +106,29 @@ impl Effect for PutMember {
             cx.release_region(&details.region)?;
         }
         let (boot, state) = old.map_or((0, state_in(cx.configuration, self.member)), |old| (old.boot, old.state));
-        cx.put::<Members>(&self.member, &MemberRow { details: Some(self.details.clone()), boot, state })?;
+        cx.put::<Members>(&self.member, &MemberRow { details: Some(self.details.clone()), boot, state })
+    }
+}
+
+impl Effect for PutMember {
+    fn audited(&self) -> Option<Audited> {
+        Some(Audited::new("member.put", &self.member))
+    }
+
+    fn retry(&self) -> Retry {
+        // It says the same again, and the change of the members that it comes with happens once.
+        Retry::ByNature
+    }
+
+    fn apply(&self, cx: &mut Context<'_>) -> Effected {
+        self.register(cx)?;
         Ok(Answer::Applied)
     }
 }
 
 impl Effect for RetireMember {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("member.retire", self.member)
+        Some(Audited::new("member.retire", &self.member))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -129,7 +141,7 @@ impl Effect for RetireMember {
 
 impl Effect for MemberBooted {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("member.boot", self.member)
+        Some(Audited::new("member.boot", &self.member))
     }
 
     fn retry(&self) -> Retry {

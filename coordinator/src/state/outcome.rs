@@ -126,6 +126,8 @@ refusals! {
     Changed(Thing) = "changed", "the {0:?} has changed since";
     /// The command says more of the thing than is allowed.
     TooMany(Thing) = "too-many", "too many of {0:?}";
+    /// A country covers itself, and nothing else.
+    CountryMismatch = "country", "a jurisdiction named by a country's code covers that country alone";
     /// The boot number is not above the last one: the data folder was rolled back or copied.
     StaleBoot(u64) = "stale-boot", "boot {0} was seen already: the data folder was rolled back or copied";
     /// The secret, role or place is not that of the token.
@@ -138,6 +140,10 @@ refusals! {
     TooLong = "too-long", "the lifetime is too long";
     /// The identity or certificate is on the deny-list.
     Denied = "denied", "the identity or certificate is denied";
+    /// The terms of the contract are empty, or beyond what can be promised.
+    BadContract = "bad-contract", "the contract's terms are out of bounds";
+    /// The home domain says whose keys seal the packs, and never changes.
+    DomainFixed = "domain-fixed", "a source's home domain can't change";
     /// The source is paused.
     Paused = "paused", "the source is paused";
     /// Another run of the source is under way, or waits.
@@ -158,10 +164,12 @@ refusals! {
     PackListBroken = "packs-broken", "the list of packs does not follow from that of the head before";
     /// The depot lies where the source's contract does not allow.
     Unlawful = "unlawful", "the depot lies outside the jurisdictions of the source's contract";
-    /// The depot is lost, and is not trusted until it is registered anew.
+    /// The depot is lost, and is not trusted until it is active again.
     DepotLost = "depot-lost", "the depot counts as lost";
     /// Somebody must be left who can operate the installation.
     LastOperator = "last-operator", "the last operator can't be removed";
+    /// Whoever is an operator has a role.
+    NoRole = "no-role", "an operator has at least one role";
     /// The identity is another operator's.
     IdentityTaken = "identity-taken", "the identity belongs to another operator";
 }

@@ -13,14 +13,14 @@ use super::context::Context;
 use super::counters::Counter;
 use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
 use super::tables::tables;
-use super::text::{CountryCode, Name};
+use super::text::{CountryCode, JurisdictionName, Name};
 
 /// Most countries under one name; there are fewer than 256 codes.
 pub const CODES_MAX: usize = 256;
 
 tables! {
     /// Jurisdictions by name.
-    Jurisdictions = JURISDICTIONS: Name => JurisdictionRow;
+    Jurisdictions = JURISDICTIONS: JurisdictionName => JurisdictionRow;
     /// Regions by name.
     Regions = REGIONS: Name => RegionRow;
     /// Sites by name.
@@ -40,7 +40,7 @@ pub struct JurisdictionRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionRow {
     /// Under which law it lies.
-    pub jurisdiction: Name,
+    pub jurisdiction: JurisdictionName,
     /// Sites and members that refer to it.
     pub references: u32,
 }
@@ -57,9 +57,9 @@ pub struct SiteRow {
 /// Defines a jurisdiction, or changes what it covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutJurisdiction {
-    /// Its name; for a single country commonly the code in lower case.
-    pub name: Name,
-    /// ISO 3166-1 codes of the countries that it covers.
+    /// The country's code, or the group's name.
+    pub name: JurisdictionName,
+    /// ISO 3166-1 codes of the countries that it covers; for a country its own.
     pub codes: BTreeSet<CountryCode>,
 }
 
@@ -67,7 +67,7 @@ pub struct PutJurisdiction {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoveJurisdiction {
     /// Its name.
-    pub name: Name,
+    pub name: JurisdictionName,
 }
 
 /// Defines a region.
@@ -76,7 +76,7 @@ pub struct PutRegion {
     /// Its name.
     pub name: Name,
     /// Under which law it lies.
-    pub jurisdiction: Name,
+    pub jurisdiction: JurisdictionName,
 }
 
 /// Takes away a region that nothing refers to.
@@ -104,11 +104,13 @@ pub struct RemoveSite {
 
 impl Effect for PutJurisdiction {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("jurisdiction.put", &self.name)
+        Some(Audited::new("jurisdiction.put", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
         require((1..=CODES_MAX).contains(&self.codes.len()), Refusal::TooMany(Thing::Jurisdiction))?;
+        let is_itself = self.name.country().is_none_or(|country| self.codes.iter().eq([&country]));
+        require(is_itself, Refusal::CountryMismatch)?;
         let old = cx.change.get::<Jurisdictions>(&self.name)?;
         if old.as_ref().is_some_and(|old| old.references > 0 && old.codes != self.codes) {
             cx.count_up(Counter::PlacementVersion)?;
@@ -121,7 +123,7 @@ impl Effect for PutJurisdiction {
 
 impl Effect for RemoveJurisdiction {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("jurisdiction.remove", &self.name)
+        Some(Audited::new("jurisdiction.remove", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -134,7 +136,7 @@ impl Effect for RemoveJurisdiction {
 
 impl Effect for PutRegion {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("region.put", &self.name)
+        Some(Audited::new("region.put", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -154,7 +156,7 @@ impl Effect for PutRegion {
 
 impl Effect for RemoveRegion {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("region.remove", &self.name)
+        Some(Audited::new("region.remove", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -168,7 +170,7 @@ impl Effect for RemoveRegion {
 
 impl Effect for PutSite {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("site.put", &self.name)
+        Some(Audited::new("site.put", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -188,7 +190,7 @@ impl Effect for PutSite {
 
 impl Effect for RemoveSite {
     fn audited(&self) -> Option<Audited> {
-        Audited::new("site.remove", &self.name)
+        Some(Audited::new("site.remove", &self.name))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
@@ -201,18 +203,18 @@ impl Effect for RemoveSite {
 }
 
 macro_rules! references {
-    ($($refer:ident, $release:ident, $table:ident, $thing:ident;)*) => {
+    ($($refer:ident, $release:ident, $name:ident, $table:ident, $thing:ident;)*) => {
         impl Context<'_> {
             $(
                 /// Notes one more reference to a place, which must be there.
-                pub(in crate::state) fn $refer(&mut self, name: &Name) -> Result<(), Fault> {
+                pub(in crate::state) fn $refer(&mut self, name: &$name) -> Result<(), Fault> {
                     let mut row = self.need::<$table>(name, Thing::$thing)?;
                     row.references = row.references.saturating_add(1);
                     self.put::<$table>(name, &row)
                 }
 
                 /// Notes one reference less.
-                pub(in crate::state) fn $release(&mut self, name: &Name) -> Result<(), Fault> {
+                pub(in crate::state) fn $release(&mut self, name: &$name) -> Result<(), Fault> {
                     let mut row = self.need::<$table>(name, Thing::$thing)?;
                     row.references = row.references.saturating_sub(1);
                     self.put::<$table>(name, &row)
@@ -223,7 +225,7 @@ macro_rules! references {
 }
 
 references! {
-    refer_to_jurisdiction, release_jurisdiction, Jurisdictions, Jurisdiction;
-    refer_to_region, release_region, Regions, Region;
-    refer_to_site, release_site, Sites, Site;
+    refer_to_jurisdiction, release_jurisdiction, JurisdictionName, Jurisdictions, Jurisdiction;
+    refer_to_region, release_region, Name, Regions, Region;
+    refer_to_site, release_site, Name, Sites, Site;
 }

@@ -219,6 +219,11 @@ impl Change<'_> {
         self.rows.list::<T>(prefix, after, limit)
     }
 
+    /// Number of rows written so far.
+    pub(super) fn written(&self) -> usize {
+        self.writes.len()
+    }
+
     /// Forgets all that was written: the command was rejected.
     pub(super) fn forget(&mut self) {
         self.writes.clear();

@@ -35,6 +35,7 @@ tags! {
     AGENTS = 41;
     SOURCES = 50;
     SOURCE_NAMES = 51;
+    CONTRACTS = 52;
     SCHEDULES = 60;
     RUNS = 61;
     SOURCE_RUNS = 62;

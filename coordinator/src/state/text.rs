@@ -30,8 +30,8 @@ macro_rules! text {
 
             /// The text, if it is of the form.
             pub fn new(text: &str) -> Result<Self, TextOutOfForm> {
-                let check: fn(u8) -> bool = $check;
-                if ($least..=$most).contains(&text.len()) && text.bytes().all(check) {
+                let check: fn(&[u8]) -> bool = $check;
+                if ($least..=$most).contains(&text.len()) && check(text.as_bytes()) {
                     Ok(Self(text.into()))
                 } else {
                     Err(TextOutOfForm { what: $what, form: $form })
@@ -88,7 +88,7 @@ text!(
     "a name",
     "lower-case letters, digits and hyphens, at most 63 of them",
     1..=63,
-    |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
+    is_name
 );
 text!(
     /// An ISO 3166-1 alpha-2 code.
@@ -96,7 +96,16 @@ text!(
     "a country's code",
     "two upper-case letters",
     2..=2,
-    |byte| byte.is_ascii_uppercase()
+    is_country
+);
+text!(
+    /// A legal territory: a country's code, or an operator's word for a group of countries. The case tells them apart, so
+    /// that a group called `is` is never taken for Iceland.
+    JurisdictionName,
+    "a jurisdiction",
+    "a country's code in two upper-case letters, or a name in lower-case letters, digits and hyphens",
+    1..=63,
+    |text| is_country(text) || is_name(text)
 );
 text!(
     /// Where one of our own processes listens: host and port.
@@ -104,7 +113,7 @@ text!(
     "an address",
     "host and port in letters, digits, dots, hyphens, colons and brackets, at most 255 of them",
     3..=255,
-    |byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)
+    |text| text.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(byte))
 );
 text!(
     /// The identity in a certificate: a SPIFFE id.
@@ -112,7 +121,7 @@ text!(
     "an identity",
     "a SPIFFE id in lower-case letters, digits, and - . _ : /, at most 255 of them",
     1..=255,
-    |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:/".contains(&byte)
+    |text| text.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:/".contains(byte))
 );
 text!(
     /// The version of one of our own programs.
@@ -120,8 +129,23 @@ text!(
     "a version",
     "digits, lower-case letters, dots, hyphens and plus signs, at most 32 of them",
     1..=32,
-    |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-+".contains(&byte)
+    |text| text.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-+".contains(byte))
 );
+
+impl JurisdictionName {
+    /// The country, if it is one rather than a group.
+    pub fn country(&self) -> Option<CountryCode> {
+        CountryCode::new(self.as_str()).ok()
+    }
+}
+
+fn is_name(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+}
+
+fn is_country(text: &[u8]) -> bool {
+    text.len() == 2 && text.iter().all(u8::is_ascii_uppercase)
+}
 
 #[cfg(test)]
 mod tests {
@@ -132,6 +156,15 @@ mod tests {
         assert_eq!(Name::new("eu-west-1").unwrap().as_str(), "eu-west-1");
         for text in ["", "Berlin", "a b", "a_b", "straße", "a.b", "a/b", &"a".repeat(64)] {
             assert!(Name::new(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_jurisdiction_is_a_country_or_a_group() {
+        assert_eq!(JurisdictionName::new("IS").unwrap().country(), CountryCode::new("IS").ok());
+        assert_eq!(JurisdictionName::new("is").unwrap().country(), None);
+        for text in ["", "Is", "ISL", "EU-1", "a b"] {
+            assert!(JurisdictionName::new(text).is_err(), "{text}");
         }
     }
 

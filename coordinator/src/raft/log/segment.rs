@@ -42,7 +42,7 @@ fn fill(file: &mut DurableFile, len: u64) -> Result<(), DiskError> {
 }
 
 fn write_zeros(file: &mut DurableFile, len: u64) -> Result<(), DiskError> {
-    const ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
+    static ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
     let missing = usize::try_from(len.saturating_sub(file.len())).unwrap_or(usize::MAX);
     file.write_all(ZEROS.get(..missing.min(ZEROS_BYTES)).unwrap_or(&ZEROS))
 }

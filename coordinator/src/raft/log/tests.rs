@@ -16,11 +16,8 @@ fn identity() -> LogIdentity {
 }
 
 fn entry(index: u64, term: u64, len: usize) -> Entry {
-    let mut entry = Entry::default();
-    entry.index = index;
-    entry.term = term;
-    entry.data = vec![u8::try_from(index % 251).unwrap(); len].into();
-    entry
+    let data = vec![u8::try_from(index % 251).unwrap(); len].into();
+    Entry { index, term, data, ..Entry::default() }
 }
 
 fn begun(disk: &Arc<dyn Disk>) -> Log {
@@ -116,7 +113,7 @@ fn a_frame_that_was_torn_is_dropped_and_one_that_was_acknowledged_is_missed() {
         append(&mut log, 1, 1, 3, 900).unwrap();
         drop(log);
         // The power goes before the fourth entry is synced: it may be there, be torn, or be gone.
-        let (mut log, _) = open(&counting).unwrap();
+        let (log, _) = open(&counting).unwrap();
         let address = Address { segment: log.active_number(), offset: log.offset };
         let payload = Payload { entries: vec![entry(4, 1, 1_500)], ..Payload::default() }.encode();
         let (bytes, _) = frame::seal(&identity(), address, log.link, &payload);

@@ -1,0 +1,22 @@
+//! A member as a process: its thread, its peers, its API.
+//!
+//! Owns the shell around [`crate::member`]: one thread that has the member, queues that are bounded, connections whose
+//! ends have proven who they are. It decides nothing that outlives it; whatever it drops, the protocol bears.
+//!
+//! ```text
+//!  clients ── gRPC, mTLS ──► api ──┐                       ┌──► worker: flush, copy
+//!                                  ├──► queue ──► engine ──┼──► peers: streams out
+//!  peers ──── gRPC, mTLS ──► peers ┘             (member)  └──► whoever waits
+//! ```
+
+pub mod api;
+pub mod engine;
+pub mod listen;
+pub mod peers;
+pub mod run;
+
+mod dial;
+
+pub use dial::{DialError, dial};
+pub use engine::{Engine, EngineError};
+pub use run::{RunError, Running, Settings, run};

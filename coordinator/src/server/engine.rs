@@ -1,0 +1,281 @@
+//! The thread that has the member.
+//!
+//! Owns the queue in front of it and the people who wait behind tickets. Orders that came while a turn was under way are
+//! taken together, so that they share a write. When the member ends, everybody who waits is told that nothing is known.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use strongroom_core::time::WallTime;
+use strongroom_platform::clock::Clock;
+use strongroom_proto::peers::v1::Envelope;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::peers::Links;
+use crate::id::{MemberId, Position};
+use crate::member::{Answer, CopyJob, Event, FlushJob, Member, MemberError, Outbox, SnapshotJob, Ticket};
+use crate::raft::{Change, Standing};
+use crate::state::{Outcome, Request, Rows, Stamp};
+
+/// Orders that may wait; more are refused at the door.
+const ORDERS_MAX: usize = 16 * 1024;
+/// Orders that one turn takes together.
+const BATCH_MAX: usize = 1_024;
+/// Jobs that may wait for the worker: there is one flush and one copy at a time.
+const JOBS_MAX: usize = 4;
+
+/// Looks at the rows on the member's thread; it must be quick.
+type Look = Box<dyn FnOnce(Result<&Rows, Answer>) + Send>;
+/// Looks at the member on its thread; it must be quick.
+type Inspect = Box<dyn FnOnce(&Member) + Send>;
+
+enum Order {
+    Event(Event),
+    Submit { request: Request, reply: oneshot::Sender<Answer> },
+    Change { change: Change, request: Option<Request>, reply: oneshot::Sender<Answer> },
+    Look(Look),
+    Inspect(Inspect),
+}
+
+/// Why the engine does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Too many orders wait. None of this one was done.
+    #[error("the member has too much to do")]
+    Overloaded,
+    /// The member has ended; what became of the order is not known.
+    #[error("the member has ended")]
+    Ended,
+}
+
+/// A handle to the member's thread.
+#[derive(Clone)]
+pub struct Engine {
+    orders: mpsc::Sender<Order>,
+    standing: watch::Receiver<Standing>,
+}
+
+impl Engine {
+    /// Starts the thread.
+    pub fn start(
+        member: Member,
+        links: Arc<Links>,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, JoinHandle<Result<(), MemberError>>) {
+        let (orders, queue) = mpsc::channel(ORDERS_MAX);
+        let (announce, standing) = watch::channel(member.standing());
+        let (jobs, work) = crossbeam_channel::bounded::<Job>(JOBS_MAX);
+        let back = orders.clone();
+        let worker = std::thread::spawn(move || {
+            for job in work {
+                // The engine is gone: nobody needs what comes of the job.
+                drop(back.blocking_send(Order::Event(job.run())));
+            }
+        });
+        drop(worker);
+        let desk = Desk { clock, links, announce, jobs, waiting: BTreeMap::new(), next: 0 };
+        let thread = std::thread::spawn(move || desk.serve(member, queue));
+        (Self { orders, standing }, thread)
+    }
+
+    /// What the member is, as of its last word.
+    pub fn standing(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    /// Follows what the member is.
+    pub fn watch(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    /// Lets the member take an event. Under overload it is dropped, which the protocol bears.
+    pub fn event(&self, event: Event) -> Result<(), EngineError> {
+        self.order(Order::Event(event))
+    }
+
+    /// Waits until the member can take an envelope: what comes over a connection waits there.
+    pub async fn envelope(&self, envelope: Envelope) -> Result<(), EngineError> {
+        self.orders.send(Order::Event(Event::Envelope(envelope))).await.map_err(|_| EngineError::Ended)
+    }
+
+    /// Asks for a command.
+    pub async fn submit(&self, request: Request) -> Result<Answer, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Submit { request, reply })?;
+        answer.await.map_err(|_| EngineError::Ended)
+    }
+
+    /// Asks for a change of the members.
+    pub async fn change(&self, change: Change, request: Option<Request>) -> Result<Answer, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Change { change, request, reply })?;
+        answer.await.map_err(|_| EngineError::Ended)
+    }
+
+    /// Reads what the state is after all that was acknowledged before.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Rows) -> T + Send + 'static,
+    ) -> Result<Result<T, Answer>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Look(Box::new(move |rows| drop(reply.send(rows.map(look))))))?;
+        answer.await.map_err(|_| EngineError::Ended)
+    }
+
+    /// Looks at this member, whatever the others know.
+    pub async fn inspect<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Member) -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Inspect(Box::new(move |member| drop(reply.send(look(member))))))?;
+        answer.await.map_err(|_| EngineError::Ended)
+    }
+
+    fn order(&self, order: Order) -> Result<(), EngineError> {
+        self.orders.try_send(order).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => EngineError::Ended,
+        })
+    }
+}
+
+enum Job {
+    Flush(FlushJob),
+    Copy(CopyJob),
+}
+
+impl Job {
+    fn run(self) -> Event {
+        match self {
+            Self::Flush(job) => job.run(),
+            Self::Copy(job) => job.run(),
+        }
+    }
+}
+
+/// What the thread has besides the member.
+struct Desk {
+    clock: Arc<dyn Clock>,
+    links: Arc<Links>,
+    announce: watch::Sender<Standing>,
+    jobs: crossbeam_channel::Sender<Job>,
+    waiting: BTreeMap<Ticket, Waiting>,
+    next: u64,
+}
+
+/// Somebody who waits.
+enum Waiting {
+    Answer(oneshot::Sender<Answer>),
+    Rows(Look),
+}
+
+impl Desk {
+    fn serve(mut self, mut member: Member, mut queue: mpsc::Receiver<Order>) -> Result<(), MemberError> {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        loop {
+            let taken = queue.blocking_recv_many(&mut batch, BATCH_MAX);
+            if taken == 0 {
+                return Ok(());
+            }
+            for order in batch.drain(..) {
+                self.take(order, &mut member)?;
+            }
+            member.turn(&mut self)?;
+        }
+    }
+
+    fn take(&mut self, order: Order, member: &mut Member) -> Result<(), MemberError> {
+        match order {
+            Order::Event(event) => member.take(event, self),
+            Order::Submit { mut request, reply } => {
+                request.stamp = self.stamp();
+                let ticket = self.wait(Waiting::Answer(reply));
+                member.take(Event::Submit { ticket, request }, self)
+            }
+            Order::Change { change, mut request, reply } => {
+                if let Some(request) = &mut request {
+                    request.stamp = self.stamp();
+                }
+                let ticket = self.wait(Waiting::Answer(reply));
+                member.take(Event::Change { ticket, change, request }, self)
+            }
+            Order::Look(look) => {
+                let ticket = self.wait(Waiting::Rows(look));
+                member.take(Event::Read { ticket }, self)
+            }
+            Order::Inspect(look) => {
+                look(member);
+                Ok(())
+            }
+        }
+    }
+
+    fn wait(&mut self, waiting: Waiting) -> Ticket {
+        self.next += 1;
+        let ticket = Ticket(self.next);
+        self.waiting.insert(ticket, waiting);
+        ticket
+    }
+
+    /// The readings of this machine's clocks.
+    fn stamp(&self) -> Stamp {
+        let WallTime(micros) = self.clock.wall();
+        Stamp { accrued_ms: self.clock.monotonic().nanos() / 1_000_000, wall: WallTime(micros) }
+    }
+}
+
+impl Outbox for Desk {
+    fn send(&mut self, envelope: Envelope) {
+        self.links.send(envelope);
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        match self.waiting.remove(&ticket) {
+            Some(Waiting::Answer(reply)) => drop(reply.send(answer)),
+            Some(Waiting::Rows(look)) => look(Err(answer)),
+            None => {}
+        }
+    }
+
+    fn read_ready(&mut self, ticket: Ticket, rows: &Rows) {
+        if let Some(Waiting::Rows(look)) = self.waiting.remove(&ticket) {
+            look(Ok(rows));
+        }
+    }
+
+    fn flush(&mut self, job: FlushJob) {
+        drop(self.jobs.send(Job::Flush(job)));
+    }
+
+    fn copy(&mut self, job: CopyJob) {
+        drop(self.jobs.send(Job::Copy(job)));
+    }
+
+    fn send_snapshot(&mut self, job: SnapshotJob) {
+        self.links.send_snapshot(job);
+    }
+
+    fn standing(&mut self, standing: Standing) {
+        tracing::info!(?standing, "this member's standing");
+        self.announce.send(standing).ok();
+    }
+
+    fn applied(&mut self, _at: Position, _outcome: &Outcome) {}
+}
+
+/// Says how a member is named in the certificates of its connections.
+pub fn subject_of(member: MemberId) -> [u8; 16] {
+    let mut subject = [0; 16];
+    let (_, number) = subject.split_at_mut(8);
+    number.copy_from_slice(&member.number().to_be_bytes());
+    subject
+}
+
+/// The member that a certificate's subject names, if it names one.
+pub fn member_of(subject: [u8; 16]) -> Option<MemberId> {
+    let (zeros, number) = subject.split_first_chunk::<8>()?;
+    let number = u64::from_be_bytes(*number.first_chunk()?);
+    MemberId::from_number(number).filter(|_| *zeros == [0; 8])
+}

@@ -1,0 +1,12 @@
+//! The state machine as a whole, and the rules of each family as sentences.
+
+mod world;
+mod samples;
+mod machine;
+mod sessions;
+mod registry;
+mod running;
+mod protection;
+mod persisted;
+mod naive;
+mod sequences;
