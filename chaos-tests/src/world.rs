@@ -201,7 +201,10 @@ impl World {
             What::Work { host, life, event } => self.work(host, life, *event),
             What::Job { host, life, job } => self.job(host, life, job),
             What::Start { host } => self.start(host),
-            What::Ask { client } => self.ask(client),
+            What::Ask { client } => {
+                self.ask(client);
+                Ok(())
+            }
             What::Arrive { host, asked } => self.arrive(host, *asked),
             What::Answer { client, attempt, reply } => self.answer(client, attempt, reply),
             What::GiveUp { client, attempt } => self.give_up(client, attempt),

@@ -11,9 +11,10 @@ use strongroom_chaos_tests::world::{MS, Plan, World};
 const SEEDS: std::ops::Range<u64> = 0..300;
 
 fn seeds() -> std::ops::Range<u64> {
-    let chosen = env::var("STRONGROOM_SEEDS").ok();
-    let range = chosen.as_deref().and_then(|text| text.split_once(".."));
-    range.map_or(SEEDS, |(from, to)| from.parse().unwrap()..to.parse().unwrap())
+    let Ok(chosen) = env::var("STRONGROOM_SEEDS") else { return SEEDS };
+    let range = chosen.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    assert!(range.is_some(), "STRONGROOM_SEEDS is FROM..TO, not {chosen}");
+    range.unwrap_or(SEEDS)
 }
 
 #[test]

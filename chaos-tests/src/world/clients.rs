@@ -191,12 +191,12 @@ impl Asked {
 
 impl World {
     /// A client begins its next request, or sends the one under way again.
-    pub(super) fn ask(&mut self, number: usize) -> Result<(), Broken> {
+    pub(super) fn ask(&mut self, number: usize) {
         let now = self.now;
         let is_idle = self.clients.all.get(number).is_some_and(|client| client.task.is_none());
         if is_idle {
             if self.clients.all.get(number).is_some_and(|client| client.is_done) {
-                return Ok(());
+                return;
             }
             let task = self.clients.begin(number, now);
             if let Some(client) = self.clients.all.get_mut(number) {
@@ -206,7 +206,6 @@ impl World {
             }
         }
         self.send_request(number);
-        Ok(())
     }
 
     /// Puts the request under way on the network: once, twice or never.

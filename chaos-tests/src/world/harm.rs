@@ -152,7 +152,7 @@ impl World {
             .hosts
             .iter()
             .filter(|host| host.paused_until <= self.now && host.lag == 0)
-            .map(|host| host.member.as_ref().map(|member| member.standing()))
+            .map(|host| host.member.as_ref().map(strongroom_coordinator::member::Member::standing))
             .collect();
         let Some(standings) = standings.filter(|it| it.len() == self.hosts.len()) else { return false };
         let Some(mine) = standings.get(number) else { return false };
@@ -175,7 +175,7 @@ impl World {
 
 /// The newest segment that holds frames, and the sector at which its last one begins.
 fn last_frame(disk: &dyn Disk, files: &[strongroom_platform::disk::DirEntry]) -> Option<(String, u64)> {
-    files.iter().rev().filter(|file| file.name.ends_with(".seg")).find_map(|file| {
+    files.iter().rev().filter(|file| file.name.strip_suffix(".seg").is_some()).find_map(|file| {
         let bytes = disk.read(&format!("log/{}", file.name), u64::MAX).ok()?;
         let last = bytes.chunks(SECTOR_BYTES).rposition(|sector| sector.starts_with(FRAME))?;
         Some((file.name.clone(), last as u64))

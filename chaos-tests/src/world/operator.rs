@@ -124,7 +124,11 @@ impl World {
 
     /// The configuration of the member that has come furthest.
     pub(super) fn newest_configuration(&self) -> Option<Configuration> {
-        let members = self.hosts.iter().filter_map(|host| host.member.as_ref()).map(|member| member.machine());
+        let members = self
+            .hosts
+            .iter()
+            .filter_map(|host| host.member.as_ref())
+            .map(strongroom_coordinator::member::Member::machine);
         members.max_by_key(|machine| machine.position()).map(|machine| machine.configuration().clone())
     }
 

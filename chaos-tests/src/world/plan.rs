@@ -189,7 +189,7 @@ impl Plan {
             (member.log_entries_kept, member.flush_ticks_max) = (1, 2);
         }
         let duplicates = if mutant == Mutant::RetriesRepeated { 200 } else { plan.duplicates };
-        Self { faults, fault_gap, member, loss, duplicates, ..plan }
+        Self { fault_gap, loss, duplicates, faults, member, ..plan }
     }
 
     fn member(dice: &mut Dice) -> MemberConfig {
