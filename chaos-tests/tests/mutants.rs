@@ -9,7 +9,7 @@ use strongroom_chaos_tests::world::{Plan, World};
 use strongroom_platform::mutant::{Guard, Mutant};
 
 /// Seeds after which a mutant counts as a survivor.
-const SEEDS_MAX: u64 = 300;
+const SEEDS_MAX: u64 = 1_500;
 /// Seeds of each mutant's runs that are tried without it.
 const SOUND_SEEDS: u64 = 5;
 

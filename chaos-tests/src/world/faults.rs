@@ -214,7 +214,9 @@ impl World {
         if self.is_lying(number) {
             return;
         }
-        let at = usize::try_from(self.nemesis.between(0, 3_000)).unwrap_or_default();
+        // Some disks fail while the member is opened, some soon after, some late.
+        let most = self.nemesis.one_of(&[60, 300, 3_000]).copied().unwrap_or(300);
+        let at = usize::try_from(self.nemesis.between(0, most)).unwrap_or_default();
         let faults = [DiskFault::SyncFails, DiskFault::Eio, DiskFault::TornWrite, DiskFault::Kill];
         let fault = self.nemesis.one_of(&faults).copied().unwrap_or(DiskFault::Kill);
         let Some(host) = self.hosts.get_mut(number) else { return };

@@ -6,6 +6,7 @@ use strongroom_coordinator::id::MemberId;
 use strongroom_coordinator::member::{Event, Founding, MemberError, OpenError, Ticket};
 use strongroom_coordinator::raft::{Change, Role};
 use strongroom_coordinator::state::Configuration;
+use strongroom_platform::disk::Unsynced;
 
 use super::{HostNumber, MS, What, World};
 use crate::invariants::Broken;
@@ -71,9 +72,11 @@ impl World {
             }
             _ => {}
         }
+        // A system that failed to sync may drop what it could not write.
+        let unsynced = if self.is_lying(number) { Unsynced::Kept } else { Unsynced::BySeed };
         if let Some(host) = self.hosts.get_mut(number) {
             host.stop();
-            host.disk.crash_with(strongroom_platform::disk::Unsynced::Kept);
+            host.disk.crash_with(unsynced);
         }
         let delay = self.nemesis.between(100, 1_000) * MS;
         self.plan_in(delay, What::Start { host: number });
@@ -87,7 +90,7 @@ impl World {
         let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
         host.stop();
         if !is_damage(error) {
-            host.disk.crash_with(strongroom_platform::disk::Unsynced::Kept);
+            host.disk.crash_with(Unsynced::Kept);
             let delay = self.nemesis.between(100, 1_000) * MS;
             self.plan_in(delay, What::Start { host: number });
             return Ok(());

@@ -163,14 +163,14 @@ impl Plan {
         let crashes = FaultKinds { crashes: true, ..calm };
         let elections = FaultKinds { crashes: true, partitions: true, transfers: true, ..calm };
         let (faults, fault_gap) = match mutant {
-            Mutant::PromiseBeforeLog => (FaultKinds { disks: true, ..crashes }, 500 * MS),
+            Mutant::PromiseBeforeLog => (FaultKinds { disks: true, ..calm }, 1_000 * MS),
             Mutant::LogUnsynced | Mutant::CommitUnsettled => (crashes, 500 * MS),
             Mutant::FloorPastFlush => (FaultKinds { slowness: true, ..crashes }, 500 * MS),
             Mutant::HardStateForgotten => (elections, 300 * MS),
-            Mutant::FramesUnverified | Mutant::DamageTakenForTorn => (FaultKinds { rot: true, ..crashes }, 1_000 * MS),
-            Mutant::ReadsUnasked | Mutant::LossTakenForRefusal => (elections, 700 * MS),
+            Mutant::FramesUnverified | Mutant::DamageTakenForTorn => (FaultKinds { rot: true, ..calm }, 200 * MS),
+            Mutant::ReadsUnasked | Mutant::LossTakenForRefusal => (FaultKinds { partitions: true, ..calm }, 3_000 * MS),
             Mutant::RetriesRepeated => (FaultKinds { partitions: true, ..calm }, 1_000 * MS),
-            Mutant::ConfigurationUnsettled => (FaultKinds { losses: true, removals: true, ..elections }, 300 * MS),
+            Mutant::ConfigurationUnsettled => (FaultKinds { removals: true, ..crashes }, 200 * MS),
             Mutant::SnapshotUnverified | Mutant::LogKeptAtInstall => {
                 (FaultKinds { losses: true, removals: true, pauses: true, ..crashes }, 500 * MS)
             }
@@ -184,12 +184,18 @@ impl Plan {
             // Members that were away for a moment need a snapshot, and every third one is spoilt.
             (member.log_entries_kept, member.flush_ticks_max, loss) = (5, 2, loss.max(300));
         }
+        if mutant == Mutant::PromiseBeforeLog {
+            // Most of what a disk is asked for is the log, so that it often fails there.
+            (member.flush_rows_max, member.flush_entries_max, member.flush_ticks_max) = (10_000, 10_000, 10_000);
+        }
         if mutant == Mutant::FloorPastFlush {
             // The log keeps next to nothing, so that what it forgets too early is missed.
             (member.log_entries_kept, member.flush_ticks_max) = (1, 2);
         }
         let duplicates = if mutant == Mutant::RetriesRepeated { 200 } else { plan.duplicates };
-        Self { fault_gap, loss, duplicates, faults, member, ..plan }
+        // One object, and many who look at it, show a stale read soonest.
+        let (clients, objects) = if mutant == Mutant::ReadsUnasked { (6, 1) } else { (plan.clients, plan.objects) };
+        Self { clients, objects, fault_gap, loss, duplicates, faults, member, ..plan }
     }
 
     fn member(dice: &mut Dice) -> MemberConfig {
