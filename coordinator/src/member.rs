@@ -55,6 +55,13 @@ use snapshots::Snapshots;
 pub use snapshots::stage;
 use turn::Turn;
 
+/// How many flushes' worth of rows may wait for the database before nothing new is taken on.
+const BEHIND_MAX: usize = 16;
+/// Entries by which a learner may be behind when it gets its vote.
+const LAG_MAX: u64 = 1_000;
+/// Election timeouts after which a proposal that is neither agreed on nor lost is called unknown.
+const PATIENCE: u32 = 4;
+
 /// A member that is open. See the [module](self).
 pub struct Member {
     config: MemberConfig,
@@ -138,6 +145,7 @@ impl Member {
                 Ok(())
             }
             Event::SnapshotSent { to, is_done } => {
+                self.core.snapshots.sent();
                 self.group.snapshot_sent(to, is_done);
                 Ok(())
             }
@@ -153,6 +161,9 @@ impl Member {
             let mut turn = Turn { core: &mut self.core, config: &self.config, out };
             self.group.turn(&mut turn)?;
             self.core.snapshots.discard_unused(&self.core.disk)?;
+            for to in self.core.snapshots.take_unsent() {
+                self.group.snapshot_sent(to, false);
+            }
             self.note_standing(out);
             self.core.reads.serve(&self.core.machine, out);
             if !self.core.reads.ask(&mut self.group, self.core.identity.boot, out) {
@@ -166,6 +177,7 @@ impl Member {
         self.group.tick()?;
         self.flush_ticks = self.flush_ticks.saturating_add(1);
         self.core.reads.tick(self.config.timing.election_ticks_max, out);
+        self.core.proposals.tick(PATIENCE * self.config.timing.election_ticks_max, out);
         self.watch_joint();
         self.watch_snapshots(out)
     }
@@ -212,6 +224,11 @@ impl Member {
     }
 
     fn submit(&mut self, ticket: Ticket, request: Request, out: &mut dyn Outbox) {
+        if self.core.machine.changed_rows() > BEHIND_MAX.saturating_mul(self.config.flush_rows_max) {
+            // The database does not keep up: what waits for it must not grow without end.
+            out.answer(ticket, Answer::Busy);
+            return;
+        }
         match self.stamped(request) {
             Ok(bytes) => {
                 let proposed = self.group.propose(bytes);
@@ -226,6 +243,12 @@ impl Member {
             out.answer(ticket, Answer::Unchanged(unchanged));
             return;
         }
+        if let Change::Promote { learner, .. } = change
+            && !self.has_caught_up(*learner)
+        {
+            out.answer(ticket, Answer::Busy);
+            return;
+        }
         match request.map_or(Ok(Vec::new()), |request| self.stamped(request)) {
             Ok(bytes) => {
                 let proposed = self.group.change(change, bytes);
@@ -233,6 +256,16 @@ impl Member {
             }
             Err(too_long) => out.answer(ticket, Answer::TooLong(too_long)),
         }
+    }
+
+    /// Whether a member follows so closely that the group can rely on its vote.
+    fn has_caught_up(&self, member: MemberId) -> bool {
+        let committed = self.group.standing().committed.0;
+        let progress = self.group.progress();
+        let follows = |it: &&crate::raft::Progress| {
+            it.is_active && !it.needs_snapshot && it.matched.0 > 0 && it.matched.0.saturating_add(LAG_MAX) >= committed
+        };
+        progress.iter().filter(|it| it.member == member).any(|it| follows(&it))
     }
 
     /// The bytes of a request, stamped with the group's time.
@@ -313,8 +346,13 @@ impl Member {
         let is_past = mutant::is_active(Mutant::FloorPastFlush);
         let flushed = if is_past { self.core.machine.position() } else { self.core.flushed }.index.0;
         let is_full = self.group.entry_bytes() > self.config.log_bytes_max;
-        let kept = if is_full { 0 } else { self.config.log_entries_kept };
-        let wanted = flushed.saturating_sub(kept).min(self.core.snapshots.needed_from(flushed));
+        let wanted = if is_full {
+            // Memory goes before those who are on their way with a snapshot: they will need another.
+            flushed
+        } else {
+            let kept = flushed.saturating_sub(self.config.log_entries_kept);
+            kept.min(self.core.snapshots.needed_from(flushed))
+        };
         let floor = self.group.log().floor().position.index.0;
         let is_worth_it = is_full || wanted.saturating_sub(floor) > self.config.log_entries_kept / 4;
         if wanted <= floor || !is_worth_it {

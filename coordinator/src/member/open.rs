@@ -123,7 +123,8 @@ fn check(log: &OpenedLog, applied: Position, disk: &Arc<dyn Disk>) -> Result<(),
     if applied.index < floor.index {
         return Err(OpenError::StateBehindLog { state: applied.index, floor: floor.index });
     }
-    let is_known = applied.index <= log.hard().commit && log.term_at(applied.index) == Some(applied.term);
+    let is_whole = log.hard().commit <= log.last();
+    let is_known = applied.index <= log.hard().commit && log.term_at(applied.index) == Some(applied.term) && is_whole;
     if is_known {
         return Ok(());
     }

@@ -29,6 +29,10 @@ pub(super) struct Snapshots {
     prepared: Option<Prepared>,
     pub(super) staged: Option<Box<Staged>>,
     counter: u64,
+    /// Copies that are being sent: the prepared one does not grow old meanwhile.
+    being_sent: u32,
+    /// Members that were to get a copy which is not there any more; Raft must hear of it.
+    unsent: Vec<MemberId>,
 }
 
 /// A copy under way: what the state is while it is made.
@@ -59,9 +63,24 @@ impl Snapshots {
     /// The job that sends the prepared copy, if the message asks for this one.
     pub(super) fn job(&mut self, to: MemberId, envelope: Envelope) -> Option<SnapshotJob> {
         let Some(Content::Log(LogMessage { snapshot: Some(facts), .. })) = &envelope.content else { return None };
-        let prepared = self.prepared.as_mut().filter(|prepared| prepared.facts.index == facts.index)?;
+        let index = facts.index;
+        let Some(prepared) = self.prepared.as_mut().filter(|prepared| prepared.facts.index == index) else {
+            self.unsent.push(to);
+            return None;
+        };
         prepared.idle_ticks = 0;
+        self.being_sent += 1;
         Some(SnapshotJob { to, path: prepared.path.clone(), envelope })
+    }
+
+    /// The sending of a copy ended, well or not.
+    pub(super) fn sent(&mut self) {
+        self.being_sent = self.being_sent.saturating_sub(1);
+    }
+
+    /// Those who were to get a copy that is not there.
+    pub(super) fn take_unsent(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.unsent)
     }
 
     /// Removes a staged state that Raft did not want.
@@ -81,7 +100,7 @@ impl Member {
             self.begin_copy(out)?;
         }
         let Some(prepared) = &mut self.core.snapshots.prepared else { return Ok(()) };
-        prepared.idle_ticks += 1;
+        prepared.idle_ticks += u32::from(self.core.snapshots.being_sent == 0);
         if prepared.idle_ticks > self.config.copy_ticks_max {
             self.withdraw_copy()?;
         }
@@ -140,8 +159,11 @@ impl Member {
 
     /// Takes a staged state: Raft hears of it, and may install it in the turn that follows.
     pub(super) fn staged(&mut self, staged: Box<Staged>) -> Result<(), MemberError> {
+        if self.core.snapshots.staged.is_some() {
+            // Raft may have said yes to the one before: it keeps its place until the turn is over.
+            return Ok(store::discard(&self.core.disk, &staged.path)?);
+        }
         let envelope = staged.envelope.clone();
-        self.core.snapshots.discard_unused(&self.core.disk)?;
         self.core.snapshots.staged = Some(staged);
         let from = self.sender(&envelope);
         match (from, envelope.content) {

@@ -344,7 +344,8 @@ impl Group {
         if self.log.hard().commit >= index {
             return Ok(());
         }
-        let hard = wire::hard_from_raft(&self.node.raft.hard_state());
+        // Only what is durable already, and this index: what the node holds in memory may rest on entries that are not.
+        let hard = Hard { commit: index, ..self.log.hard() };
         self.log.append(&Payload { hard: Some(hard), ..Payload::default() })
     }
 

@@ -95,10 +95,14 @@ fn check_append(message: &Message) -> Result<(), Verdict> {
 
 fn check_heartbeat(message: &Message, raft: &Raft<Shelf>) -> Result<(), Verdict> {
     let last = raft.raft_log.last_index();
-    if message.term >= raft.term && message.commit > last {
-        return Err(Verdict::Amnesia { known: LogIndex(message.commit), last: LogIndex(last) });
+    if message.commit <= last || message.term < raft.term {
+        return Ok(());
     }
-    Ok(())
+    if message.term != raft.term || message.from != raft.leader_id {
+        // Whoever says so is not known to lead. A leader's appends come first, and make it known.
+        return Err(Verdict::Malformed { what: "a commit past the log, from one that is not known to lead" });
+    }
+    Err(Verdict::Amnesia { known: LogIndex(message.commit), last: LogIndex(last) })
 }
 
 fn check_append_response(message: &Message, raft: &Raft<Shelf>) -> Result<(), Verdict> {

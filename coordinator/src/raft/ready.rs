@@ -17,7 +17,7 @@ use raft::{RawNode, ReadState, Ready};
 use strongroom_platform::mutant::{self, Mutant};
 
 use super::frame::Payload;
-use super::log::{Floor, Log, LogError};
+use super::log::{Floor, Hard, Log, LogError};
 use super::shelf::Shelf;
 use super::wire::hard_from_raft;
 
@@ -69,23 +69,47 @@ impl Begun {
             return Ok(());
         }
         let hard = self.hard().map_or(log.hard(), |hard| hard_from_raft(&hard));
-        log.reset(hard, floor)
+        // Entries that came with the snapshot are not written yet, and so is nothing known of their commit.
+        let commit = hard.commit.min(floor.position.index);
+        log.reset(Hard { commit, ..hard }, floor)
     }
 
-    /// Writes entries and hard state in one frame. A commit index alone is not worth a sync: it goes with the next one.
+    /// Writes entries and hard state in one frame, or in several where they are many: then the commit index comes with
+    /// the last. A commit index alone is not worth a sync; it lasts once a later turn brings it, or something rests on it.
     pub(super) fn persist(self, log: &mut Log) -> Result<Persisted, LogError> {
         let is_written_by_install = self.snapshot().is_some() && self.ready.entries().is_empty();
         if self.ready.must_sync() && !is_written_by_install {
             let is_forgotten = mutant::is_active(Mutant::HardStateForgotten);
             let hard = self.hard().filter(|_| !is_forgotten).map(|hard| hard_from_raft(&hard));
-            let entries = self.ready.entries().clone();
-            log.append(&Payload { hard, entries, ..Payload::default() })?;
+            append(log, hard, self.ready.entries())?;
         }
         Ok(Persisted { ready: self.ready })
     }
 
     fn hard(&self) -> Option<HardState> {
         self.ready.hs().cloned()
+    }
+}
+
+/// Bytes of entries in one frame, as far as a single entry allows.
+const FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+fn append(log: &mut Log, hard: Option<Hard>, entries: &[Entry]) -> Result<(), LogError> {
+    let mut rest = entries;
+    loop {
+        let mut bytes = 0;
+        let fitting = rest.iter().take_while(|entry| {
+            bytes += entry.data.len() + entry.context.len() + size_of::<Entry>();
+            bytes <= FRAME_BYTES
+        });
+        let (now, later) = rest.split_at(fitting.count().max(1).min(rest.len()));
+        let commit = log.hard().commit;
+        let hard = if later.is_empty() { hard } else { hard.map(|hard| Hard { commit, ..hard }) };
+        log.append(&Payload { hard, entries: now.to_vec(), ..Payload::default() })?;
+        if later.is_empty() {
+            return Ok(());
+        }
+        rest = later;
     }
 }
 

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
-use raft::util::limit_size;
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
 use super::frame::kind_to_byte;
@@ -133,9 +132,15 @@ impl Storage for Shelf {
         if to > self.entries.len() || from > to {
             return Err(Error::Store(StorageError::Unavailable));
         }
-        let mut entries: Vec<Entry> = self.entries.range(from..to).cloned().collect();
-        limit_size(&mut entries, max_size.into());
-        Ok(entries)
+        // The crate asks for all that there is, and takes a batch: only that is copied.
+        let most = max_size.into().unwrap_or(u64::MAX);
+        let mut bytes = 0_u64;
+        let fitting = self.entries.range(from..to).take_while(|entry| {
+            let is_first = bytes == 0;
+            bytes = bytes.saturating_add(size(entry) as u64);
+            is_first || bytes <= most
+        });
+        Ok(fitting.cloned().collect())
     }
 
     fn term(&self, index: u64) -> raft::Result<u64> {

@@ -55,7 +55,11 @@ impl OperatorService {
     async fn change(&self, request: ChangeMembersRequest, peer: &PeerIdentity) -> Result<u64, Failure> {
         let (change, request) = commands::change(request, peer).map_err(|what| rejected("malformed", what))?;
         match self.engine.change(change, request).await {
-            Ok(Answer::Applied { at, .. }) => Ok(at.index.0),
+            Ok(Answer::Applied { at, outcome: Outcome::Done(_) }) => Ok(at.index.0),
+            // The members have changed, and what was to be noted of the new one was not.
+            Ok(Answer::Applied { outcome: Outcome::Rejected(refusal), .. }) => {
+                Err(rejected(refusal.code(), &refusal.to_string()))
+            }
             Ok(answer) => Err(self.not_applied(&answer).await),
             Err(error) => Err(not_asked(error)),
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -12,12 +13,23 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
+/// How long it may take until a connection stands and both ends are proven.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often a silent connection is asked whether it is alive, and how long it may take to answer.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The address is none.
     #[error("not an address: {address}")]
     Address {
+        /// The address.
+        address: String,
+    },
+    /// The other end does not answer.
+    #[error("{address} does not answer")]
+    Silent {
         /// The address.
         address: String,
     },
@@ -36,11 +48,20 @@ pub enum DialError {
 pub async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<Channel, DialError> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"));
     let endpoint = endpoint.map_err(|_| DialError::Address { address: address.to_owned() })?;
-    let endpoint = endpoint.tcp_nodelay(true).http2_adaptive_window(true);
+    let endpoint = endpoint
+        .tcp_nodelay(true)
+        .http2_adaptive_window(true)
+        .http2_keep_alive_interval(KEEP_ALIVE.0)
+        .keep_alive_timeout(KEEP_ALIVE.1)
+        .keep_alive_while_idle(true);
     let address = address.to_owned();
     let to = address.clone();
     let connector = service_fn(move |_: Uri| connect(to.clone(), Arc::clone(&tls)));
-    endpoint.connect_with_connector(connector).await.map_err(|source| DialError::Connect { address, source })
+    let connected = tokio::time::timeout(CONNECT_TIME_MAX, endpoint.connect_with_connector(connector)).await;
+    match connected {
+        Ok(connected) => connected.map_err(|source| DialError::Connect { address, source }),
+        Err(_) => Err(DialError::Silent { address }),
+    }
 }
 
 async fn connect(

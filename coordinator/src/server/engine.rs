@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use strongroom_core::time::WallTime;
-use strongroom_platform::clock::Clock;
+use strongroom_platform::clock::{Clock, MonotonicTime};
 use strongroom_proto::peers::v1::Envelope;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -32,10 +33,21 @@ type Inspect = Box<dyn FnOnce(&Member) + Send>;
 
 enum Order {
     Event(Event),
-    Submit { request: Request, reply: oneshot::Sender<Answer> },
-    Change { change: Change, request: Option<Request>, reply: oneshot::Sender<Answer> },
+    Submit {
+        request: Request,
+        reply: oneshot::Sender<Answer>,
+    },
+    Change {
+        change: Change,
+        request: Option<Request>,
+        reply: oneshot::Sender<Answer>,
+    },
     Look(Look),
     Inspect(Inspect),
+    /// A look at the clock, for a thread that would otherwise sleep through its ticks.
+    Wake,
+    /// The thread is to end.
+    Stop,
 }
 
 /// Why the engine does not answer.
@@ -62,20 +74,28 @@ impl Engine {
         member: Member,
         links: Arc<Links>,
         clock: Arc<dyn Clock>,
+        tick: Duration,
     ) -> (Self, JoinHandle<Result<(), MemberError>>) {
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
         let (announce, standing) = watch::channel(member.standing());
         let (jobs, work) = crossbeam_channel::bounded::<Job>(JOBS_MAX);
-        let back = orders.clone();
+        let back = orders.downgrade();
         let worker = std::thread::spawn(move || {
             for job in work {
-                // The engine is gone: nobody needs what comes of the job.
-                drop(back.blocking_send(Order::Event(job.run())));
+                let event = job.run();
+                // If the engine is gone, nobody needs what came of the job.
+                let Some(back) = back.upgrade() else { return };
+                drop(back.blocking_send(Order::Event(event)));
             }
         });
-        drop(worker);
-        let desk = Desk { clock, links, announce, jobs, waiting: BTreeMap::new(), next: 0 };
-        let thread = std::thread::spawn(move || desk.serve(member, queue));
+        let next_tick = clock.monotonic();
+        let desk = Desk { clock, links, announce, jobs, waiting: BTreeMap::new(), next: 0, tick, next_tick };
+        let thread = std::thread::spawn(move || {
+            let ended = desk.serve(member, queue);
+            // The folder may be opened again only when nobody writes into it any more.
+            worker.join().ok();
+            ended
+        });
         (Self { orders, standing }, thread)
     }
 
@@ -92,6 +112,24 @@ impl Engine {
     /// Lets the member take an event. Under overload it is dropped, which the protocol bears.
     pub fn event(&self, event: Event) -> Result<(), EngineError> {
         self.order(Order::Event(event))
+    }
+
+    /// Lets the member take an event that must not be lost.
+    pub async fn tell(&self, event: Event) -> Result<(), EngineError> {
+        self.orders.send(Order::Event(event)).await.map_err(|_| EngineError::Ended)
+    }
+
+    /// Lets the thread look at its clock. A thread with too much to do does so anyway.
+    pub fn wake(&self) -> Result<(), EngineError> {
+        match self.order(Order::Wake) {
+            Err(EngineError::Overloaded) | Ok(()) => Ok(()),
+            ended => ended,
+        }
+    }
+
+    /// Ends the thread. Whoever waits is not answered any more.
+    pub async fn stop(&self) {
+        drop(self.orders.send(Order::Stop).await);
     }
 
     /// Waits until the member can take an envelope: what comes over a connection waits there.
@@ -163,6 +201,8 @@ struct Desk {
     jobs: crossbeam_channel::Sender<Job>,
     waiting: BTreeMap<Ticket, Waiting>,
     next: u64,
+    tick: Duration,
+    next_tick: MonotonicTime,
 }
 
 /// Somebody who waits.
@@ -180,10 +220,24 @@ impl Desk {
                 return Ok(());
             }
             for order in batch.drain(..) {
+                if matches!(order, Order::Stop) {
+                    return Ok(());
+                }
                 self.take(order, &mut member)?;
             }
+            self.pass_time(&mut member)?;
             member.turn(&mut self)?;
         }
+    }
+
+    /// Lets a tick pass when one is due. Those that were missed are not made up for: the member stood still.
+    fn pass_time(&mut self, member: &mut Member) -> Result<(), MemberError> {
+        let now = self.clock.monotonic();
+        if now < self.next_tick {
+            return Ok(());
+        }
+        self.next_tick = now.plus(self.tick);
+        member.take(Event::Tick, self)
     }
 
     fn take(&mut self, order: Order, member: &mut Member) -> Result<(), MemberError> {
@@ -209,6 +263,7 @@ impl Desk {
                 look(member);
                 Ok(())
             }
+            Order::Wake | Order::Stop => Ok(()),
         }
     }
 

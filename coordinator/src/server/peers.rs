@@ -5,16 +5,18 @@
 //! has proven to be.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use strongroom_platform::disk::{Disk, DiskError, DurableFile};
 use strongroom_platform::tls::{PeerIdentity, Role};
+use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::peers_client::PeersClient;
 use strongroom_proto::peers::v1::peers_server::Peers;
 use strongroom_proto::peers::v1::snapshot_part::Part;
-use strongroom_proto::peers::v1::{Envelope, Received, SnapshotPart};
+use strongroom_proto::peers::v1::{Envelope, LogMessage, Received, SnapshotPart};
 use tokio::sync::{OnceCell, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -94,7 +96,7 @@ impl Links {
                 tracing::warn!(%to, %error, "a snapshot was not sent");
             }
             if let Some(engine) = engine {
-                engine.event(Event::SnapshotSent { to, is_done: sent.is_ok() }).ok();
+                engine.tell(Event::SnapshotSent { to, is_done: sent.is_ok() }).await.ok();
             }
         });
     }
@@ -220,12 +222,13 @@ pub struct PeerService {
     disk: Arc<dyn Disk>,
     /// One snapshot at a time: two would be one too many for the disk.
     installing: tokio::sync::Mutex<()>,
+    receipts: AtomicU64,
 }
 
 impl PeerService {
     /// The service of a member.
     pub fn new(engine: Engine, disk: Arc<dyn Disk>) -> Self {
-        Self { engine, disk, installing: tokio::sync::Mutex::new(()) }
+        Self { engine, disk, installing: tokio::sync::Mutex::new(()), receipts: AtomicU64::new(0) }
     }
 }
 
@@ -256,20 +259,25 @@ impl Peers for PeerService {
         if envelope.from != from.number() {
             return Err(Status::permission_denied("the envelope is not the sender's own"));
         }
-        let path = store::staged_path("incoming");
-        self.receive(&path, &mut parts).await?;
+        let Some(Content::Log(LogMessage { snapshot: Some(facts), .. })) = &envelope.content else {
+            return Err(Status::invalid_argument("the envelope is not that of a snapshot"));
+        };
+        // Each receipt has a file of its own: the member may still be about to install the one before.
+        let number = self.receipts.fetch_add(1, Ordering::Relaxed);
+        let path = store::staged_path(&format!("incoming-{number}"));
+        self.receive(&path, &mut parts, facts.file_bytes).await?;
         let (disk, staged_at) = (Arc::clone(&self.disk), path);
         let staged = tokio::task::spawn_blocking(move || stage(&disk, envelope, staged_at)).await;
         let staged = staged.map_err(|_| Status::internal("the snapshot could not be verified"))?;
         let staged = staged.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let taken = self.engine.event(Event::Staged(Box::new(staged)));
+        let taken = self.engine.tell(Event::Staged(Box::new(staged))).await;
         taken.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(Received {}))
     }
 }
 
 impl PeerService {
-    async fn receive(&self, path: &str, parts: &mut Streaming<SnapshotPart>) -> Result<(), Status> {
+    async fn receive(&self, path: &str, parts: &mut Streaming<SnapshotPart>, bytes_max: u64) -> Result<(), Status> {
         let refused = |error: DiskError| Status::unavailable(error.to_string());
         store::discard(&self.disk, path).map_err(refused)?;
         let mut file = DurableFile::create(&self.disk, path).map_err(refused)?;
@@ -277,6 +285,9 @@ impl PeerService {
             let Some(Part::Bytes(bytes)) = part.part else {
                 return Err(Status::invalid_argument("a snapshot has one envelope"));
             };
+            if file.len().saturating_add(bytes.len() as u64) > bytes_max {
+                return Err(Status::invalid_argument("the snapshot is longer than its envelope says"));
+            }
             file.write_all(&bytes).map_err(refused)?;
         }
         file.commit().map_err(refused)

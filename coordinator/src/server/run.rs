@@ -23,11 +23,11 @@ use super::engine::{Engine, EngineError};
 use super::listen;
 use super::peers::{Links, MESSAGE_BYTES_MAX, PeerService};
 use crate::id::MemberId;
-use crate::member::{Event, Member, MemberError};
+use crate::member::{Member, MemberError};
 use crate::state::query;
 
-/// Members that are looked up in the registry.
-const MEMBERS_MAX: usize = 256;
+/// How often a silent connection is asked whether it is alive, and how long it may take to answer.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
 /// How often the others' addresses are looked up.
 const LOOK_UP: Duration = Duration::from_secs(1);
 
@@ -72,7 +72,7 @@ pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
     let me = member.identity().member;
     let links = Arc::new(Links::new(me, client, Arc::clone(&disk), tokio::runtime::Handle::current()));
     links.know(&known);
-    let (engine, thread) = Engine::start(member, Arc::clone(&links), clock);
+    let (engine, thread) = Engine::start(member, Arc::clone(&links), clock, tick);
     links.attach(engine.clone());
     tokio::spawn(beat(engine.clone(), tick));
     tokio::spawn(look_up(engine.clone(), links, known));
@@ -81,6 +81,8 @@ pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
     let operators = OperatorsServer::new(OperatorService::new(engine.clone()));
     let served = Server::builder()
         .http2_adaptive_window(Some(true))
+        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
         .add_service(peers)
         .add_service(operators)
         .serve_with_incoming_shutdown(listen::accept(listener, server), async { drop(stopped.await) });
@@ -113,9 +115,10 @@ impl Running {
         self.thread.join()
     }
 
-    /// Stops listening. The member's thread ends when the last handle to it is gone.
-    pub fn stop(self) -> JoinHandle<Result<(), MemberError>> {
+    /// Stops listening, and ends the member's thread. The folder may be opened again once that has ended.
+    pub async fn stop(self) -> JoinHandle<Result<(), MemberError>> {
         self.stop.send(()).ok();
+        self.engine.stop().await;
         self.thread
     }
 }
@@ -126,7 +129,7 @@ async fn beat(engine: Engine, tick: Duration) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if engine.event(Event::Tick) == Err(EngineError::Ended) {
+        if engine.wake().is_err() {
             return;
         }
     }
@@ -137,17 +140,26 @@ async fn look_up(engine: Engine, links: Arc<Links>, known: BTreeMap<MemberId, St
     let mut interval = tokio::time::interval(LOOK_UP);
     loop {
         interval.tick().await;
-        let registered = engine.inspect(addresses).await;
-        let Ok(registered) = registered else { return };
-        let mut addresses = known.clone();
-        addresses.extend(registered);
-        links.know(&addresses);
+        match engine.inspect(addresses).await {
+            Ok(Some(registered)) => {
+                let mut addresses = known.clone();
+                addresses.extend(registered);
+                links.know(&addresses);
+            }
+            // It has too much to do, or can't read its rows at the moment: what was known still holds.
+            Ok(None) | Err(EngineError::Overloaded) => {}
+            Err(EngineError::Ended) => return,
+        }
     }
 }
 
-fn addresses(member: &Member) -> BTreeMap<MemberId, String> {
-    let rows = member.machine().rows();
-    let page = query::members(rows, None, MEMBERS_MAX).map(|page| page.rows).unwrap_or_default();
-    let listed = page.into_iter().filter_map(|(id, row)| Some((id, row.details?.peer_address.to_string())));
-    listed.collect()
+fn addresses(member: &Member) -> Option<BTreeMap<MemberId, String>> {
+    let machine = member.machine();
+    let mut addresses = BTreeMap::new();
+    for id in machine.configuration().members() {
+        let row = query::member(machine.rows(), &id).ok()?;
+        let details = row.and_then(|row| row.details);
+        addresses.extend(details.map(|details| (id, details.peer_address.to_string())));
+    }
+    Some(addresses)
 }
