@@ -20,8 +20,8 @@ use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, Secr
 use strongroom_coordinator::state::uploads::OpenUpload;
 use strongroom_coordinator::state::{Actor, Command, Decision, Machine, MemoryBase, Outcome, Request, Sequence, Stamp};
 use strongroom_core::id::{
-    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, SnapshotId, SnapshotRoot,
-    SourceId, TokenId, UploadId,
+    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, PolicyHash, SnapshotId,
+    SnapshotRoot, SourceId, TokenId, UploadId,
 };
 use strongroom_core::manifest::ClassTags;
 use strongroom_core::time::WallTime;
@@ -57,7 +57,7 @@ impl Bench {
             session: (!is_open).then_some((SESSION, Sequence(self.sequence))),
             acknowledged_below: Sequence(self.sequence.saturating_sub(16)),
             actor: Actor::Identity(Subject::new("spiffe://example.org/berlin/agent/00000000000000000000000000000001")?),
-            decision: Decision { policy_hash: [1; 32] },
+            decision: Decision { policy_hash: PolicyHash([1; 32]), ..Decision::default() },
             stamp: Stamp { accrued_ms: self.index, wall: WallTime(1_700_000_000_000_000) },
             command,
         };

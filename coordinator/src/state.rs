@@ -61,7 +61,7 @@ pub use layer::Layer;
 pub use machine::{Frozen, Machine};
 pub use memory::MemoryBase;
 pub use outcome::{Answer, Outcome, Refusal, Thing};
-pub use request::{Actor, Decision, Request, Sequence, Stamp};
+pub use request::{Actor, Decision, Request, Sequence, Stamp, Verdict};
 pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 
 use std::cmp::Reverse;
 
+use strongroom_core::audit::{AuditEvent, LeafIndex};
 use strongroom_core::id::{
     AgentId, CertificateSerial, DepotId, HostGroup, PackId, RunId, SnapshotId, SourceId, TokenId,
 };
 
 use super::agents::{AgentRow, Agents};
-use super::audit::{AuditEvent, AuditEvents};
+use super::audit::AuditEvents;
 use super::bytes::ContractBytes;
 use super::certificates::{CertificateRow, Certificates, Denial, Denials, Denied};
 use super::counters::{Counter, count};
@@ -192,11 +193,11 @@ pub fn denied_since(rows: &Rows, denial: &Denial) -> Result<Option<u64>, Unreada
 }
 
 /// Events of the audit log from a place on: the canonical bytes, which are what proofs are about, and the event.
-pub fn audit_events(rows: &Rows, from: u64, limit: usize) -> Paged<u64, (Vec<u8>, AuditEvent)> {
-    let after = from.checked_sub(1);
+pub fn audit_events(rows: &Rows, from: LeafIndex, limit: usize) -> Paged<LeafIndex, (Vec<u8>, AuditEvent)> {
+    let after = from.0.checked_sub(1).map(LeafIndex);
     page::<AuditEvents>(rows, &[], after.as_ref(), limit)?.try_map(|place, bytes| {
         let malformed = |_| Unreadable::Malformed { table: tables::AUDIT_EVENTS };
-        let event = postcard::from_bytes(&bytes).map_err(malformed)?;
+        let event = AuditEvent::decode(&bytes).map_err(malformed)?;
         Ok(Some((place, (bytes, event))))
     })
 }

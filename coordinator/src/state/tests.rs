@@ -3,6 +3,7 @@
 mod world;
 mod samples;
 mod machine;
+mod auditing;
 mod sessions;
 mod registry;
 mod running;

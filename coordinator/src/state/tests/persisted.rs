@@ -6,13 +6,13 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use strongroom_core::id::ClientSession;
+use strongroom_core::id::{ClientSession, PolicyHash};
 use strongroom_core::time::WallTime;
 
 use super::samples;
 use super::world::{World, at, subject};
 use crate::state::command::Command;
-use crate::state::request::{Actor, Decision, REQUEST_BYTES_MAX, Request, Sequence, Stamp};
+use crate::state::request::{Actor, Decision, REQUEST_BYTES_MAX, Request, Sequence, Stamp, Verdict};
 use crate::state::sources::RegisterSource;
 use crate::state::{Answer, Outcome, Refusal, Thing};
 
@@ -21,7 +21,7 @@ fn request(command: Command) -> Request {
         session: Some((ClientSession([5; 16]), Sequence(300))),
         acknowledged_below: Sequence(299),
         actor: Actor::Identity(subject("operator", 1)),
-        decision: Decision { policy_hash: [6; 32] },
+        decision: Decision { verdict: Verdict::Allowed, policy_hash: PolicyHash([6; 32]) },
         stamp: Stamp { accrued_ms: 123_456_789, wall: WallTime(1_700_000_000_000_000) },
         command,
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom_core::id::{
-    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, RunId, SnapshotId,
+    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, PolicyHash, RunId, SnapshotId,
     SnapshotRoot, SourceId, TokenId, UploadId,
 };
 use strongroom_core::manifest::ClassTags;
@@ -69,6 +69,7 @@ fn effects(rows: Dump) -> Dump {
         tables::CLIENT_OUTCOMES,
         tables::AUDIT_EVENTS,
         tables::AUDIT_FRONTIER,
+        tables::AUDIT_TILES,
     ];
     let counters = [Counter::AuditEvents, Counter::ClientSessions, Counter::SessionsSweptDay];
     let is_aside = |key: &[u8]| {
@@ -122,7 +123,7 @@ impl World {
             session: Some((self.session, Sequence(self.sequence))),
             acknowledged_below: Sequence(self.sequence.saturating_sub(8)),
             actor: Actor::Identity(subject("operator", 1)),
-            decision: Decision { policy_hash: [9; 32] },
+            decision: Decision { policy_hash: PolicyHash([9; 32]), ..Decision::default() },
             stamp: Stamp { accrued_ms: self.now_ms, wall: WallTime(1_700_000_000_000_000) },
             command: command.into(),
         }
