@@ -44,6 +44,7 @@ pub mod tokens;
 pub mod certificates;
 pub mod depots;
 pub mod agents;
+pub mod contracts;
 pub mod sources;
 pub mod runs;
 pub mod uploads;

@@ -12,8 +12,8 @@ use strongroom_core::id::{
 
 use super::agents::{AgentRow, Agents};
 use super::audit::AuditEvents;
-use super::bytes::ContractBytes;
 use super::certificates::{CertificateRow, Certificates, Denial, Denials, Denied};
+use super::contracts::{ContractDocument, Contracts};
 use super::counters::{Counter, count};
 use super::depots::{DepotRow, Depots};
 use super::members::{MemberRow, Members};
@@ -24,7 +24,7 @@ use super::request::Actor;
 use super::rows::{Rows, Table, Unreadable};
 use super::runs::{HostGroupRow, HostGroups, RunRow, Runs, ScheduleRow, Schedules, SourceRuns};
 use super::snapshots::{HeadRow, Heads, SnapshotPacks, SnapshotRow, Snapshots, SourceSnapshots};
-use super::sources::{Contracts, SourceNames, SourceRow, Sources};
+use super::sources::{SourceNames, SourceRow, Sources};
 use super::tables;
 use super::text::{JurisdictionName, Name, Subject};
 use super::tokens::{TokenRow, TokenState, TokenTerms, Tokens};
@@ -136,7 +136,7 @@ pub fn source_named(rows: &Rows, name: &Name) -> Result<Option<(SourceId, Source
 }
 
 /// The whole contract of a source.
-pub fn contract(rows: &Rows, source: &SourceId) -> Result<Option<ContractBytes>, Unreadable> {
+pub fn contract(rows: &Rows, source: &SourceId) -> Result<Option<ContractDocument>, Unreadable> {
     rows.get::<Contracts>(source)
 }
 
