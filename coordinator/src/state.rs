@@ -54,6 +54,7 @@ pub mod receipts;
 pub mod placement;
 pub mod pending;
 pub mod query;
+pub mod planning;
 
 pub use command::Command;
 pub use configuration::Configuration;
