@@ -7,21 +7,22 @@ use std::sync::Arc;
 
 use strongroom_coordinator::id::{LogIndex, Position, Term};
 use strongroom_coordinator::state::agents::{NewAgent, ReportAgent};
-use strongroom_coordinator::state::bytes::{ContractBytes, PublicKey, Signature};
+use strongroom_coordinator::state::bytes::{PublicKey, Signature};
+use strongroom_coordinator::state::contracts::ContractDocument;
 use strongroom_coordinator::state::depots::{DepotFacts, NewDepot};
 use strongroom_coordinator::state::packs::{AddedPack, PackDifference};
 use strongroom_coordinator::state::places::{PutJurisdiction, PutRegion, PutSite};
 use strongroom_coordinator::state::receipts::RegisterReceipt;
 use strongroom_coordinator::state::session::OpenSession;
 use strongroom_coordinator::state::snapshots::{CommitSnapshot, SnapshotFacts};
-use strongroom_coordinator::state::sources::{ContractTerms, Engine, PauseSource, RegisterSource, SourceFacts};
+use strongroom_coordinator::state::sources::{Engine, PauseSource, RegisterSource, SourceFacts};
 use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, ProgramVersion, Subject};
 use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use strongroom_coordinator::state::uploads::OpenUpload;
 use strongroom_coordinator::state::{Actor, Command, Decision, Machine, MemoryBase, Outcome, Request, Sequence, Stamp};
 use strongroom_core::id::{
-    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, SnapshotId, SnapshotRoot,
-    SourceId, TokenId, UploadId,
+    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, PolicyHash, SnapshotId,
+    SnapshotRoot, SourceId, TokenId, UploadId,
 };
 use strongroom_core::manifest::ClassTags;
 use strongroom_core::time::WallTime;
@@ -57,7 +58,7 @@ impl Bench {
             session: (!is_open).then_some((SESSION, Sequence(self.sequence))),
             acknowledged_below: Sequence(self.sequence.saturating_sub(16)),
             actor: Actor::Identity(Subject::new("spiffe://example.org/berlin/agent/00000000000000000000000000000001")?),
-            decision: Decision { policy_hash: [1; 32] },
+            decision: Decision { policy_hash: PolicyHash([1; 32]), ..Decision::default() },
             stamp: Stamp { accrued_ms: self.index, wall: WallTime(1_700_000_000_000_000) },
             command,
         };
@@ -101,6 +102,8 @@ impl Bench {
 }
 
 const SESSION: ClientSession = ClientSession([7; 16]);
+const CONTRACT: &str = r#"{"rpo_s": 14400, "rto_s": 7200, "retention": {"daily": 7}, "jurisdictions": ["DE"],
+    "copies": 1, "regions": 1, "cadence": {"every": {"minutes": 60}}}"#;
 const SOURCE: SourceId = SourceId([1; 16]);
 
 #[expect(clippy::print_stdout, reason = "a bench is there to print")]
@@ -124,7 +127,7 @@ fn install(bench: &mut Bench) -> Result<(), Failure> {
     let codes = [CountryCode::new("DE")?].into();
     let country = JurisdictionName::new("DE")?;
     bench.apply(PutJurisdiction { name: country.clone(), codes }.into())?;
-    bench.apply(PutRegion { name: name.clone(), jurisdiction: country.clone() }.into())?;
+    bench.apply(PutRegion { name: name.clone(), jurisdiction: country }.into())?;
     bench.apply(PutSite { name: name.clone(), region: name.clone() }.into())?;
     let subject = Subject::new("spiffe://example.org/berlin/agent/00000000000000000000000000000001")?;
     let agent = NewAgent { agent: AgentId([1; 16]), name: name.clone(), subject: subject.clone() };
@@ -149,8 +152,8 @@ fn install(bench: &mut Bench) -> Result<(), Failure> {
         signer: PublicKey::new(&[1; 32])?,
         tags: ClassTags::TIER_1,
     };
-    let terms = ContractTerms { rpo_s: 900, copies: 1, regions: 1, jurisdictions: [country].into() };
-    bench.apply(RegisterSource { source: SOURCE, facts, terms, contract: ContractBytes::new(b"contract")? }.into())?;
+    let contract = ContractDocument::decode(CONTRACT.as_bytes())?;
+    bench.apply(RegisterSource { source: SOURCE, facts, contract }.into())?;
     let upload = UploadId([1; 16]);
     bench.apply(OpenUpload { upload, source: SOURCE, agent: AgentId([1; 16]), run: None }.into())
 }

@@ -44,6 +44,7 @@ pub mod tokens;
 pub mod certificates;
 pub mod depots;
 pub mod agents;
+pub mod contracts;
 pub mod sources;
 pub mod runs;
 pub mod uploads;
@@ -53,6 +54,7 @@ pub mod receipts;
 pub mod placement;
 pub mod pending;
 pub mod query;
+pub mod planning;
 
 pub use command::Command;
 pub use configuration::Configuration;
@@ -61,7 +63,7 @@ pub use layer::Layer;
 pub use machine::{Frozen, Machine};
 pub use memory::MemoryBase;
 pub use outcome::{Answer, Outcome, Refusal, Thing};
-pub use request::{Actor, Decision, Request, Sequence, Stamp};
+pub use request::{Actor, Decision, Request, Sequence, Stamp, Verdict};
 pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};
 
 #[cfg(test)]

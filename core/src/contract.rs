@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use bounds::{COPIES_MAX, JURISDICTIONS_MAX};
 pub use calendar::{Blackout, Cadence, Calendar, Every, Span, Window};
 pub use error::ContractError;
 pub use jurisdiction::{Jurisdiction, NotAJurisdiction};

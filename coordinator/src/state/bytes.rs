@@ -50,9 +50,6 @@ macro_rules! bytes {
     };
 }
 
-/// Longest encoded contract.
-pub const CONTRACT_BYTES_MAX: usize = 16 * 1024;
-
 bytes!(
     /// A key that checks signatures: 32 bytes of Ed25519, or an uncompressed point of P-256.
     PublicKey,
@@ -65,12 +62,6 @@ bytes!(
     "a signature",
     64
 );
-bytes!(
-    /// A contract as the planner reads it. The state only hands it on.
-    ContractBytes,
-    "a contract",
-    1..=CONTRACT_BYTES_MAX
-);
 
 #[cfg(test)]
 mod tests {
@@ -82,7 +73,5 @@ mod tests {
             let bytes = postcard::to_stdvec(&vec![7_u8; len]).unwrap();
             assert_eq!(postcard::from_bytes::<PublicKey>(&bytes).is_ok(), fits, "{len} bytes");
         }
-        assert!(ContractBytes::new(&[]).is_err());
-        assert!(ContractBytes::new(&vec![0; CONTRACT_BYTES_MAX + 1]).is_err());
     }
 }

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 
+use strongroom_core::audit::{LeafIndex, TileCoordinate};
 use strongroom_core::id::{
     AgentId, CertificateSerial, ClientSession, DepotId, HostGroup, MerkleRoot, PackId, RunId, SnapshotId, SourceId,
     TokenId, UploadId,
@@ -105,6 +106,28 @@ impl Key for Reverse<u64> {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         u64::decode(bytes).map(|number| Self(!number))
+    }
+}
+
+impl Key for LeafIndex {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        u64::decode(bytes).map(Self)
+    }
+}
+
+impl Key for TileCoordinate {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.level);
+        self.index.encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (level, index) = bytes.split_first()?;
+        Some(Self { level: *level, index: u64::decode(index)? })
     }
 }
 

@@ -14,6 +14,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use strongroom_core::id::RequestDigest;
 
 use super::audit::{self, Circumstances};
 use super::command::Retry;
@@ -24,7 +25,7 @@ use super::layer::Layer;
 use super::members;
 use super::memory::MemoryBase;
 use super::outcome::{Answer, Fault, Outcome, Refusal};
-use super::request::{Actor, CommandDigest, Request, Stamp};
+use super::request::{Actor, Request, Stamp, Verdict};
 use super::rows::{Base, Rows, Unreadable};
 use super::session::{self, Admission};
 use super::tables::tables;
@@ -199,7 +200,7 @@ impl Machine {
 }
 
 /// Applies a request unless it was before, remembers and audits what came of it.
-fn enter(cx: &mut Context<'_>, request: &Request, digest: CommandDigest, stamp: Stamp) -> Result<Outcome, Fault> {
+fn enter(cx: &mut Context<'_>, request: &Request, digest: RequestDigest, stamp: Stamp) -> Result<Outcome, Fault> {
     let effect = request.command.effect();
     let session = match request.session {
         None if effect.retry() == Retry::ByNature => None,
@@ -210,7 +211,11 @@ fn enter(cx: &mut Context<'_>, request: &Request, digest: CommandDigest, stamp: 
             Admission::New(row) => Some(((session, sequence), row)),
         },
     };
-    let outcome = match effect.apply(cx) {
+    let effected = match request.decision.verdict {
+        Verdict::Allowed => effect.apply(cx),
+        Verdict::Denied => Err(Refusal::Forbidden.into()),
+    };
+    let outcome = match effected {
         Ok(answer) => {
             debug_assert!(cx.change.written() <= effect.rows_written_max(), "an effect writes more than it says");
             Outcome::Done(answer)
@@ -226,7 +231,7 @@ fn enter(cx: &mut Context<'_>, request: &Request, digest: CommandDigest, stamp: 
     }
     if let Some(audited) = effect.audited() {
         let around = Circumstances { stamp, request: digest, decision: request.decision };
-        audit::append(cx, &around, audited.action, audited.object, &outcome)?;
+        audit::append(cx, &around, audited.action, &audited.object, &outcome)?;
     }
     session::sweep(cx)?;
     Ok(outcome)

@@ -172,6 +172,8 @@ refusals! {
     NoRole = "no-role", "an operator has at least one role";
     /// The identity is another operator's.
     IdentityTaken = "identity-taken", "the identity belongs to another operator";
+    /// Policy denies what was asked.
+    Forbidden = "forbidden", "policy denies the request";
 }
 
 /// Why a command ended early: rejected, or the state can't be read.

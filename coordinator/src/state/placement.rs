@@ -7,18 +7,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use strongroom_core::contract::COPIES_MAX;
 use strongroom_core::id::{DepotId, MerkleRoot, PackId};
 
 use super::context::Context;
+use super::contracts::ContractTerms;
 use super::depots::{DepotState, Depots};
 use super::outcome::{Fault, Refusal, Thing, require};
 use super::places::{Jurisdictions, Regions, Sites};
-use super::sources::ContractTerms;
 use super::tables::tables;
 use super::text::{CountryCode, Name};
 
-/// Most copies of a pack that are known: more than any contract asks for, and room for moving.
+/// Most copies of a pack that are known: twice what any contract asks for, which is room for moving.
 pub const PACK_COPIES_MAX: usize = 16;
+
+const _: () = assert!(2 * COPIES_MAX as usize <= PACK_COPIES_MAX, "all copies of a pack can move at once");
 
 tables! {
     /// Which depot has receipted a pack.

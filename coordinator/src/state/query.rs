@@ -5,14 +5,15 @@
 
 use std::cmp::Reverse;
 
+use strongroom_core::audit::{AuditEvent, LeafIndex};
 use strongroom_core::id::{
     AgentId, CertificateSerial, DepotId, HostGroup, PackId, RunId, SnapshotId, SourceId, TokenId,
 };
 
 use super::agents::{AgentRow, Agents};
-use super::audit::{AuditEvent, AuditEvents};
-use super::bytes::ContractBytes;
+use super::audit::AuditEvents;
 use super::certificates::{CertificateRow, Certificates, Denial, Denials, Denied};
+use super::contracts::{ContractDocument, Contracts};
 use super::counters::{Counter, count};
 use super::depots::{DepotRow, Depots};
 use super::members::{MemberRow, Members};
@@ -23,7 +24,7 @@ use super::request::Actor;
 use super::rows::{Rows, Table, Unreadable};
 use super::runs::{HostGroupRow, HostGroups, RunRow, Runs, ScheduleRow, Schedules, SourceRuns};
 use super::snapshots::{HeadRow, Heads, SnapshotPacks, SnapshotRow, Snapshots, SourceSnapshots};
-use super::sources::{Contracts, SourceNames, SourceRow, Sources};
+use super::sources::{SourceNames, SourceRow, Sources};
 use super::tables;
 use super::text::{JurisdictionName, Name, Subject};
 use super::tokens::{TokenRow, TokenState, TokenTerms, Tokens};
@@ -135,7 +136,7 @@ pub fn source_named(rows: &Rows, name: &Name) -> Result<Option<(SourceId, Source
 }
 
 /// The whole contract of a source.
-pub fn contract(rows: &Rows, source: &SourceId) -> Result<Option<ContractBytes>, Unreadable> {
+pub fn contract(rows: &Rows, source: &SourceId) -> Result<Option<ContractDocument>, Unreadable> {
     rows.get::<Contracts>(source)
 }
 
@@ -192,11 +193,11 @@ pub fn denied_since(rows: &Rows, denial: &Denial) -> Result<Option<u64>, Unreada
 }
 
 /// Events of the audit log from a place on: the canonical bytes, which are what proofs are about, and the event.
-pub fn audit_events(rows: &Rows, from: u64, limit: usize) -> Paged<u64, (Vec<u8>, AuditEvent)> {
-    let after = from.checked_sub(1);
+pub fn audit_events(rows: &Rows, from: LeafIndex, limit: usize) -> Paged<LeafIndex, (Vec<u8>, AuditEvent)> {
+    let after = from.0.checked_sub(1).map(LeafIndex);
     page::<AuditEvents>(rows, &[], after.as_ref(), limit)?.try_map(|place, bytes| {
         let malformed = |_| Unreadable::Malformed { table: tables::AUDIT_EVENTS };
-        let event = postcard::from_bytes(&bytes).map_err(malformed)?;
+        let event = AuditEvent::decode(&bytes).map_err(malformed)?;
         Ok(Some((place, (bytes, event))))
     })
 }

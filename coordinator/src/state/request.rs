@@ -10,7 +10,7 @@
 //! the same one on every member.
 
 use serde::{Deserialize, Serialize};
-use strongroom_core::id::ClientSession;
+use strongroom_core::id::{ClientSession, PolicyHash, RequestDigest};
 use strongroom_core::time::WallTime;
 
 use super::command::Command;
@@ -48,11 +48,29 @@ impl Actor {
     }
 }
 
-/// By which policies the leader allowed the request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What policy said to the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The request may take effect.
+    Allowed,
+    /// It may not. Such a request is in the log for the audit's sake, and is rejected by every member.
+    Denied,
+}
+
+/// How the leader decided upon the request, and by which policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
+    /// What they said.
+    pub verdict: Verdict,
     /// Hash of the set of policies; zeros where none was asked.
-    pub policy_hash: [u8; 32],
+    pub policy_hash: PolicyHash,
+}
+
+impl Default for Decision {
+    /// Allowed, and no policy was asked.
+    fn default() -> Self {
+        Self { verdict: Verdict::Allowed, policy_hash: PolicyHash([0; PolicyHash::LEN]) }
+    }
 }
 
 /// When the leader proposed the request.
@@ -88,7 +106,7 @@ pub struct Request {
     pub acknowledged_below: Sequence,
     /// Who asked.
     pub actor: Actor,
-    /// By which policies it was allowed.
+    /// How it was decided.
     pub decision: Decision,
     /// When it was proposed.
     pub stamp: Stamp,
@@ -132,8 +150,8 @@ impl Request {
         Ok(bytes)
     }
 
-    /// The request that the bytes hold, and the digest of its command.
-    pub fn decode(bytes: &[u8]) -> Result<(Self, CommandDigest), Refusal> {
+    /// The request that the bytes hold, and the BLAKE3-256 of its encoded command.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, RequestDigest), Refusal> {
         let (version, rest) = bytes.split_first().ok_or(Refusal::Malformed)?;
         if *version != VERSION {
             return Err(Refusal::UnknownVersion);
@@ -148,13 +166,9 @@ impl Request {
         }
         let Head { session, acknowledged_below, actor, decision, stamp } = head;
         let request = Self { session, acknowledged_below, actor, decision, stamp, command };
-        Ok((request, CommandDigest(*blake3::hash(command_bytes).as_bytes())))
+        Ok((request, RequestDigest(*blake3::hash(command_bytes).as_bytes())))
     }
 }
-
-/// BLAKE3-256 over the encoded command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandDigest(pub [u8; 32]);
 
 #[cfg(test)]
 mod tests {

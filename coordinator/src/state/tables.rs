@@ -53,6 +53,7 @@ tags! {
     PACK_COPIES = 91;
     OPERATORS = 100;
     OPERATOR_IDENTITIES = 101;
+    AUDIT_TILES = 110;
 }
 
 /// Declares tables: name, tag, key and value.

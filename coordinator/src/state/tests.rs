@@ -3,9 +3,11 @@
 mod world;
 mod samples;
 mod machine;
+mod auditing;
 mod sessions;
 mod registry;
 mod running;
+mod planning;
 mod protection;
 mod persisted;
 mod naive;

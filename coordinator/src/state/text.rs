@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strongroom_core::contract::Jurisdiction;
 
 use super::rows::Key;
 
@@ -99,13 +100,13 @@ text!(
     is_country
 );
 text!(
-    /// A legal territory: a country's code, or an operator's word for a group of countries. The case tells them apart, so
-    /// that a group called `is` is never taken for Iceland.
+    /// A legal territory, of the same form as contracts name it: an assigned country's code in capitals, or an operator's
+    /// word for a group of countries in small letters.
     JurisdictionName,
     "a jurisdiction",
-    "a country's code in two upper-case letters, or a name in lower-case letters, digits and hyphens",
+    "an assigned country's code in capitals, or a group's name in lower-case letters, digits and hyphens",
     1..=63,
-    |text| is_country(text) || is_name(text)
+    |text| str::from_utf8(text).is_ok_and(|text| text.parse::<Jurisdiction>().is_ok())
 );
 text!(
     /// Where one of our own processes listens: host and port.
@@ -132,6 +133,15 @@ text!(
     |text| text.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-+".contains(byte))
 );
 
+/// The only way from the jurisdictions of contracts to those of the state.
+impl TryFrom<&Jurisdiction> for JurisdictionName {
+    type Error = TextOutOfForm;
+
+    fn try_from(jurisdiction: &Jurisdiction) -> Result<Self, TextOutOfForm> {
+        Self::new(jurisdiction.as_str())
+    }
+}
+
 impl JurisdictionName {
     /// The country, if it is one rather than a group.
     pub fn country(&self) -> Option<CountryCode> {
@@ -149,6 +159,8 @@ fn is_country(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -163,8 +175,17 @@ mod tests {
     fn a_jurisdiction_is_a_country_or_a_group() {
         assert_eq!(JurisdictionName::new("IS").unwrap().country(), CountryCode::new("IS").ok());
         assert_eq!(JurisdictionName::new("is").unwrap().country(), None);
-        for text in ["", "Is", "ISL", "EU-1", "a b"] {
+        for text in ["", "Is", "ISL", "EU-1", "a b", "XX", "1a"] {
             assert!(JurisdictionName::new(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn contracts_and_the_state_know_the_same_jurisdictions(text in "[A-Z]{2}|[a-z0-9-]{1,64}|[A-Za-z -]{1,4}") {
+            let promised = text.parse::<Jurisdiction>().ok();
+            let converted = promised.and_then(|it| JurisdictionName::try_from(&it).ok());
+            prop_assert_eq!(converted, JurisdictionName::new(&text).ok());
         }
     }
 

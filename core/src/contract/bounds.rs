@@ -26,10 +26,13 @@ pub(super) const BLACKOUTS_MAX: usize = 64;
 pub(super) const BLACKOUT_S_MAX: i64 = 92 * 24 * 60 * 60;
 
 /// Jurisdictions of one contract: the largest named lists of countries have some thirty.
-pub(super) const JURISDICTIONS_MAX: usize = 64;
+pub const JURISDICTIONS_MAX: usize = 64;
 
-/// More copies than anybody has depots in different places.
-pub(super) const COPIES: (u64, u64) = (1, 16);
+/// Copies of one pack: more than anybody has depots in different places, and half of what the catalogue can follow, so
+/// that all of them can move at once.
+pub const COPIES_MAX: u8 = 8;
+
+pub(super) const COPIES: (u64, u64) = (1, COPIES_MAX as u64);
 
 /// A run of two weeks is a source that needs another way of capture.
 pub(super) const RUN_MINUTES: (u64, u64) = (1, 14 * 24 * 60);

@@ -23,13 +23,25 @@ const FORTNIGHT_DAYS: i64 = 15;
 impl Contract {
     /// Checks everything, and resolves the zones. `zones` may be empty; UTC and fixed offsets work without it.
     pub fn validate(&self, zones: &TimeZoneDatabase) -> Result<Terms, ContractError> {
-        self.check_numbers()?;
-        self.check_places()?;
+        self.check_bounds()?;
         let rhythm = self.rhythm(zones)?;
         self.check_rhythm(&rhythm)?;
         let openings = self.openings(zones)?;
         self.check_openings(&openings)?;
         Ok(Terms { contract: self.clone(), rhythm, openings })
+    }
+
+    /// Checks what needs no zone data: numbers, places, and how long the lists are. [`Self::validate`] may still refuse
+    /// what passes here.
+    pub fn check_bounds(&self) -> Result<(), ContractError> {
+        self.check_numbers()?;
+        self.check_places()?;
+        match &self.cadence {
+            Cadence::Every(every) => within("cadence.every.minutes", every.minutes, bounds::EVERY_MINUTES)?,
+            Cadence::Calendar(calendar) => filled("cadence.calendar.at", calendar.at.len(), bounds::SLOTS_MAX)?,
+        }
+        at_most("windows", self.windows.len(), bounds::WINDOWS_MAX)?;
+        at_most("blackouts", self.blackouts.len(), bounds::BLACKOUTS_MAX)
     }
 
     fn check_numbers(&self) -> Result<(), ContractError> {
@@ -67,10 +79,7 @@ impl Contract {
 
     fn rhythm(&self, zones: &TimeZoneDatabase) -> Result<Rhythm, ContractError> {
         match &self.cadence {
-            Cadence::Every(every) => {
-                within("cadence.every.minutes", every.minutes, bounds::EVERY_MINUTES)?;
-                Ok(Rhythm::Every { step_s: i64::from(every.minutes) * 60 })
-            }
+            Cadence::Every(every) => Ok(Rhythm::Every { step_s: i64::from(every.minutes) * 60 }),
             Cadence::Calendar(calendar) => Ok(Rhythm::Calendar(slots(calendar, zones)?)),
         }
     }
@@ -88,8 +97,6 @@ impl Contract {
     }
 
     fn openings(&self, zones: &TimeZoneDatabase) -> Result<Openings, ContractError> {
-        at_most("windows", self.windows.len(), bounds::WINDOWS_MAX)?;
-        at_most("blackouts", self.blackouts.len(), bounds::BLACKOUTS_MAX)?;
         let mut openings = Openings::default();
         for (at, window) in self.windows.iter().enumerate() {
             openings.windows.push(week(&format!("windows[{at}]"), window, zones)?);
@@ -122,7 +129,6 @@ impl Contract {
 }
 
 fn slots(calendar: &Calendar, zones: &TimeZoneDatabase) -> Result<Slots, ContractError> {
-    filled("cadence.calendar.at", calendar.at.len(), bounds::SLOTS_MAX)?;
     if calendar.at.iter().any(|time| time.is_end()) {
         return Err(ContractError::BeginsAtEnd { key: "cadence.calendar.at".to_owned() });
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use strongroom_core::audit::LeafIndex;
+
 use super::world::{World, at, digest_of, flush, member, name, put_member};
 use crate::id::Position;
 use crate::state::members::{MemberState, Members};
@@ -125,9 +127,9 @@ fn accrued_time_is_clamped_as_entries_apply() {
 fn privileged_effects_and_their_refusals_are_audited() {
     let mut world = World::new();
     world.refused(RemoveSite { name: name("nowhere") });
-    let page = query::audit_events(world.machine.rows(), 0, 10).unwrap();
+    let page = query::audit_events(world.machine.rows(), LeafIndex(0), 10).unwrap();
     let (place, (_, event)) = &page.rows[0];
-    assert_eq!((*place, event.action.as_str(), event.object.as_str()), (0, "site.remove", "nowhere"));
-    assert_eq!((event.result.as_str(), event.log_index), ("missing", world.index));
+    assert_eq!((place.0, event.action.as_str(), event.object.as_str()), (0, "site.remove", "nowhere"));
+    assert_eq!((event.result.as_str(), event.index.0), ("missing", world.index));
     assert_eq!(page.rows.len(), 1, "opening a session is not audited");
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use strongroom_core::id::DepotId;
 
-use super::world::{World, codes, commit, law, pack_id, packs, receipt, register, snapshot_id, source_id, terms};
-use crate::state::bytes::ContractBytes;
+use super::world::{World, codes, commit, law, pack_id, packs, promise, receipt, register, snapshot_id, source_id};
 use crate::state::counters::Counter;
 use crate::state::depots::{DepotState, SetDepotState};
 use crate::state::pending::PENDING_MAX;
@@ -107,8 +106,7 @@ fn a_receipt_from_beyond_the_contract_is_refused() {
     let mut world = World::installed();
     let epoch = world.upload(1, 1);
     assert_eq!(world.refused(receipt(1, epoch, 3, &[1])), Refusal::Unlawful);
-    let contract = ContractBytes::new(b"wider").unwrap();
-    world.done(SetContract { source: source_id(1), terms: terms(2, 2, &["de", "fr"]), contract });
+    world.done(SetContract { source: source_id(1), contract: promise(2, 2, &["de", "fr"]) });
     world.done(receipt(1, epoch, 3, &[1]));
 }
 
@@ -116,8 +114,7 @@ fn a_receipt_from_beyond_the_contract_is_refused() {
 fn a_group_that_covers_less_makes_its_depots_unlawful() {
     let mut world = World::installed();
     world.done(PutJurisdiction { name: law("eu"), codes: codes(&["DE", "FR"]) });
-    let contract = ContractBytes::new(b"group").unwrap();
-    world.done(SetContract { source: source_id(1), terms: terms(2, 2, &["eu"]), contract });
+    world.done(SetContract { source: source_id(1), contract: promise(2, 2, &["eu"]) });
     let epoch = world.upload(1, 1);
     world.done(receipt(1, epoch, 1, &[1, 2]));
     world.done(receipt(1, epoch, 3, &[1, 2]));
@@ -164,8 +161,7 @@ fn stricter_terms_hold_for_what_waits_and_what_comes() {
     let epoch = world.upload(1, 1);
     world.done(receipt(1, epoch, 1, &[1]));
     assert_eq!(world.done(commit(1, 1, epoch, 1, packs(&[1], &[]))), DURABLE);
-    let contract = ContractBytes::new(b"three").unwrap();
-    world.done(SetContract { source: source_id(1), terms: terms(3, 2, &["de"]), contract });
+    world.done(SetContract { source: source_id(1), contract: promise(3, 2, &["de"]) });
     assert_eq!(world.done(receipt(1, epoch, 2, &[1])), DURABLE);
     assert_eq!(world.done(receipt(1, epoch, 4, &[1])), PROTECTED);
     assert!(is_protected(&world, 1));

@@ -6,11 +6,10 @@ use strongroom_core::id::{AgentId, CertificateSerial, DepotId, DomainId, TokenId
 use strongroom_core::time::WallTime;
 
 use super::world::{
-    World, at, codes, law, member, mint, name, new_agent, new_depot, put_member, register, source_id, spend, subject,
-    terms,
+    World, at, codes, law, member, mint, name, new_agent, new_depot, promise, put_member, register, source_id, spend,
+    subject,
 };
 use crate::state::agents::{Agents, ReportAgent, RetireAgent};
-use crate::state::bytes::ContractBytes;
 use crate::state::certificates::{Denial, Deny, IssueCertificate};
 use crate::state::counters::Counter;
 use crate::state::depots::{DepotState, SetDepotState};
@@ -267,14 +266,16 @@ fn a_sources_name_is_its_own_and_its_domain_fixed() {
 #[test]
 fn a_contract_promises_what_can_be_kept() {
     let mut world = World::installed();
-    let contract = ContractBytes::new(b"other").unwrap();
-    let set = |terms| SetContract { source: source_id(1), terms, contract: contract.clone() };
-    for bad in [terms(0, 1, &["de"]), terms(1, 2, &["de"]), terms(9, 1, &["de"]), terms(1, 1, &[])] {
+    let set = |contract| SetContract { source: source_id(1), contract };
+    for bad in [promise(0, 1, &["de"]), promise(1, 2, &["de"]), promise(9, 1, &["de"]), promise(1, 1, &[])] {
         assert_eq!(world.refused(set(bad)), Refusal::BadContract);
     }
-    assert_eq!(world.refused(set(terms(1, 1, &["it"]))), Refusal::Missing(Thing::Jurisdiction));
-    world.done(set(terms(1, 1, &["fr"])));
-    assert_eq!(query::contract(world.machine.rows(), &source_id(1)).unwrap(), Some(contract));
+    assert_eq!(world.refused(set(promise(1, 1, &["it"]))), Refusal::Missing(Thing::Jurisdiction));
+    world.done(set(promise(1, 1, &["fr"])));
+    assert_eq!(query::contract(world.machine.rows(), &source_id(1)).unwrap(), Some(promise(1, 1, &["fr"])));
+    let terms = query::source(world.machine.rows(), &source_id(1)).unwrap().unwrap().terms;
+    assert_eq!((terms.rpo_s, terms.copies, terms.regions), (14_400, 1, 1));
+    assert_eq!(terms.jurisdictions, [law("fr")].into());
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn identity() -> Vec<Command> {
 fn protection() -> Vec<Command> {
     let registered = register(1);
     let (source, facts) = (registered.source, registered.facts.clone());
-    let contract = SetContract { source, terms: registered.terms.clone(), contract: registered.contract.clone() };
+    let contract = SetContract { source, contract: registered.contract.clone() };
     let finish = FinishRun { run: run_id(1), outcome: RunOutcome::Succeeded { snapshot: snapshot_id(1, 1) } };
     vec![
         registered.into(),

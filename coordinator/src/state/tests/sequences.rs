@@ -10,11 +10,10 @@ use strongroom_core::time::WallTime;
 use super::naive;
 use super::persisted::kind;
 use super::world::{
-    World, at, codes, commit, digest_of, dump, flush, law, mint, name, new_agent, open_upload, packs, plan, put_member,
-    receipt, register, run_id, snapshot_id, source_id, spend, subject, terms,
+    World, at, codes, commit, digest_of, dump, flush, law, mint, name, new_agent, open_upload, packs, plan, promise,
+    put_member, receipt, register, run_id, snapshot_id, source_id, spend, subject,
 };
 use crate::id::Position;
-use crate::state::bytes::ContractBytes;
 use crate::state::certificates::{Denial, Deny, IssueCertificate};
 use crate::state::command::Command;
 use crate::state::depots::{DepotState, SetDepotState};
@@ -94,8 +93,7 @@ fn depot_state(depot: u8, b: u8) -> SetDepotState {
 
 fn contract(source: u8, b: u8) -> SetContract {
     let places: &[&str] = if b.is_multiple_of(2) { &["de"] } else { &["de", "fr"] };
-    let contract = ContractBytes::new(&[b]).unwrap();
-    SetContract { source: source_id(source), terms: terms(1 + b % 3, 1 + b % 2, places), contract }
+    SetContract { source: source_id(source), contract: promise(1 + b % 3, 1 + b % 2, places) }
 }
 
 fn some_plan(source: u8, b: u8) -> RunPlan {
@@ -231,7 +229,8 @@ fn replay(history: &[Entry], points: u64) -> StateDigest {
 /// The audit log has as many events as it counts, and its root is that of the events.
 fn check_audit(world: &World) {
     let frontier = crate::state::audit::frontier(world.machine.rows()).unwrap();
-    assert_eq!(frontier.size(), world.count(crate::state::counters::Counter::AuditEvents));
+    assert_eq!(frontier.size().0, world.count(crate::state::counters::Counter::AuditEvents));
+    super::auditing::check_head(world.machine.rows());
 }
 
 /// What the counters say is what a scan finds.

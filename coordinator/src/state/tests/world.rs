@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom_core::id::{
-    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, RunId, SnapshotId,
+    AgentId, ClientSession, DepotId, DomainId, HeadHash, HostGroup, MerkleRoot, PackId, PolicyHash, RunId, SnapshotId,
     SnapshotRoot, SourceId, TokenId, UploadId,
 };
 use strongroom_core::manifest::ClassTags;
@@ -12,8 +12,9 @@ use strongroom_core::time::WallTime;
 
 use crate::id::{LogIndex, MemberId, Position, Term};
 use crate::state::agents::NewAgent;
-use crate::state::bytes::{ContractBytes, PublicKey, Signature};
+use crate::state::bytes::{PublicKey, Signature};
 use crate::state::command::Command;
+use crate::state::contracts::ContractDocument;
 use crate::state::counters::Counter;
 use crate::state::depots::{DepotFacts, NewDepot};
 use crate::state::members::{MemberDetails, PutMember};
@@ -25,7 +26,7 @@ use crate::state::rows::Base;
 use crate::state::runs::{RunCause, RunPlan};
 use crate::state::session::OpenSession;
 use crate::state::snapshots::{CommitSnapshot, SnapshotFacts};
-use crate::state::sources::{ContractTerms, Engine, RegisterSource, SourceFacts};
+use crate::state::sources::{Engine, RegisterSource, SourceFacts};
 use crate::state::tables;
 use crate::state::text::{Address, CountryCode, JurisdictionName, Name, Subject};
 use crate::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
@@ -69,6 +70,7 @@ fn effects(rows: Dump) -> Dump {
         tables::CLIENT_OUTCOMES,
         tables::AUDIT_EVENTS,
         tables::AUDIT_FRONTIER,
+        tables::AUDIT_TILES,
     ];
     let counters = [Counter::AuditEvents, Counter::ClientSessions, Counter::SessionsSweptDay];
     let is_aside = |key: &[u8]| {
@@ -122,7 +124,7 @@ impl World {
             session: Some((self.session, Sequence(self.sequence))),
             acknowledged_below: Sequence(self.sequence.saturating_sub(8)),
             actor: Actor::Identity(subject("operator", 1)),
-            decision: Decision { policy_hash: [9; 32] },
+            decision: Decision { policy_hash: PolicyHash([9; 32]), ..Decision::default() },
             stamp: Stamp { accrued_ms: self.now_ms, wall: WallTime(1_700_000_000_000_000) },
             command: command.into(),
         }
@@ -278,9 +280,13 @@ pub(super) fn depot_facts(number: u8) -> DepotFacts {
     DepotFacts { capacity_bytes: 1 << 40, key: PublicKey::new(&[number; 32]).unwrap(), address }
 }
 
-pub(super) fn terms(copies: u8, regions: u8, jurisdictions: &[&str]) -> ContractTerms {
-    let jurisdictions = jurisdictions.iter().map(|text| law(text)).collect();
-    ContractTerms { rpo_s: 900, copies, regions, jurisdictions }
+/// An hourly contract, which may promise what can't be kept.
+pub(super) fn promise(copies: u8, regions: u8, jurisdictions: &[&str]) -> ContractDocument {
+    let text = serde_json::json!({
+        "rpo_s": 14_400, "rto_s": 7200, "retention": {"daily": 7}, "jurisdictions": jurisdictions,
+        "copies": copies, "regions": regions, "cadence": {"every": {"minutes": 60}},
+    });
+    ContractDocument::new(serde_json::from_value(text).unwrap()).unwrap()
 }
 
 pub(super) fn register(number: u8) -> RegisterSource {
@@ -293,8 +299,7 @@ pub(super) fn register(number: u8) -> RegisterSource {
         signer: PublicKey::new(&[number; 32]).unwrap(),
         tags: ClassTags::TIER_1.with(ClassTags::PERSONAL),
     };
-    let contract = ContractBytes::new(b"contract").unwrap();
-    RegisterSource { source: source_id(number), facts, terms: terms(2, 2, &["de"]), contract }
+    RegisterSource { source: source_id(number), facts, contract: promise(2, 2, &["de"]) }
 }
 
 pub(super) fn plan(source: u8, period: u64, attempt: u32) -> RunPlan {
