@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_coordinator::member::Member;
-use strongroom_coordinator::state::audit::{AuditEvent, AuditEvents};
+use strongroom_coordinator::state::audit::AuditEvents;
+use strongroom_core::audit::AuditEvent;
 
 use super::Broken;
 
@@ -42,16 +43,20 @@ impl Effects {
             let rows = member.machine().rows().list::<AuditEvents>(&[], after.as_ref(), EVENTS_AT_ONCE);
             let rows = rows.map_err(|error| broken(format!("the audit log can't be read: {error:?}")))?;
             for (number, bytes) in &rows {
-                let event: AuditEvent = postcard::from_bytes(bytes).map_err(|_| broken(format!("event {number}")))?;
-                let Some(value) = self.asked.get(&event.request.0).filter(|_| event.result.is_empty()) else {
+                let event =
+                    AuditEvent::decode(bytes).map_err(|_| broken(format!("event {} can't be read", number.0)))?;
+                let Some(value) = self.asked.get(&event.request.0).filter(|_| event.result.as_str().is_empty()) else {
                     continue;
                 };
                 missing.remove(value);
                 if self.refused.contains(value) {
-                    return Err(broken(format!("the write of {value} was refused, and took effect at event {number}")));
+                    return Err(broken(format!(
+                        "the write of {value} was refused, and took effect at event {}",
+                        number.0
+                    )));
                 }
                 if !done.insert(*value) {
-                    return Err(broken(format!("the write of {value} took effect twice, again at event {number}")));
+                    return Err(broken(format!("the write of {value} took effect twice, again at event {}", number.0)));
                 }
             }
             match rows.last() {
