@@ -85,6 +85,13 @@ impl Host {
         Ok(())
     }
 
+    /// Starts a second process on the same folder, and ends it at once.
+    pub(super) fn start_twin(&self, config: MemberConfig) -> Result<(), OpenError> {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let entropy = SimEntropy::from_seed(disk_seed(self.seed, self.number, 2_000_000 + self.life));
+        Member::open(&disk, config, &entropy).map(drop)
+    }
+
     /// The process is gone; its disk stays.
     pub(super) fn stop(&mut self) {
         self.member = None;

@@ -72,12 +72,14 @@ pub struct FaultKinds {
     pub transfers: bool,
     /// Healthy members are taken out and replaced.
     pub removals: bool,
+    /// A second process is started on the folder of one that runs.
+    pub twins: bool,
 }
 
 impl FaultKinds {
     /// The kinds that may strike, each as often as it weighs.
     pub(super) fn weighted(self) -> Vec<&'static str> {
-        let all: [(bool, &[&'static str]); 12] = [
+        let all: [(bool, &[&'static str]); 13] = [
             (self.crashes, &["crash", "crash", "power"]),
             (self.pauses, &["pause"]),
             (self.partitions, &["partition", "partition"]),
@@ -90,6 +92,7 @@ impl FaultKinds {
             (self.slowness, &["slow"]),
             (self.transfers, &["transfer"]),
             (self.removals, &["retire"]),
+            (self.twins, &["twin"]),
         ];
         all.iter().filter(|(is_on, _)| *is_on).flat_map(|(_, kinds)| kinds.iter().copied()).collect()
     }
@@ -115,6 +118,7 @@ impl Plan {
             slowness: dice.in_a_thousand(300),
             transfers: dice.in_a_thousand(400),
             removals: dice.in_a_thousand(250),
+            twins: dice.in_a_thousand(250),
         };
         Self {
             seed,
