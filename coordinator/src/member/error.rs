@@ -61,6 +61,9 @@ pub enum OpenError {
         /// What was found when it was.
         reason: String,
     },
+    /// The disk is full, so that this start can't be counted. Nothing is lost; with space it can be tried again.
+    #[error("this start can't be counted: the disk is full")]
+    NoSpace(#[source] DiskError),
     /// The identity file can't be read as one.
     #[error("the member's identity file is no identity file")]
     NoIdentity,

@@ -68,8 +68,11 @@ impl MemberIdentity {
     pub(super) fn start(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
         let mut identity = Self::read(disk.as_ref())?.ok_or(OpenError::Absent)?;
         identity.boot += 1;
-        durable_replace(disk, PATH, &identity.encode())?;
-        Ok(identity)
+        match durable_replace(disk, PATH, &identity.encode()) {
+            Ok(()) => Ok(identity),
+            Err(full @ DiskError::NoSpace { .. }) => Err(OpenError::NoSpace(full)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads the identity, if the folder has one.

@@ -13,6 +13,7 @@ use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{Envelope, LogMessage, SnapshotFacts};
 
 use super::event::{CopyJob, Outbox, SnapshotJob, StageError, Staged};
+use super::flush::RETRY_TICKS;
 use super::{Core, Member, MemberError};
 use crate::id::{LogIndex, MemberId, Position, Term};
 use crate::raft::Role;
@@ -31,6 +32,8 @@ pub(super) struct Snapshots {
     prepared: Option<Prepared>,
     pub(super) staged: Option<Box<Staged>>,
     counter: u64,
+    /// Ticks until a copy is tried again that could not be made: flushes have their turn meanwhile.
+    pause_ticks: u32,
     /// Copies that are being sent: the prepared one does not grow old meanwhile.
     being_sent: u32,
     /// Members that were to get a copy which is not there any more; Raft must hear of it.
@@ -97,8 +100,8 @@ impl Snapshots {
 impl Member {
     /// Prepares a copy when somebody needs one, and drops one that nobody has asked for in a while.
     pub(super) fn watch_snapshots(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
-        let is_wanted = self.group.is_snapshot_wanted() && self.standing.role == Role::Leader;
-        if is_wanted && !self.core.snapshots.is_copying() {
+        self.core.snapshots.pause_ticks = self.core.snapshots.pause_ticks.saturating_sub(1);
+        if self.needs_copy() && !self.core.snapshots.is_copying() {
             self.begin_copy(out)?;
         }
         let Some(prepared) = &mut self.core.snapshots.prepared else { return Ok(()) };
@@ -109,8 +112,13 @@ impl Member {
         Ok(())
     }
 
+    /// Whether another member needs a copy that is not there.
+    pub(super) fn needs_copy(&self) -> bool {
+        self.group.is_snapshot_wanted() && self.standing.role == Role::Leader && self.core.snapshots.pause_ticks == 0
+    }
+
     fn begin_copy(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
-        if self.core.flushing.is_some() {
+        if self.core.flushing.is_some() && !self.core.is_waiting() {
             return Ok(());
         }
         // The database stands where it was flushed last, whatever has been applied since. A member that is not in its
@@ -144,6 +152,7 @@ impl Member {
             Err(error) => {
                 // A full disk must not end a leader: whoever needs the copy waits.
                 tracing::warn!(%error, "the state could not be copied for another member");
+                self.core.snapshots.pause_ticks = RETRY_TICKS;
                 return Ok(store::discard(&self.core.disk, &path)?);
             }
         };

@@ -251,14 +251,14 @@ impl Group {
         Ok(())
     }
 
-    /// Takes a message from a member whose identity was checked.
-    pub fn receive(&mut self, from: MemberId, message: LogMessage) -> Result<(), Verdict> {
+    /// Takes a message from a member whose identity was checked. New entries are taken only if there is room for them.
+    pub fn receive(&mut self, from: MemberId, message: LogMessage, takes_entries: bool) -> Result<(), Verdict> {
         let malformed = |error: Meaningless| Verdict::Malformed { what: error.what };
-        let message = wire::from_wire(message, from, self.me).map_err(malformed)?;
-        ingress::check(&message, &self.node.raft)?;
+        let mut message = wire::from_wire(message, from, self.me).map_err(malformed)?;
+        ingress::check(&mut message, &self.node.raft)?;
         let is_append = message.get_msg_type() == MessageType::MsgAppend && !message.entries.is_empty();
-        if is_append && !self.log.has_room() {
-            // As good as a member that is down: nothing is taken on that might not fit the disk.
+        if is_append && !(takes_entries && self.log.has_room()) {
+            // As good as a member that is down: nothing is taken on that might not fit the disk, or the memory.
             return Ok(());
         }
         self.step(message);

@@ -6,8 +6,9 @@ use strongroom_core::id::ClientSession;
 use strongroom_platform::disk::{Disk, SimDisk};
 use strongroom_platform::rng::SimEntropy;
 use strongroom_proto::peers::v1::Envelope;
+use strongroom_proto::peers::v1::envelope::Content;
 
-use crate::id::Position;
+use crate::id::{MemberId, Position};
 use crate::member::{
     Answer, CopyJob, Event, FlushJob, Founding, Member, MemberConfig, OpenError, Outbox, SnapshotJob, Ticket,
 };
@@ -51,12 +52,37 @@ impl Outbox for Wanted {
 
 /// Settings with which a flush is due at every tick, and a digest is compared every ten entries.
 pub(super) const CONFIG: MemberConfig = MemberConfig {
-    segment_bytes: 64 * 1024,
+    segment_bytes: 8 * 1024 * 1024,
     flush_rows_max: 10,
     flush_ticks_max: 1,
     digest_entries: 10,
     ..MemberConfig::LAN
 };
+
+pub(super) fn id(number: u64) -> MemberId {
+    MemberId::from_number(number).unwrap()
+}
+
+/// What the receiver of an envelope says back.
+pub(super) fn reply(to: &Envelope, content: Content) -> Envelope {
+    Envelope { from: to.to, to: to.from, boot: 1, content: Some(content), ..to.clone() }
+}
+
+/// Bytes that the disk holds.
+pub(super) fn used(disk: &SimDisk) -> u64 {
+    ["", "log", "state"].iter().flat_map(|dir| disk.list(dir).unwrap()).map(|entry| entry.len).sum()
+}
+
+/// Whether the request of this number has taken effect.
+pub(super) fn has_session(member: &Member, number: u64) -> bool {
+    member.machine().rows().get::<session::ClientSessions>(&session_id(number)).unwrap().is_some()
+}
+
+fn session_id(number: u64) -> ClientSession {
+    let mut session = [0; 16];
+    session[..8].copy_from_slice(&number.to_be_bytes());
+    ClientSession(session)
+}
 
 pub(super) fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
     Arc::new(disk.clone())
@@ -82,15 +108,13 @@ pub(super) fn leader(disk: &SimDisk) -> (Member, Wanted) {
 
 /// A request that changes one row: it opens the session of this number.
 pub(super) fn request(number: u64) -> Request {
-    let mut session = [0; 16];
-    session[..8].copy_from_slice(&number.to_be_bytes());
     Request {
         session: None,
         acknowledged_below: Sequence(0),
         actor: Actor::System,
         decision: Decision::default(),
         stamp: Stamp::default(),
-        command: session::OpenSession { session: ClientSession(session) }.into(),
+        command: session::OpenSession { session: session_id(number) }.into(),
     }
 }
 
