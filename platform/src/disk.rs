@@ -29,6 +29,7 @@
 pub mod durable;
 mod error;
 pub mod failpoint;
+mod overlay;
 mod path;
 mod poison;
 mod real;
@@ -39,6 +40,7 @@ mod tests;
 pub use durable::{DurableFile, durable_replace, durable_write};
 pub use error::{DiskError, DiskOp};
 pub use failpoint::{FailpointDisk, Fault, LoggedOp};
+pub use overlay::OverlayDisk;
 pub use real::RealDisk;
 pub use sim::{SimDisk, Unsynced};
 
