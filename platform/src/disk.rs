@@ -31,6 +31,7 @@ mod error;
 pub mod failpoint;
 mod overlay;
 mod path;
+mod pieces;
 mod poison;
 mod real;
 mod sim;
@@ -41,6 +42,7 @@ pub use durable::{DurableFile, durable_replace, durable_write};
 pub use error::{DiskError, DiskOp};
 pub use failpoint::{FailpointDisk, Fault, LoggedOp};
 pub use overlay::OverlayDisk;
+pub use pieces::Pieces;
 pub use real::RealDisk;
 pub use sim::{SimDisk, Unsynced};
 
@@ -94,6 +96,15 @@ pub trait Disk: Send + Sync {
         let mut bytes = vec![0; usize::try_from(len).map_err(|_| too_large())?];
         file.read_at(0, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads a whole file as [`Self::read`] does; nothing if no file has the name.
+    fn read_if_there(&self, path: &str, max_len: u64) -> Result<Option<Vec<u8>>, DiskError> {
+        match self.read(path, max_len) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(DiskError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -85,28 +85,26 @@ pub enum OpenError {
     Member(#[from] MemberError),
 }
 
-impl<E> From<E> for OpenError
-where
-    E: IntoMemberError,
-{
-    fn from(error: E) -> Self {
-        Self::Member(error.into_member_error())
+impl From<LogError> for OpenError {
+    fn from(error: LogError) -> Self {
+        Self::Member(error.into())
     }
 }
 
-/// Errors of the parts, which end a member in any stage of its life.
-pub(super) trait IntoMemberError {
-    fn into_member_error(self) -> MemberError;
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Member(error.into())
+    }
 }
 
-macro_rules! ends_a_member {
-    ($($error:ty),*) => {
-        $(impl IntoMemberError for $error {
-            fn into_member_error(self) -> MemberError {
-                self.into()
-            }
-        })*
-    };
+impl From<Unreadable> for OpenError {
+    fn from(error: Unreadable) -> Self {
+        Self::Member(error.into())
+    }
 }
 
-ends_a_member!(LogError, StoreError, Unreadable, DiskError);
+impl From<DiskError> for OpenError {
+    fn from(error: DiskError) -> Self {
+        Self::Member(error.into())
+    }
+}

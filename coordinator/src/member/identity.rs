@@ -74,11 +74,8 @@ impl MemberIdentity {
 
     /// Reads the identity, if the folder has one.
     pub(super) fn read(disk: &dyn Disk) -> Result<Option<Self>, OpenError> {
-        match disk.read(PATH, FILE_BYTES_MAX) {
-            Ok(bytes) => Self::decode(&bytes).map(Some).ok_or(OpenError::NoIdentity),
-            Err(DiskError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let bytes = disk.read_if_there(PATH, FILE_BYTES_MAX)?;
+        bytes.map(|bytes| Self::decode(&bytes).ok_or(OpenError::NoIdentity)).transpose()
     }
 
     fn encode(&self) -> Vec<u8> {

@@ -34,13 +34,13 @@ impl Member {
         disk.create_dir_all(store::DIR)?;
         clear_temporaries(disk.as_ref(), "")?;
         clear_temporaries(disk.as_ref(), store::DIR)?;
-        let identity = match MemberIdentity::read(disk.as_ref())? {
+        let (identity, is_new) = match MemberIdentity::read(disk.as_ref())? {
             // It has spoken already, and what it promised is gone: nobody may go on under its name.
             Some(identity) if identity.boot > 0 && !mutant::is_active(Mutant::IdReused) => {
                 return Err(OpenError::LogGone { member: identity.member });
             }
-            Some(identity) => identity,
-            None => MemberIdentity::mint(founding, entropy).map_err(|_| OpenError::NoIdentity)?,
+            Some(identity) => (identity, false),
+            None => (MemberIdentity::mint(founding, entropy).map_err(|_| OpenError::NoIdentity)?, true),
         };
         let (position, configuration) = match founding {
             Founding::Group => (FOUNDED, Configuration::single(identity.member)),
@@ -52,7 +52,7 @@ impl Member {
         let mut rows = Layer::default();
         Machine::found(&mut rows, position, &configuration)?;
         Store::create(disk, &store::path(1), &rows)?;
-        if MemberIdentity::read(disk.as_ref())?.is_none() {
+        if is_new {
             identity.write_new(disk)?;
         }
         let hard = Hard { term: position.term, vote: None, commit: position.index };

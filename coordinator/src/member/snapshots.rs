@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use strongroom_platform::disk::{Disk, DiskError};
+use strongroom_platform::disk::{Disk, DiskError, Pieces};
 use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{Envelope, LogMessage, SnapshotFacts};
@@ -21,6 +21,8 @@ use crate::store::{self, Copied, Store};
 
 /// Rows whose digest is taken at once when a state is verified.
 const ROWS_AT_ONCE: usize = 4_096;
+/// Bytes of a received file that are read at once.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// What is prepared, and what is staged.
 #[derive(Default)]
@@ -208,16 +210,11 @@ pub fn stage(disk: &Arc<dyn Disk>, envelope: Envelope, path: String) -> Result<S
 
 fn digest_of(disk: &dyn Disk, path: &str) -> Result<(u64, [u8; 32]), DiskError> {
     let file = disk.open_read(path)?;
-    let len = file.len()?;
+    let pieces = Pieces::of(file.as_ref(), PIECE_BYTES)?;
+    let len = pieces.file_bytes();
     let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; 256 * 1024];
-    let mut at = 0;
-    while at < len {
-        let wanted = usize::try_from(len - at).unwrap_or(usize::MAX).min(piece.len());
-        let piece = piece.get_mut(..wanted).unwrap_or_default();
-        file.read_at(at, piece)?;
-        hasher.update(piece);
-        at += piece.len() as u64;
+    for piece in pieces {
+        hasher.update(&piece?);
     }
     Ok((len, *hasher.finalize().as_bytes()))
 }

@@ -1,7 +1,7 @@
 //! What a peer's message must be before it is stepped.
 //!
 //! Owns the guard in front of the crate `raft`, which ends the process on several messages that are malformed or stale,
-//! and takes others for its own (a message without a term, for one). What is refused here is dropped and counted; what
+//! and takes others for its own (a message without a term, for one). What is refused here is dropped, with a warning; what
 //! shows that this member has forgotten something that it promised is a [`Verdict::Amnesia`], and ends its membership.
 
 use raft::Raft;

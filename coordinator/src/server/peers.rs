@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use strongroom_platform::disk::{Disk, DiskError, DurableFile};
+use strongroom_platform::disk::{Disk, DiskError, DurableFile, Pieces};
 use strongroom_platform::tls::{PeerIdentity, Role};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::peers_client::PeersClient;
@@ -202,16 +202,14 @@ async fn transfer(
 
 fn read_parts(disk: &dyn Disk, job: SnapshotJob, parts: &mpsc::Sender<SnapshotPart>) -> Result<(), DiskError> {
     let file = disk.open_read(&job.path)?;
-    let len = file.len()?;
     let send = |part| parts.blocking_send(SnapshotPart { part: Some(part) }).is_ok();
-    let mut is_wanted = send(Part::Envelope(job.envelope));
-    let mut at = 0;
-    while is_wanted && at < len {
-        let wanted = usize::try_from(len - at).unwrap_or(PART_BYTES).min(PART_BYTES);
-        let mut bytes = vec![0; wanted];
-        file.read_at(at, &mut bytes)?;
-        at += bytes.len() as u64;
-        is_wanted = send(Part::Bytes(bytes.into()));
+    if !send(Part::Envelope(job.envelope)) {
+        return Ok(());
+    }
+    for piece in Pieces::of(file.as_ref(), PART_BYTES)? {
+        if !send(Part::Bytes(piece?.into())) {
+            return Ok(());
+        }
     }
     Ok(())
 }

@@ -68,14 +68,8 @@ impl DirectoryBackend {
     }
 
     fn read_whole(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, BackendError> {
-        match self.disk.read(path, max) {
-            Ok(bytes) => {
-                self.reads.count(bytes.len());
-                Ok(Some(bytes))
-            }
-            Err(DiskError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let bytes = self.disk.read_if_there(path, max)?;
+        Ok(bytes.inspect(|bytes| self.reads.count(bytes.len())))
     }
 }
 

@@ -186,19 +186,7 @@ impl DiskFile for Watched<dyn DiskFile> {
     }
 }
 
-impl DiskRead for Watched<dyn DiskRead> {
-    fn len(&self) -> Result<u64, DiskError> {
-        self.gate.pass(DiskOp::Len, &self.path)?;
-        self.inner.len()
-    }
-
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
-        self.gate.pass(DiskOp::ReadAt, &self.path)?;
-        self.inner.read_at(offset, bytes)
-    }
-}
-
-impl DiskRead for Watched<dyn DiskUpdate> {
+impl<F: DiskRead + ?Sized> DiskRead for Watched<F> {
     fn len(&self) -> Result<u64, DiskError> {
         self.gate.pass(DiskOp::Len, &self.path)?;
         self.inner.len()
