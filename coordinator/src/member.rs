@@ -26,6 +26,8 @@ mod open;
 mod proposals;
 mod quarantine;
 mod reads;
+mod refound;
+mod settled;
 mod snapshots;
 mod turn;
 
@@ -50,7 +52,9 @@ pub use error::{MemberError, OpenError};
 pub use event::{Answer, CopyJob, Event, FlushJob, Outbox, SnapshotJob, Staged, Ticket};
 pub use identity::{Founding, MemberIdentity};
 use proposals::Proposals;
+pub(crate) use quarantine::read as quarantine_of;
 use reads::Reads;
+pub use refound::{Heritage, RefoundError};
 use snapshots::Snapshots;
 pub use snapshots::stage;
 use turn::Turn;

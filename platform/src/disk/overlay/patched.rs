@@ -14,12 +14,12 @@ const PAGE_BYTES: usize = 4_096;
 pub(super) struct Patched {
     path: String,
     below: Option<Box<dyn DiskRead>>,
-    pages: Mutex<Pages>,
+    changes: Mutex<Changes>,
 }
 
-/// The changed pages.
+/// What was changed.
 #[derive(Default)]
-struct Pages {
+struct Changes {
     len: u64,
     /// Bytes of the file below that still show through where no page lies.
     shown: u64,
@@ -29,28 +29,28 @@ struct Pages {
 impl Patched {
     /// A new file.
     pub(super) fn empty(path: &str) -> Self {
-        Self { path: path.to_owned(), below: None, pages: Mutex::default() }
+        Self { path: path.to_owned(), below: None, changes: Mutex::default() }
     }
 
     /// A file of the disk below.
     pub(super) fn over(path: &str, below: Box<dyn DiskRead>) -> Result<Self, DiskError> {
         let len = below.len()?;
-        let pages = Pages { len, shown: len, pages: BTreeMap::new() };
-        Ok(Self { path: path.to_owned(), below: Some(below), pages: Mutex::new(pages) })
+        let changes = Changes { len, shown: len, pages: BTreeMap::new() };
+        Ok(Self { path: path.to_owned(), below: Some(below), changes: Mutex::new(changes) })
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A page as it is now.
-    fn page(&self, pages: &Pages, number: u64) -> Result<Box<[u8]>, DiskError> {
-        if let Some(page) = pages.pages.get(&number) {
+    fn page(&self, changes: &Changes, number: u64) -> Result<Box<[u8]>, DiskError> {
+        if let Some(page) = changes.pages.get(&number) {
             return Ok(page.clone());
         }
         let mut page = vec![0; PAGE_BYTES];
         let start = number * PAGE_BYTES as u64;
-        let shown = usize::try_from(pages.shown.saturating_sub(start)).unwrap_or(PAGE_BYTES).min(PAGE_BYTES);
+        let shown = usize::try_from(changes.shown.saturating_sub(start)).unwrap_or(PAGE_BYTES).min(PAGE_BYTES);
         if let (Some(below), Some(shown)) = (&self.below, page.get_mut(..shown)) {
             below.read_at(start, shown)?;
         }
@@ -73,17 +73,17 @@ fn parts(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops:
 
 impl DiskRead for Patched {
     fn len(&self) -> Result<u64, DiskError> {
-        Ok(self.pages().len)
+        Ok(self.changes().len)
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
-        let pages = self.pages();
+        let changes = self.changes();
         let end = offset.saturating_add(bytes.len() as u64);
-        if end > pages.len {
+        if end > changes.len {
             return Err(DiskError::UnexpectedEnd { path: self.path.clone().into(), end });
         }
         for (number, within, range) in parts(offset, bytes.len()) {
-            let page = self.page(&pages, number)?;
+            let page = self.page(&changes, number)?;
             if let (Some(out), Some(page)) = (bytes.get_mut(range.clone()), page.get(within..within + range.len())) {
                 out.copy_from_slice(page);
             }
@@ -94,33 +94,33 @@ impl DiskRead for Patched {
 
 impl DiskUpdate for Patched {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        let mut pages = self.pages();
+        let mut changes = self.changes();
         for (number, within, range) in parts(offset, bytes.len()) {
-            let mut page = self.page(&pages, number)?;
+            let mut page = self.page(&changes, number)?;
             if let (Some(out), Some(bytes)) = (page.get_mut(within..within + range.len()), bytes.get(range)) {
                 out.copy_from_slice(bytes);
             }
-            pages.pages.insert(number, page);
+            changes.pages.insert(number, page);
         }
         if !bytes.is_empty() {
-            pages.len = pages.len.max(offset + bytes.len() as u64);
+            changes.len = changes.len.max(offset + bytes.len() as u64);
         }
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
-        let mut pages = self.pages();
-        if len < pages.len {
+        let mut changes = self.changes();
+        if len < changes.len {
             let (number, within) = (len / PAGE_BYTES as u64, len % PAGE_BYTES as u64);
-            let mut last = self.page(&pages, number)?;
+            let mut last = self.page(&changes, number)?;
             if let Some(cut) = last.get_mut(usize::try_from(within).unwrap_or_default()..) {
                 cut.fill(0);
             }
-            pages.pages.split_off(&number);
-            pages.pages.insert(number, last);
-            pages.shown = pages.shown.min(len);
+            changes.pages.split_off(&number);
+            changes.pages.insert(number, last);
+            changes.shown = changes.shown.min(len);
         }
-        pages.len = len;
+        changes.len = len;
         Ok(())
     }
 

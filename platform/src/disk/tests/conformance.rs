@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::disk::durable::clear_temporaries;
-use crate::disk::{Disk, DiskError, DurableFile, FailpointDisk, OverlayDisk, RealDisk, SimDisk, durable_replace, durable_write};
+use crate::disk::{
+    Disk, DiskError, DurableFile, FailpointDisk, OverlayDisk, RealDisk, SimDisk, durable_replace, durable_write,
+};
 
 type Check = fn(&Arc<dyn Disk>);
 
