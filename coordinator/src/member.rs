@@ -22,6 +22,7 @@ mod divergence;
 mod error;
 mod event;
 mod identity;
+mod lock;
 mod open;
 mod proposals;
 mod quarantine;
@@ -51,6 +52,7 @@ use divergence::Divergence;
 pub use error::{MemberError, OpenError};
 pub use event::{Answer, CopyJob, Event, FlushJob, Outbox, SnapshotJob, Staged, Ticket};
 pub use identity::{Founding, MemberIdentity};
+pub use lock::{FolderLock, FolderShares};
 use proposals::Proposals;
 pub(crate) use quarantine::read as quarantine_of;
 use reads::Reads;
@@ -79,6 +81,7 @@ pub struct Member {
 /// What a turn of the log works on.
 struct Core {
     disk: Arc<dyn Disk>,
+    lock: FolderLock,
     identity: MemberIdentity,
     machine: Machine,
     store: Arc<Store>,
@@ -99,6 +102,11 @@ impl Member {
     /// Who this is.
     pub const fn identity(&self) -> &MemberIdentity {
         &self.core.identity
+    }
+
+    /// The way to the lock on its folder, for whoever writes there on its behalf.
+    pub fn folder(&self) -> FolderShares {
+        self.core.lock.shares()
     }
 
     /// What it is at the moment.
@@ -328,7 +336,8 @@ impl Member {
         let Some(frozen) = core.machine.freeze() else { return Ok(()) };
         self.flush_ticks = 0;
         core.flushing = Some(frozen.position);
-        out.flush(FlushJob { store: Arc::clone(&core.store), generation: core.generation, frozen });
+        let (store, lock) = (Arc::clone(&core.store), core.lock.clone());
+        out.flush(FlushJob { store, generation: core.generation, frozen, lock });
         Ok(())
     }
 
@@ -403,3 +412,6 @@ impl Core {
         configuration.members().into_iter().filter(|id| *id != self.identity.member).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,7 @@ pub const fn disk_code(error: &DiskError) -> Code {
     match error {
         DiskError::NotFound { .. } => Code::NotFound,
         DiskError::NoSpace { .. } => Code::NoSpace,
+        DiskError::Locked { .. } => Code::Busy,
         DiskError::TooLarge { .. } | DiskError::UnexpectedEnd { .. } => Code::Damaged,
         DiskError::InvalidPath { .. } => Code::Internal,
         _ => Code::VolumeFailed,

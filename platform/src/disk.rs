@@ -29,6 +29,7 @@
 pub mod durable;
 mod error;
 pub mod failpoint;
+mod lock;
 mod overlay;
 mod path;
 mod pieces;
@@ -41,6 +42,7 @@ mod tests;
 pub use durable::{DurableFile, durable_replace, durable_write};
 pub use error::{DiskError, DiskOp};
 pub use failpoint::{FailpointDisk, Fault, LoggedOp};
+pub use lock::DiskLock;
 pub use overlay::OverlayDisk;
 pub use pieces::Pieces;
 pub use real::RealDisk;
@@ -81,6 +83,11 @@ pub trait Disk: Send + Sync {
 
     /// Says whether a file or folder has this name now, durable or not.
     fn exists(&self, path: &str) -> Result<bool, DiskError>;
+
+    /// Takes the lock of this name, without waiting; [`DiskError::Locked`] if anybody has it, in this process too.
+    ///
+    /// A file of the name is made where there is none, and stays when the lock is given back.
+    fn lock(&self, path: &str) -> Result<DiskLock, DiskError>;
 
     /// Bytes that can still be written.
     fn free_space(&self) -> Result<u64, DiskError>;

@@ -46,6 +46,12 @@ impl From<DiskError> for MemberError {
 /// Why a member is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Another process has this folder, or this process has it open already.
+    #[error("another process has this folder")]
+    InUse,
+    /// The folder holds a member, and was to get a new one.
+    #[error("there is a member in this folder already")]
+    IsMember,
     /// The folder holds no member.
     #[error("there is no member in this folder")]
     Absent,

@@ -13,7 +13,7 @@ use strongroom_platform::mutant::{self, Mutant};
 use super::config::MemberConfig;
 use super::error::{MemberError, OpenError};
 use super::identity::{Founding, MemberIdentity};
-use super::{Core, Member, quarantine};
+use super::{Core, FolderLock, Member, quarantine};
 use crate::id::{LogIndex, Position, Term};
 use crate::raft::log::{Floor, Hard, Log, LogError, LogIdentity};
 use crate::raft::{Group, OpenedLog};
@@ -31,6 +31,10 @@ impl Member {
         config: &MemberConfig,
         entropy: &dyn Entropy,
     ) -> Result<MemberIdentity, OpenError> {
+        let _lock = FolderLock::take(disk.as_ref())?;
+        if Self::exists(disk.as_ref())? {
+            return Err(OpenError::IsMember);
+        }
         disk.create_dir_all(store::DIR)?;
         clear_temporaries(disk.as_ref(), "")?;
         clear_temporaries(disk.as_ref(), store::DIR)?;
@@ -66,7 +70,10 @@ impl Member {
     }
 
     /// Opens a member: its log, the state that belongs to it, and what was agreed on since.
+    ///
+    /// The folder is this process's alone from here on, until the member and all of its jobs are gone.
     pub fn open(disk: &Arc<dyn Disk>, config: MemberConfig, entropy: &dyn Entropy) -> Result<Self, OpenError> {
+        let lock = FolderLock::take(disk.as_ref())?;
         clear_temporaries(disk.as_ref(), "")?;
         if let Some(reason) = quarantine::read(disk.as_ref())? {
             return Err(OpenError::Quarantined { reason });
@@ -86,6 +93,7 @@ impl Member {
         let group = Group::resume(log, identity.member, applied, machine.configuration(), config.timing, seed)?;
         let core = Core {
             disk: Arc::clone(disk),
+            lock,
             identity,
             machine,
             store,

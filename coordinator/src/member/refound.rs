@@ -15,7 +15,7 @@ use super::config::MemberConfig;
 use super::error::OpenError;
 use super::identity::{Founding, MemberIdentity};
 use super::open::log_identity;
-use super::{Member, MemberError};
+use super::{FolderLock, Member, MemberError};
 use crate::id::{ClusterEpoch, ClusterId, Position, Term};
 use crate::raft::log::{Floor, Hard, Log};
 use crate::state::members::MemberDetails;
@@ -89,6 +89,7 @@ impl Member {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
+        let _lock = FolderLock::take(disk.as_ref())?;
         let identity = prepare(disk, heritage, entropy)?;
         let building = Building::begin(disk, &Layer::default()).map_err(MemberError::from)?;
         for page in pages {

@@ -132,7 +132,8 @@ impl Member {
             ..SnapshotFacts::default()
         };
         core.snapshots.copying = Some(Copying { facts, path: path.clone() });
-        out.copy(CopyJob { disk: Arc::clone(&core.disk), from: store::path(core.generation), to: path });
+        let (disk, lock) = (Arc::clone(&core.disk), core.lock.clone());
+        out.copy(CopyJob { disk, from: store::path(core.generation), to: path, lock });
         Ok(())
     }
 

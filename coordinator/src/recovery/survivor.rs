@@ -10,7 +10,7 @@ use strongroom_platform::disk::{Disk, DiskError, OverlayDisk};
 
 use super::survey::{LogSurvey, Survey};
 use crate::id::{Position, Term};
-use crate::member::{Heritage, Member, MemberConfig, MemberError, MemberIdentity, OpenError};
+use crate::member::{FolderLock, Heritage, Member, MemberConfig, MemberError, MemberIdentity, OpenError};
 use crate::raft::log::LogIdentity;
 use crate::raft::{Found, OpenedLog};
 use crate::state::counters::{Counter, count};
@@ -66,6 +66,8 @@ pub struct Survivor {
     /// The members as of the last entry that is known to be agreed on.
     configuration: Configuration,
     has_later_change: bool,
+    /// What is read later is what was found.
+    _lock: FolderLock,
 }
 
 impl Survivor {
@@ -76,6 +78,7 @@ impl Survivor {
         let quarantine = crate::member::quarantine_of(overlay.as_ref())?;
         let log_identity = LogIdentity { cluster: identity.cluster, member: identity.member };
         let agreed = agreed_state(&overlay, config)?;
+        let lock = FolderLock::take(overlay.as_ref())?;
         let opened = OpenedLog::open(&overlay, log_identity, config.segment_bytes);
         let generation = opened.as_ref().ok().map(|log| log.floor().generation);
         let mut machine = agreed.map_or_else(|| open_state(&overlay, generation), Ok)?;
@@ -90,7 +93,7 @@ impl Survivor {
             }
             Err(error) => Err(chain(&error)),
         };
-        Ok(Self { identity, quarantine, log, machine, configuration, has_later_change })
+        Ok(Self { identity, quarantine, log, machine, configuration, has_later_change, _lock: lock })
     }
 
     /// What the folder holds, for those who compare survivors.
@@ -151,6 +154,7 @@ impl Survivor {
 fn agreed_state(overlay: &Arc<dyn Disk>, config: &MemberConfig) -> Result<Option<Machine>, LookError> {
     match Member::open(overlay, *config, &NoChance) {
         Ok(member) => Ok(Some(member.settled()?)),
+        Err(OpenError::InUse) => Err(LookError::Running),
         // What can't be started is looked at in parts.
         Err(_) => Ok(None),
     }

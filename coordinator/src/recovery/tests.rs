@@ -12,7 +12,7 @@ use strongroom_platform::rng::SimEntropy;
 use super::backup::{self, BackupError, Header, Reader};
 use super::{LookError, Plan, PlanRefused, Survivor};
 use crate::id::{ClusterEpoch, MemberId, Position};
-use crate::member::{Member, MemberConfig, MemberIdentity, RefoundError};
+use crate::member::{Member, MemberConfig, MemberIdentity, OpenError, RefoundError};
 use crate::raft::Role;
 use crate::state::refounding::RefoundedFrom;
 use crate::state::{Configuration, audit, query};
@@ -115,7 +115,15 @@ fn a_folder_that_holds_a_member_is_never_overwritten() {
     let mut group = Group::of(1);
     group.write("one");
     let disks = group.stop();
-    assert!(matches!(refound(&disks[0], &disks[0]), Err(RefoundError::Occupied)));
+    assert!(matches!(restored(&written(&disks[0]), &disks[0]), Err(RefoundError::Occupied)));
+    // What is being looked at is not used meanwhile.
+    let survivor = look(&disks[0]);
+    let opened = Member::open(&disks[0], CONFIG, &SimEntropy::from_seed(1));
+    assert!(matches!(opened.map(drop), Err(OpenError::InUse)));
+    drop(survivor);
+    let running = Member::open(&disks[0], CONFIG, &SimEntropy::from_seed(1)).unwrap();
+    assert!(matches!(Survivor::look(Arc::clone(&disks[0]), &CONFIG), Err(LookError::Running)));
+    drop(running);
     let empty: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
     assert!(matches!(Survivor::look(empty, &CONFIG), Err(LookError::Absent)));
 }

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use super::poison::Poison;
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead, DiskUpdate};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskOp, DiskRead, DiskUpdate};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +152,11 @@ impl Disk for FailpointDisk {
     fn exists(&self, path: &str) -> Result<bool, DiskError> {
         self.gate.pass(DiskOp::Exists, path)?;
         self.inner.exists(path)
+    }
+
+    fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
+        self.gate.pass(DiskOp::Lock, path)?;
+        self.inner.lock(path)
     }
 
     fn free_space(&self) -> Result<u64, DiskError> {

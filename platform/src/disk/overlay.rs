@@ -6,19 +6,20 @@
 
 mod patched;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::path;
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead, DiskUpdate};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskOp, DiskRead, DiskUpdate};
 use patched::Patched;
 
 /// A disk over another one, which it only reads.
 pub struct OverlayDisk {
     below: Arc<dyn Disk>,
     changed: Mutex<BTreeMap<String, Changed>>,
+    locked: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// What became of a name.
@@ -40,7 +41,7 @@ enum Kind {
 impl OverlayDisk {
     /// A disk that shows what `below` holds.
     pub fn over(below: Arc<dyn Disk>) -> Self {
-        Self { below, changed: Mutex::new(BTreeMap::new()) }
+        Self { below, changed: Mutex::default(), locked: Arc::default() }
     }
 
     fn changed(&self) -> MutexGuard<'_, BTreeMap<String, Changed>> {
@@ -188,8 +189,38 @@ impl Disk for OverlayDisk {
         Ok(!matches!(self.kind(path)?, Kind::Absent))
     }
 
+    fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
+        path::check_file(path)?;
+        if self.below.exists(path)? {
+            // The file is there: taking the lock changes nothing, and keeps out who would.
+            return self.below.lock(path);
+        }
+        match self.kind(path)? {
+            Kind::Absent => drop(self.create_new(path)?),
+            Kind::Folder => return Err(refused(DiskOp::Lock, path, io::ErrorKind::IsADirectory)),
+            Kind::Patched(_) | Kind::FileBelow => {}
+        }
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !locked.insert(path.to_owned()) {
+            return Err(DiskError::Locked { path: path.into() });
+        }
+        Ok(DiskLock::new(Held { path: path.to_owned(), locked: Arc::clone(&self.locked) }))
+    }
+
     fn free_space(&self) -> Result<u64, DiskError> {
         self.below.free_space()
+    }
+}
+
+/// A lock that only this disk knows of.
+struct Held {
+    path: String,
+    locked: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
     }
 }
 

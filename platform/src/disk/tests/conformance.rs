@@ -24,6 +24,7 @@ const SUITE: &[(&str, Check)] = &[
     ("a removed file is gone, and still open to its reader", removes),
     ("a folder is no file, and a file no folder", tells_files_from_folders),
     ("no path leads out of the root", stays_below_the_root),
+    ("a lock has one holder at a time", locks_for_one),
     ("there is space", has_space),
     ("a durable write is whole and leaves nothing else", writes_durably),
     ("a durable file can be given up", gives_up_a_durable_file),
@@ -230,6 +231,23 @@ fn stays_below_the_root(disk: &Arc<dyn Disk>) {
         assert!(is_refused(durable_write(disk, path, b"")), "{path}");
     }
     assert!(is_refused(disk.remove("")));
+}
+
+fn locks_for_one(disk: &Arc<dyn Disk>) {
+    let is_locked = |path: &str| matches!(disk.lock(path), Err(DiskError::Locked { .. }));
+    let held = disk.lock("lock").unwrap();
+    assert!(is_locked("lock"));
+    assert!(!is_locked("other"));
+    drop(held);
+    assert!(!is_locked("lock"));
+    assert!(disk.exists("lock").unwrap());
+    write(disk, "written", b"kept");
+    drop(disk.lock("written").unwrap());
+    assert_eq!(disk.read("written", 4).unwrap(), b"kept");
+    disk.create_dir_all("dir").unwrap();
+    assert!(matches!(disk.lock("dir"), Err(DiskError::Io { .. })));
+    assert!(matches!(disk.lock("missing/lock"), Err(DiskError::NotFound { .. })));
+    assert!(matches!(disk.lock("../lock"), Err(DiskError::InvalidPath { .. })));
 }
 
 fn has_space(disk: &Arc<dyn Disk>) {

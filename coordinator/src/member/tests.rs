@@ -1,0 +1,4 @@
+//! One member alone, driven by hand: what it does with its folder, its disk and its neighbours.
+
+mod folder;
+mod world;
