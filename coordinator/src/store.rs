@@ -70,6 +70,12 @@ pub fn path(generation: u64) -> String {
     format!("{DIR}/{generation:016x}.redb")
 }
 
+/// The generations of the state that lie in a folder, ascending.
+pub fn generations(disk: &dyn Disk) -> Result<Vec<u64>, DiskError> {
+    let number = |name: &str| u64::from_str_radix(name.strip_suffix(".redb")?, 16).ok();
+    Ok(disk.list(DIR)?.iter().filter_map(|entry| number(&entry.name)).collect())
+}
+
 /// Where a state is staged before it gets its generation.
 pub fn staged_path(name: &str) -> String {
     format!("{DIR}/{name}.staged")
@@ -116,14 +122,7 @@ impl Open {
 impl Store {
     /// Makes a state of these rows, durably, under a name that is free.
     pub fn create(disk: &Arc<dyn Disk>, path: &str, rows: &Layer) -> Result<(), StoreError> {
-        let building = staged_path("new");
-        if disk.exists(&building)? {
-            disk.remove(&building)?;
-        }
-        DurableFile::create(disk, &building)?.commit()?;
-        drop(Self::open_with(disk.as_ref(), &building, Some(rows))?);
-        disk.rename_no_replace(&building, path)?;
-        Ok(disk.sync_dir(DIR)?)
+        Building::begin(disk, rows)?.finish(path)
     }
 
     /// Opens a state that is there.
@@ -174,6 +173,42 @@ impl Store {
             }
             looked => looked.map_err(unreadable),
         }
+    }
+}
+
+/// A state that is being made, under a name that no member opens.
+pub struct Building {
+    disk: Arc<dyn Disk>,
+    store: Arc<Store>,
+}
+
+impl Building {
+    /// Begins a state of these rows. What is left of an earlier attempt is removed.
+    pub fn begin(disk: &Arc<dyn Disk>, rows: &Layer) -> Result<Self, StoreError> {
+        let path = Self::path();
+        if disk.exists(&path)? {
+            disk.remove(&path)?;
+        }
+        DurableFile::create(disk, &path)?.commit()?;
+        let store = Arc::new(Store::open_with(disk.as_ref(), &path, Some(rows))?);
+        Ok(Self { disk: Arc::clone(disk), store })
+    }
+
+    /// The state so far.
+    pub const fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Gives the state its name, durably, which must be free. Nobody may hold the store any more.
+    pub fn finish(self, path: &str) -> Result<(), StoreError> {
+        let Self { disk, store } = self;
+        drop(store);
+        disk.rename_no_replace(&Self::path(), path)?;
+        Ok(disk.sync_dir(DIR)?)
+    }
+
+    fn path() -> String {
+        staged_path("new")
     }
 }
 

@@ -59,6 +59,14 @@ impl MemberIdentity {
         Ok(Self { cluster, epoch, member: MemberId::mint(entropy)?, boot: 0 })
     }
 
+    /// Mints the identity of a folder anew, in the place of one that never spoke.
+    pub(super) fn renew(disk: &Arc<dyn Disk>, founding: Founding, entropy: &dyn Entropy) -> Result<Self, OpenError> {
+        if Self::read(disk.as_ref())?.is_some() {
+            disk.remove(PATH)?;
+        }
+        Self::mint(founding, entropy).map_err(|_| OpenError::NoIdentity)
+    }
+
     /// Writes the identity where there is none.
     pub(super) fn write_new(&self, disk: &Arc<dyn Disk>) -> Result<(), DiskError> {
         durable_write(disk, PATH, &self.encode())
@@ -76,7 +84,7 @@ impl MemberIdentity {
     }
 
     /// Reads the identity, if the folder has one.
-    pub(super) fn read(disk: &dyn Disk) -> Result<Option<Self>, OpenError> {
+    pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Self>, OpenError> {
         let bytes = disk.read_if_there(PATH, FILE_BYTES_MAX)?;
         bytes.map(|bytes| Self::decode(&bytes).ok_or(OpenError::NoIdentity)).transpose()
     }

@@ -27,13 +27,14 @@ pub struct FolderShares {
 
 impl FolderLock {
     /// Takes the lock, or says that another process has it.
-    pub(super) fn take(disk: &dyn Disk) -> Result<Self, OpenError> {
+    pub(crate) fn take(disk: &dyn Disk) -> Result<Self, OpenError> {
         match disk.lock(PATH) {
             Ok(held) => Ok(Self { held: Arc::new(held) }),
             Err(DiskError::Locked { .. }) => Err(OpenError::InUse),
             Err(error) => Err(error.into()),
         }
     }
+
     /// A way to shares that does not keep the lock by itself.
     pub(super) fn shares(&self) -> FolderShares {
         FolderShares { held: Arc::downgrade(&self.held) }

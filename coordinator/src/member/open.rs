@@ -148,6 +148,6 @@ fn forget(disk: &Arc<dyn Disk>, error: MemberError) -> OpenError {
     }
 }
 
-const fn log_identity(identity: &MemberIdentity) -> LogIdentity {
+pub(super) const fn log_identity(identity: &MemberIdentity) -> LogIdentity {
     LogIdentity { cluster: identity.cluster, member: identity.member }
 }

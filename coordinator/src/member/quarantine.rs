@@ -28,7 +28,7 @@ pub(super) fn note(disk: &Arc<dyn Disk>, why: &dyn Error) -> Result<(), DiskErro
 }
 
 /// The note, if there is one.
-pub(super) fn read(disk: &dyn Disk) -> Result<Option<String>, DiskError> {
+pub(crate) fn read(disk: &dyn Disk) -> Result<Option<String>, DiskError> {
     let bytes = disk.read_if_there(PATH, NOTE_BYTES_MAX)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

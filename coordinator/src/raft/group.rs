@@ -141,6 +141,24 @@ impl OpenedLog {
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
         self.shelf.term_at(index.0).map(Term)
     }
+
+    /// All entries behind the floor, agreed on or not, for those who look at a log and do not go on with it.
+    pub fn entries(&self) -> impl Iterator<Item = (Position, Found<'_>)> {
+        self.shelf.entries().map(|entry| {
+            let at = Position { index: LogIndex(entry.index), term: Term(entry.term) };
+            let is_command = entry.get_entry_type() == EntryType::EntryNormal;
+            (at, if is_command { Found::Command(&entry.data) } else { Found::Change(&entry.context) })
+        })
+    }
+}
+
+/// What an entry of a log that is looked at holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A command; empty bytes are a leader's first entry.
+    Command(&'a [u8]),
+    /// A change of the members, with the request that came with it; empty bytes are none.
+    Change(&'a [u8]),
 }
 
 /// A member's part in the log.

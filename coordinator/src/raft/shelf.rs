@@ -67,6 +67,11 @@ impl Shelf {
         self.snapshot = None;
     }
 
+    /// The entries behind the floor.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     /// Bytes that the entries hold.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes

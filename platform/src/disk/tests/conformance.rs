@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::disk::durable::clear_temporaries;
-use crate::disk::{Disk, DiskError, DurableFile, FailpointDisk, RealDisk, SimDisk, durable_replace, durable_write};
+use crate::disk::{
+    Disk, DiskError, DurableFile, FailpointDisk, OverlayDisk, RealDisk, SimDisk, durable_replace, durable_write,
+};
 
 type Check = fn(&Arc<dyn Disk>);
 
@@ -54,6 +56,11 @@ fn a_fail_point_that_never_strikes_changes_nothing() {
     let new_real = real_disks(&dir);
     run_suite(|| Arc::new(FailpointDisk::counting(Arc::new(SimDisk::from_seed(1)))));
     run_suite(|| Arc::new(FailpointDisk::counting(new_real())));
+}
+
+#[test]
+fn a_disk_whose_changes_stay_in_memory_conforms() {
+    run_suite(|| Arc::new(OverlayDisk::over(Arc::new(SimDisk::from_seed(1)))));
 }
 
 /// Gives an empty real disk each time, below one temporary folder.
