@@ -4,5 +4,6 @@
 //! a message checks it and turns it into types of its own, and the conversion can fail.
 
 pub mod common;
+pub mod enrolment;
 pub mod operators;
 pub mod peers;
