@@ -53,6 +53,7 @@ pub struct Links {
     runtime: tokio::runtime::Handle,
     engine: OnceCell<Engine>,
     open: OnceCell<Arc<OpenConnections>>,
+    routes: BTreeMap<String, String>,
     out: Mutex<BTreeMap<MemberId, Link>>,
 }
 
@@ -77,7 +78,28 @@ impl Link {
 impl Links {
     /// No streams yet.
     pub fn new(me: MemberId, tls: Arc<ClientConfig>, disk: Arc<dyn Disk>, runtime: tokio::runtime::Handle) -> Self {
-        Self { me, tls, disk, runtime, engine: OnceCell::new(), open: OnceCell::new(), out: Mutex::default() }
+        Self {
+            me,
+            tls,
+            disk,
+            runtime,
+            engine: OnceCell::new(),
+            open: OnceCell::new(),
+            routes: BTreeMap::new(),
+            out: Mutex::default(),
+        }
+    }
+
+    /// Says which addresses are reached by another one.
+    #[must_use]
+    pub fn routed(self, routes: BTreeMap<String, String>) -> Self {
+        Self { routes, ..self }
+    }
+
+    /// Where the other members are reached.
+    pub fn addresses(&self) -> Vec<String> {
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.values().map(|link| link.address.clone()).collect()
     }
 
     /// Says whom to tell when a member can't be reached.
@@ -103,6 +125,8 @@ impl Links {
     /// Says where the members are. Streams to others that are not named end.
     pub fn know(self: &Arc<Self>, addresses: &BTreeMap<MemberId, String>) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let routed = |address: &String| self.routes.get(address).unwrap_or(address).clone();
+        let addresses: BTreeMap<MemberId, String> = addresses.iter().map(|(id, it)| (*id, routed(it))).collect();
         out.retain(|member, link| addresses.get(member) == Some(&link.address));
         for (member, address) in addresses.iter().filter(|(member, _)| **member != self.me) {
             out.entry(*member).or_insert_with(|| self.open(*member, address));

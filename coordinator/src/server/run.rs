@@ -68,6 +68,8 @@ pub struct Extras {
     pub denied: Arc<DenyWatch>,
     /// What it needs to give certificates.
     pub desk: Option<Desk>,
+    /// Addresses that are reached by another one.
+    pub routes: BTreeMap<String, String>,
 }
 
 /// What a member needs to give certificates.
@@ -94,6 +96,7 @@ pub enum RunError {
 pub struct Running {
     engine: Engine,
     links: Arc<Links>,
+    certifier: Option<Arc<Certifier>>,
     thread: JoinHandle<Result<(), MemberError>>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -110,7 +113,8 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
     let address = listener.local_addr().map_err(RunError::Listen)?;
     let me = member.identity().member;
     let open = Arc::new(OpenConnections::new(Arc::clone(&clock), Arc::clone(&extras.denied)));
-    let links = Arc::new(Links::new(me, client, Arc::clone(&disk), tokio::runtime::Handle::current()));
+    let links = Links::new(me, client, Arc::clone(&disk), tokio::runtime::Handle::current());
+    let links = Arc::new(links.routed(extras.routes));
     links.watched_by(Arc::clone(&open));
     links.know(&known);
     let (engine, thread) = Engine::start(member, Arc::clone(&links), Arc::clone(&clock), tick);
@@ -123,9 +127,10 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
         Some(desk) => (Some(desk.doors.clone()), Some(certifier(desk, &engine, &links, &clock))),
         None => (None, None),
     };
+    let certifier = desk.clone();
     let doors = Doors { main: server, desk: doors };
     tokio::spawn(serve(Serving { engine: engine.clone(), disk, listener, doors, desk, open, denials, stopped }));
-    Ok(Running { engine, links, thread, address, stop })
+    Ok(Running { engine, links, certifier, thread, address, stop })
 }
 
 fn certifier(desk: Desk, engine: &Engine, links: &Arc<Links>, clock: &Arc<dyn Clock>) -> Arc<Certifier> {
@@ -195,6 +200,11 @@ impl Running {
     /// The streams to the others.
     pub const fn links(&self) -> &Arc<Links> {
         &self.links
+    }
+
+    /// What it gives certificates with, if it has an issuer.
+    pub const fn certifier(&self) -> Option<&Arc<Certifier>> {
+        self.certifier.as_ref()
     }
 
     /// Where it listens.
