@@ -150,15 +150,20 @@ impl DaemonError {
     /// The stable code.
     pub const fn code(&self) -> Code {
         match self {
-            Self::NoMember { .. } => Code::NoMember,
+            Self::NoMember { .. }
+            | Self::Open(OpenError::Absent)
+            | Self::Disk { source: DiskError::NotFound { .. }, .. } => Code::NoMember,
             Self::MemberExists { .. } => Code::MemberExists,
             Self::Option { .. } | Self::Settings { .. } | Self::Name { .. } => Code::Usage,
-            Self::Disk { source: DiskError::NotFound { .. }, .. } => Code::NoMember,
             Self::Disk { source: DiskError::NoSpace { .. }, .. } => Code::NoSpace,
             Self::Disk { .. } => Code::VolumeFailed,
-            Self::Open(OpenError::Absent) => Code::NoMember,
-            Self::Open(_) | Self::Member(_) | Self::Defect | Self::NotTaken(_) => Code::MemberEnded,
-            Self::Listen { .. } | Self::Run(_) | Self::Runtime(_) => Code::MemberEnded,
+            Self::Open(_)
+            | Self::Member(_)
+            | Self::Defect
+            | Self::NotTaken(_)
+            | Self::Listen { .. }
+            | Self::Run(_)
+            | Self::Runtime(_) => Code::MemberEnded,
             Self::Identity { .. } | Self::Roots(_) | Self::Authority(_) | Self::Request(_) | Self::Token(_) => {
                 Code::WrongKey
             }

@@ -32,7 +32,7 @@ use crate::server::listen::ENROLMENT_ALPN;
 use crate::server::pause::pause;
 
 /// How long the group may take to let the member in.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long one answer may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(25);
 /// How long to wait before the next attempt.
@@ -171,7 +171,7 @@ impl<'a> Desk<'a> {
                             return Err(DaemonError::Refused(failure));
                         }
                         Ok(Ok(Err(failure))) => last = failure.message,
-                        Ok(Err(status)) => last = status.message().to_owned(),
+                        Ok(Err(status)) => status.message().clone_into(&mut last),
                         Err(_) => last = format!("{endpoint} does not answer"),
                     }
                 }

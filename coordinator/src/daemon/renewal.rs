@@ -99,8 +99,8 @@ async fn sign(
     pending: &PendingIdentity,
 ) -> Result<CertificateChain, DaemonError> {
     let request = pending.request().check(pending.id()).map_err(DaemonError::Request)?;
-    let certified = certifier.certify(&request, serial_of(&own.certificate().serial)).await;
-    certified.map_err(|error| DaemonError::NoAnswer { last: chain_of(&error) })
+    let chain = certifier.certify(&request, serial_of(&own.certificate().serial)).await;
+    chain.map_err(|error| DaemonError::NoAnswer { last: chain_of(&error) })
 }
 
 /// Asks one member after the other.

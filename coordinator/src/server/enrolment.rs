@@ -100,8 +100,8 @@ impl EnrolmentService {
         let forwarder = self.certifier.forwarder();
         forwarder.open(session, PATIENCE).await.map_err(forward_failure)?;
         let spend = SpendToken { token: borne.token, secret_hash: borne.hash, enrolment };
-        let spent = forwarder.ask_in(session, Sequence(1), spend.into(), PATIENCE).await;
-        match spent.map_err(forward_failure)? {
+        let outcome = forwarder.ask_in(session, Sequence(1), spend.into(), PATIENCE).await;
+        match outcome.map_err(forward_failure)? {
             Outcome::Done(_) => {}
             Outcome::Rejected(refusal) => return Err(refused(refusal.code(), &refusal.to_string())),
         }

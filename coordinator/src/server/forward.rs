@@ -80,15 +80,14 @@ impl Forwarder {
         let mut own = self.own.lock().await;
         // Twice at most: a session that the group has forgotten is opened anew, and nothing was done in the old one.
         for is_last in [false, true] {
-            let session = match own.session {
-                Some(session) => session,
-                None => {
-                    let session =
-                        ClientSession(random_array(self.entropy.as_ref()).map_err(|_| ForwardError::Entropy)?);
-                    self.open(session, patience).await?;
-                    *own = Own { session: Some(session), next: 0 };
-                    session
-                }
+            let session = if let Some(session) = own.session {
+                session
+            } else {
+                let session = random_array(self.entropy.as_ref()).map(ClientSession);
+                let session = session.map_err(|_| ForwardError::Entropy)?;
+                self.open(session, patience).await?;
+                *own = Own { session: Some(session), next: 0 };
+                session
             };
             own.next += 1;
             let outcome = self.ask_in(session, Sequence(own.next), command.clone(), patience).await?;

@@ -51,7 +51,7 @@ const ACCEPTED_MAX: usize = 64;
 /// Connections of those who have proven nothing, at once. They ask two things and go.
 const STRANGERS_MAX: usize = 32;
 /// How long such a connection may last.
-const STRANGER_TIME_MAX: Duration = Duration::from_secs(60);
+const STRANGER_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// How this process shows itself at each door.
 #[derive(Clone)]
@@ -228,8 +228,8 @@ impl Ways {
         stream.set_nodelay(true)?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let hello = start.client_hello();
-        let named: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
-        let names = |protocol: &[u8]| named.contains(&protocol);
+        let offered: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
+        let names = |protocol: &[u8]| offered.contains(&protocol);
         match &self.doors.desk {
             Some(desk) if names(RENEWAL_ALPN) => {
                 let (stream, peer) = known(start.into_stream(Arc::clone(&desk.renewal)).await?)?;
