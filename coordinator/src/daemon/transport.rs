@@ -9,7 +9,11 @@ use strongroom_platform::tls::{
     enrolment_server_config, server_config,
 };
 
+use strongroom_proto::client::{Dial, DialFailed};
+use tonic::transport::Channel;
+
 use super::DaemonError;
+use crate::server::dial;
 use crate::server::listen::{ALPN, DeskDoors, ENROLMENT_ALPN, RENEWAL_ALPN};
 
 /// All who may connect to a member.
@@ -77,5 +81,12 @@ impl Transport {
         let bundles = TrustBundles::default().with(self.bundle.clone());
         let verifier = PeerVerifier::new(expect, &bundles, Arc::clone(&self.denied));
         verifier.map(Arc::new).map_err(DaemonError::Roots)
+    }
+}
+
+impl Dial for Transport {
+    async fn dial(&self, address: &str) -> Result<Channel, DialFailed> {
+        let tls = self.to_members().map_err(|error| DialFailed(error.into()))?;
+        dial(address, tls).await.map_err(|error| DialFailed(error.into()))
     }
 }
