@@ -228,8 +228,12 @@ impl Member {
 
     fn compare(&mut self, from: MemberId, report: &DigestReport) -> Result<(), MemberError> {
         let Ok(digest) = <[u8; 32]>::try_from(report.digest.as_ref()) else { return Ok(()) };
-        let digest = StateDigest::from_bytes(digest);
-        self.core.divergence.heard(from, LogIndex(report.index), digest);
+        let (at, machine) = (LogIndex(report.index), &self.core.machine);
+        let is_near = Divergence::is_near(at, machine.position().index, self.config.digest_entries);
+        if !is_near || !machine.configuration().has(from) {
+            return Ok(());
+        }
+        self.core.divergence.heard(from, at, StateDigest::from_bytes(digest));
         self.core.check_divergence()
     }
 
