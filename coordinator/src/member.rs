@@ -37,10 +37,11 @@ use std::sync::Arc;
 use strongroom_platform::disk::Disk;
 use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
-use strongroom_proto::peers::v1::{DigestReport, Envelope};
+use strongroom_proto::peers::v1::{DigestReport, Envelope, LogMessage};
 
 use crate::id::{LogIndex, MemberId, Position};
 use crate::raft::{Change, Group, Role, Standing, Unproposed};
+use crate::state::members::{MemberState, Members};
 use crate::state::request::RequestTooLong;
 use crate::state::{Configuration, Machine, Request, StateDigest};
 use crate::store::Store;
@@ -213,7 +214,11 @@ impl Member {
         (!is_over).then_some(from)
     }
 
-    fn step(&mut self, from: MemberId, message: strongroom_proto::peers::v1::LogMessage) -> Result<(), MemberError> {
+    fn step(&mut self, from: MemberId, message: LogMessage) -> Result<(), MemberError> {
+        if !self.may_speak(from, &message)? {
+            tracing::debug!(%from, "a message of one that is no member was dropped");
+            return Ok(());
+        }
         // A follower that can't flush takes no more entries than it can hold.
         let takes_entries = !(self.core.is_waiting() && self.is_behind());
         match self.group.receive(from, message, takes_entries) {
@@ -223,6 +228,22 @@ impl Member {
                 Ok(())
             }
             Err(amnesia) => Err(self.core.quarantine(MemberError::Amnesia(amnesia))),
+    /// Whether a message is stepped, for who its sender is. One that left the group never speaks again. One that is not
+    /// known may have been taken in by entries that this member lacks, and may even lead by now: it is heard when it
+    /// leads or campaigns, which Raft judges by its term and its log, and not when it answers what nobody asked.
+    fn may_speak(&self, from: MemberId, message: &LogMessage) -> Result<bool, MemberError> {
+        if self.core.machine.configuration().has(from) {
+            return Ok(true);
+        }
+        Ok(crate::raft::is_from_leader_or_candidate(message) && !self.has_left(from)?)
+    }
+
+    /// Whether a member was part of the group and never will be again.
+    fn has_left(&self, member: MemberId) -> Result<bool, MemberError> {
+        let row = self.core.machine.rows().get::<Members>(&member)?;
+        Ok(row.is_some_and(|row| row.state == MemberState::Removed))
+    }
+
         }
     }
 
