@@ -43,7 +43,7 @@ use crate::id::{LogIndex, MemberId, Position};
 use crate::raft::{Change, Group, Role, Standing, Unproposed};
 use crate::state::members::{MemberState, Members};
 use crate::state::request::RequestTooLong;
-use crate::state::{Configuration, Machine, Request, StateDigest};
+use crate::state::{Configuration, Machine, Outcome, Refusal, Request, StateDigest, Thing};
 use crate::store::Store;
 use accrual::Accrual;
 pub use config::MemberConfig;
@@ -140,10 +140,7 @@ impl Member {
                 self.core.reads.wait(ticket);
                 Ok(())
             }
-            Event::Change { ticket, change, request } => {
-                self.change(ticket, &change, request, out);
-                Ok(())
-            }
+            Event::Change { ticket, change, request } => self.change(ticket, &change, request, out),
             Event::Transfer { to } => {
                 // Not being able to hand over is no error: whoever asked looks at who leads.
                 self.group.transfer(to).ok();
@@ -228,6 +225,9 @@ impl Member {
                 Ok(())
             }
             Err(amnesia) => Err(self.core.quarantine(MemberError::Amnesia(amnesia))),
+        }
+    }
+
     /// Whether a message is stepped, for who its sender is. One that left the group never speaks again. One that is not
     /// known may have been taken in by entries that this member lacks, and may even lead by now: it is heard when it
     /// leads or campaigns, which Raft judges by its term and its log, and not when it answers what nobody asked.
@@ -242,9 +242,6 @@ impl Member {
     fn has_left(&self, member: MemberId) -> Result<bool, MemberError> {
         let row = self.core.machine.rows().get::<Members>(&member)?;
         Ok(row.is_some_and(|row| row.state == MemberState::Removed))
-    }
-
-        }
     }
 
     fn compare(&mut self, from: MemberId, report: &DigestReport) -> Result<(), MemberError> {
@@ -272,24 +269,56 @@ impl Member {
         }
     }
 
-    fn change(&mut self, ticket: Ticket, change: &Change, request: Option<Request>, out: &mut dyn Outbox) {
+    fn change(
+        &mut self,
+        ticket: Ticket,
+        change: &Change,
+        request: Option<Request>,
+        out: &mut dyn Outbox,
+    ) -> Result<(), MemberError> {
+        let refusal = match self.prepare_change(change, request)? {
+            Ok(noted) => {
+                let proposed = self.group.change(change, noted);
+                self.core.proposals.note(proposed, ticket, out);
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        out.answer(ticket, refusal);
+        Ok(())
+    }
+
+    /// What the state is to note of a change, or why it is not proposed. A leader asks its own state first, since the
+    /// members change whatever the state says when the entry is applied.
+    fn prepare_change(
+        &mut self,
+        change: &Change,
+        request: Option<Request>,
+    ) -> Result<Result<Vec<u8>, Answer>, MemberError> {
         if let Err(unchanged) = change.check(self.core.machine.configuration()) {
-            out.answer(ticket, Answer::Unchanged(unchanged));
-            return;
+            return Ok(Err(Answer::Unchanged(unchanged)));
         }
         if let Change::Promote { learner, .. } = change
             && !self.has_caught_up(*learner)
         {
-            out.answer(ticket, Answer::Busy);
-            return;
+            return Ok(Err(Answer::Busy));
         }
-        match request.map_or(Ok(Vec::new()), |request| self.stamped(request)) {
-            Ok(bytes) => {
-                let proposed = self.group.change(change, bytes);
-                self.core.proposals.note(proposed, ticket, out);
-            }
-            Err(too_long) => out.answer(ticket, Answer::TooLong(too_long)),
+        if let Change::AddLearner(id) = change
+            && self.has_left(*id)?
+        {
+            return Ok(Err(Answer::Refused(Refusal::Retired(Thing::Member))));
         }
+        let Some(request) = request else { return Ok(Ok(Vec::new())) };
+        let bytes = match self.stamped(request) {
+            Ok(bytes) => bytes,
+            Err(too_long) => return Ok(Err(Answer::TooLong(too_long))),
+        };
+        if self.group.standing().role == Role::Leader
+            && let Outcome::Rejected(refusal) = self.core.machine.foresee(&bytes)?
+        {
+            return Ok(Err(Answer::Refused(refusal)));
+        }
+        Ok(Ok(bytes))
     }
 
     /// Whether a member follows so closely that the group can rely on its vote.
