@@ -146,6 +146,10 @@ impl Member {
                 self.change(ticket, &change, request, out);
                 Ok(())
             }
+            Event::Copy { ticket } => {
+                self.ask_copy(ticket, out);
+                Ok(())
+            }
             Event::Transfer { to } => {
                 // Not being able to hand over is no error: whoever asked looks at who leads.
                 self.group.transfer(to).ok();
@@ -161,7 +165,7 @@ impl Member {
                 Ok(())
             }
             Event::Flushed { generation, result } => self.flushed(generation, result),
-            Event::Copied { result } => self.copied(result),
+            Event::Copied { result } => self.copied(result, out),
             Event::Staged(staged) => self.staged(staged),
         }
     }

@@ -48,6 +48,7 @@ enum Order {
         reply: oneshot::Sender<Answer>,
     },
     Look(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
     Inspect(Inspect),
     /// A look at the clock, for a thread that would otherwise sleep through its ticks.
     Wake,
@@ -171,6 +172,13 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Ended)
     }
 
+    /// Copies the state as of its last flush, and gives the file in the member's folder. Whoever asked removes it.
+    pub async fn copy(&self) -> Result<Result<String, Answer>, EngineError> {
+        let (reply, copied) = oneshot::channel();
+        self.order(Order::Copy(reply))?;
+        copied.await.map_err(|_| EngineError::Ended)
+    }
+
     /// Looks at this member, whatever the others know.
     pub async fn inspect<T: Send + 'static>(
         &self,
@@ -219,6 +227,7 @@ struct Desk {
 enum Waiting {
     Answer(oneshot::Sender<Answer>),
     Rows(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
 }
 
 impl Desk {
@@ -270,6 +279,10 @@ impl Desk {
                 let ticket = self.wait(Waiting::Rows(look));
                 member.take(Event::Read { ticket }, self)
             }
+            Order::Copy(reply) => {
+                let ticket = self.wait(Waiting::Copy(reply));
+                member.take(Event::Copy { ticket }, self)
+            }
             Order::Inspect(look) => {
                 look(member);
                 Ok(())
@@ -301,6 +314,7 @@ impl Outbox for Desk {
         match self.waiting.remove(&ticket) {
             Some(Waiting::Answer(reply)) => drop(reply.send(answer)),
             Some(Waiting::Rows(look)) => look(Err(answer)),
+            Some(Waiting::Copy(reply)) => drop(reply.send(Err(answer))),
             None => {}
         }
     }
@@ -317,6 +331,12 @@ impl Outbox for Desk {
 
     fn copy(&mut self, job: CopyJob) {
         drop(self.jobs.send(Job::Copy(job)));
+    }
+
+    fn copy_ready(&mut self, ticket: Ticket, path: String) {
+        if let Some(Waiting::Copy(reply)) = self.waiting.remove(&ticket) {
+            drop(reply.send(Ok(path)));
+        }
     }
 
     fn send_snapshot(&mut self, job: SnapshotJob) {
