@@ -52,6 +52,7 @@ enum Order {
         reply: oneshot::Sender<Answer>,
     },
     Look(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
     Inspect(Inspect),
     /// The worker did not come to the end of a job.
     JobLost,
@@ -178,6 +179,13 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Ended)
     }
 
+    /// Copies the state as of its last flush, and gives the file in the member's folder. Whoever asked removes it.
+    pub async fn copy(&self) -> Result<Result<String, Answer>, EngineError> {
+        let (reply, copied) = oneshot::channel();
+        self.order(Order::Copy(reply))?;
+        copied.await.map_err(|_| EngineError::Ended)
+    }
+
     /// Looks at this member, whatever the others know.
     pub async fn inspect<T: Send + 'static>(
         &self,
@@ -233,6 +241,7 @@ fn unless_it_panics<T>(act: impl FnOnce() -> Result<T, MemberError>) -> Result<T
 enum Waiting {
     Answer(oneshot::Sender<Answer>),
     Rows(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
 }
 
 impl Desk {
@@ -287,6 +296,10 @@ impl Desk {
                 let ticket = self.wait(Waiting::Rows(look));
                 member.take(Event::Read { ticket }, self)
             }
+            Order::Copy(reply) => {
+                let ticket = self.wait(Waiting::Copy(reply));
+                member.take(Event::Copy { ticket }, self)
+            }
             Order::Inspect(look) => {
                 look(member);
                 Ok(())
@@ -319,6 +332,7 @@ impl Outbox for Desk {
         match self.waiting.remove(&ticket) {
             Some(Waiting::Answer(reply)) => drop(reply.send(answer)),
             Some(Waiting::Rows(look)) => look(Err(answer)),
+            Some(Waiting::Copy(reply)) => drop(reply.send(Err(answer))),
             None => {}
         }
     }
@@ -335,6 +349,12 @@ impl Outbox for Desk {
 
     fn copy(&mut self, job: CopyJob) {
         self.is_alone |= self.jobs.send(Job::Copy(job)).is_err();
+    }
+
+    fn copy_ready(&mut self, ticket: Ticket, path: String) {
+        if let Some(Waiting::Copy(reply)) = self.waiting.remove(&ticket) {
+            drop(reply.send(Ok(path)));
+        }
     }
 
     fn send_snapshot(&mut self, job: SnapshotJob) {
