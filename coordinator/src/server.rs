@@ -10,6 +10,7 @@
 //! ```
 
 pub mod api;
+pub mod checkpoints;
 pub mod engine;
 pub mod listen;
 pub mod peers;

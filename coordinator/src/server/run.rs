@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tonic::transport::Server;
 
 use super::api::OperatorService;
+use super::checkpoints;
 use super::engine::{Engine, EngineError};
 use super::listen;
 use super::peers::{Links, MESSAGE_BYTES_MAX, PeerService};
@@ -72,10 +73,11 @@ pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
     let me = member.identity().member;
     let links = Arc::new(Links::new(me, client, Arc::clone(&disk), tokio::runtime::Handle::current()));
     links.know(&known);
-    let (engine, thread) = Engine::start(member, Arc::clone(&links), clock, tick);
+    let (engine, thread) = Engine::start(member, Arc::clone(&links), Arc::clone(&clock), tick);
     links.attach(engine.clone());
     tokio::spawn(beat(engine.clone(), tick));
     tokio::spawn(look_up(engine.clone(), links, known));
+    tokio::spawn(checkpoints::keep(engine.clone(), Arc::clone(&disk), Arc::clone(&clock)));
     let (stop, stopped) = oneshot::channel::<()>();
     let peers = PeersServer::new(PeerService::new(engine.clone(), disk)).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let operators = OperatorsServer::new(OperatorService::new(engine.clone()));

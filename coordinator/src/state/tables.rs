@@ -54,6 +54,8 @@ tags! {
     OPERATORS = 100;
     OPERATOR_IDENTITIES = 101;
     AUDIT_TILES = 110;
+    AUDIT_KEYS = 120;
+    AUDIT_CHECKPOINT = 121;
 }
 
 /// Declares tables: name, tag, key and value.

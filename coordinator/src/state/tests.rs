@@ -12,3 +12,8 @@ mod protection;
 mod persisted;
 mod naive;
 mod sequences;
+
+/// One command of each kind, for tests elsewhere in the crate.
+pub(crate) fn sample_commands() -> Vec<super::Command> {
+    samples::all()
+}
