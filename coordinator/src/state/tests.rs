@@ -4,6 +4,7 @@ mod world;
 mod samples;
 mod machine;
 mod auditing;
+mod signing;
 mod sessions;
 mod registry;
 mod running;
