@@ -268,3 +268,6 @@ fn reply(result: Result<u64, Failure>) -> ExecuteReply {
     };
     ExecuteReply { result: Some(result) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
+use super::refounding::Refound;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
 use super::signing::{KeepCheckpoint, RegisterAuditKey};
@@ -190,6 +191,8 @@ commands! {
     SetOperatorRoles,
     /// Removes an operator.
     RemoveOperator,
+    /// Founds the group anew.
+    Refound,
     /// Registers the key with which a member signs the audit log.
     RegisterAuditKey,
     /// Keeps a signed checkpoint of the audit log.

@@ -56,6 +56,7 @@ tags! {
     AUDIT_TILES = 110;
     AUDIT_KEYS = 120;
     AUDIT_CHECKPOINT = 121;
+    REFOUNDINGS = 140;
 }
 
 /// Declares tables: name, tag, key and value.

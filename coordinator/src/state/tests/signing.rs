@@ -7,7 +7,7 @@ use strongroom_core::audit::{
 };
 
 use super::samples::signer;
-use super::world::{World, codes, law, member, name, subject};
+use super::world::{World, at, codes, law, member, name, subject};
 use crate::id::MemberId;
 use crate::state::audit::head;
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
@@ -37,7 +37,9 @@ fn keep(signer: &LogSigner, head: TreeHead) -> KeepCheckpoint {
 fn world() -> World {
     let mut world = World::new();
     let voters = BTreeSet::from([member(1), member(2)]);
-    world.configure(Configuration { voters, ..Configuration::default() });
+    let configuration = Configuration { voters, ..Configuration::default() };
+    world.index += 1;
+    world.machine.apply_configuration(at(world.index), configuration, &[]).unwrap();
     world.done(key_of(member(1), &signer()));
     world
 }
