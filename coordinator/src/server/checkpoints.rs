@@ -211,10 +211,10 @@ pub(super) async fn keep(engine: Engine, disk: Arc<dyn Disk>, clock: Arc<dyn Clo
 }
 
 async fn sign_if_due(signer: &CheckpointSigner, engine: &Engine, is_time: bool) -> Result<bool, NotSigned> {
-    let signed = look(engine).await?;
-    let unsigned = signed.unsigned();
+    let seen = look(engine).await?;
+    let unsigned = seen.unsigned();
     if unsigned == 0 || (!is_time && unsigned < UNSIGNED_MAX) {
         return Ok(false);
     }
-    signer.sign_seen(engine, signed).await.map(|()| true)
+    signer.sign_seen(engine, seen).await.map(|()| true)
 }

@@ -81,8 +81,8 @@ fn command(wire: Wire) -> Result<Command, Malformed> {
         | Wire::SetOperatorRoles(_)
         | Wire::RemoveOperator(_)
         | Wire::RetireMember(_)) => identity(wire)?,
-        Wire::RegisterSource(it) => sources::register(it)?,
-        Wire::ChangeSource(it) => sources::change(it)?,
+        Wire::RegisterSource(it) => sources::register(&it)?,
+        Wire::ChangeSource(it) => sources::change(&it)?,
         Wire::SetContract(it) => sources::set_contract(&it)?,
         Wire::PauseSource(it) => sources::pause(&it)?,
         wire => runs(wire)?,

@@ -61,7 +61,7 @@ pub(super) fn page(rows: &Rows, listing: Listing, request: &ListRequest, now_ms:
             shown(query::sites(rows, named(after)?.as_ref(), limit), |key, row| One::Site(rows::site(key, row)))
         }
         Listing::Tokens => shown(query::tokens(rows, parsed(after)?.as_ref(), limit), |key, row| {
-            One::Token(rows::token(key, row, now_ms))
+            One::Token(rows::token(*key, row, now_ms))
         }),
         Listing::Agents => {
             shown(query::agents(rows, parsed(after)?.as_ref(), limit), |key, row| One::Agent(rows::agent(key, row)))
@@ -74,13 +74,13 @@ pub(super) fn page(rows: &Rows, listing: Listing, request: &ListRequest, now_ms:
             let source = source_of(rows, &request.source)?;
             let page = query::snapshots(rows, source, parsed(after)?, limit).map_err(|error| unreadable(&error))?;
             let next = page.rows.last().map(|(_, row)| row.facts.sequence.to_string());
-            Ok(message(page, next, |key, row| One::Snapshot(rows::snapshot(key, row))))
+            Ok(message(&page, next, |key, row| One::Snapshot(rows::snapshot(key, row))))
         }
         Listing::Runs => {
             let source = source_of(rows, &request.source)?;
             let page = query::runs(rows, source, parsed(after)?, limit).map_err(|error| unreadable(&error))?;
             let next = page.rows.last().map(|(_, row)| row.ordinal.to_string());
-            Ok(message(page, next, |key, row| One::Run(rows::run(key, row))))
+            Ok(message(&page, next, |key, row| One::Run(rows::run(key, row))))
         }
         Listing::Operators => shown(query::operators(rows, named(after)?.as_ref(), limit), |key, row| {
             One::Operator(rows::operator(key, row))
@@ -89,7 +89,7 @@ pub(super) fn page(rows: &Rows, listing: Listing, request: &ListRequest, now_ms:
             shown(query::denials(rows, parsed(after)?.as_ref(), limit), |key, row| One::Denial(rows::denial(*key, row)))
         }
         Listing::HostGroups => shown(query::host_groups(rows, parsed(after)?.as_ref(), limit), |key, row| {
-            One::HostGroup(rows::host_group(key, row))
+            One::HostGroup(rows::host_group(key, *row))
         }),
     }
 }
@@ -161,10 +161,10 @@ pub(super) fn limit(wanted: u32) -> usize {
 fn shown<K: Display, V>(page: Paged<K, V>, each: impl Fn(&K, &V) -> One) -> Result<Message, Failure> {
     let page = page.map_err(|error| unreadable(&error))?;
     let next = page.rows.last().map(|(key, _)| key.to_string());
-    Ok(message(page, next, each))
+    Ok(message(&page, next, each))
 }
 
-fn message<K, V>(page: Page<K, V>, next: Option<String>, each: impl Fn(&K, &V) -> One) -> Message {
+fn message<K, V>(page: &Page<K, V>, next: Option<String>, each: impl Fn(&K, &V) -> One) -> Message {
     let rows = page.rows.iter().map(|(key, row)| Row { row: Some(each(key, row)) }).collect();
     Message { rows, next: next.filter(|_| page.has_more).unwrap_or_default() }
 }

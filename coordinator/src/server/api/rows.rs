@@ -38,7 +38,7 @@ pub(super) fn site(name: &Name, row: &SiteRow) -> wire::SiteRow {
     wire::SiteRow { name: name.to_string(), region: row.region.to_string(), references: row.references }
 }
 
-pub(super) fn token(token: &TokenId, row: &TokenView, now_ms: u64) -> wire::TokenRow {
+pub(super) fn token(token: TokenId, row: &TokenView, now_ms: u64) -> wire::TokenRow {
     let text = |name: &Option<Name>| name.as_ref().map(ToString::to_string).unwrap_or_default();
     wire::TokenRow {
         token: token.to_string(),
@@ -173,6 +173,6 @@ pub(super) fn denial(version: u64, denial: &Denial) -> wire::DenialRow {
     wire::DenialRow { version, serial, identity }
 }
 
-pub(super) fn host_group(host_group: &HostGroup, row: &HostGroupRow) -> wire::HostGroupRow {
+pub(super) fn host_group(host_group: &HostGroup, row: HostGroupRow) -> wire::HostGroupRow {
     wire::HostGroupRow { host_group: host_group.to_string(), cap: row.cap.into(), running: row.running.into() }
 }

@@ -13,13 +13,13 @@ use crate::state::bytes::PublicKey;
 use crate::state::contracts::ContractDocument;
 use crate::state::sources::{self, SourceFacts};
 
-pub(super) fn register(it: RegisterSource) -> Result<Command, Malformed> {
-    let facts = facts(it.facts.ok_or("nothing is said of the source")?)?;
+pub(super) fn register(it: &RegisterSource) -> Result<Command, Malformed> {
+    let facts = facts(it.facts.as_ref().ok_or("nothing is said of the source")?)?;
     Ok(sources::RegisterSource { source: id(&it.source)?, facts, contract: contract(&it.contract)? }.into())
 }
 
-pub(super) fn change(it: ChangeSource) -> Result<Command, Malformed> {
-    let facts = facts(it.facts.ok_or("nothing is said of the source")?)?;
+pub(super) fn change(it: &ChangeSource) -> Result<Command, Malformed> {
+    let facts = facts(it.facts.as_ref().ok_or("nothing is said of the source")?)?;
     Ok(sources::ChangeSource { source: id(&it.source)?, facts }.into())
 }
 
@@ -31,7 +31,7 @@ pub(super) fn pause(it: &PauseSource) -> Result<Command, Malformed> {
     Ok(sources::PauseSource { source: id(&it.source)?, is_paused: it.is_paused }.into())
 }
 
-fn facts(it: WireFacts) -> Result<SourceFacts, Malformed> {
+fn facts(it: &WireFacts) -> Result<SourceFacts, Malformed> {
     Ok(SourceFacts {
         name: name(&it.name)?,
         engine: words::engine(&it.engine).ok_or("the engine is unknown")?,
