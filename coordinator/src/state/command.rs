@@ -12,12 +12,13 @@ use super::depots::{ChangeDepot, SetDepotState};
 use super::members::{MemberBooted, PutMember, RetireMember};
 use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
+use super::passing::PassTime;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
 use super::snapshots::CommitSnapshot;
-use super::sources::{ChangeSource, PauseSource, RegisterSource, SetContract};
+use super::sources::{ChangeSource, DisableSource, PauseSource, RegisterSource, SetContract};
 use super::tokens::{MintToken, RevokeToken, SpendToken};
 use super::uploads::{CloseUpload, FenceUpload, OpenUpload};
 
@@ -164,4 +165,8 @@ commands! {
     SetOperatorRoles,
     /// Removes an operator.
     RemoveOperator,
+    /// Disables a source, or enables it.
+    DisableSource,
+    /// Lets accrued time pass.
+    PassTime,
 }
