@@ -16,6 +16,7 @@ pub mod peers;
 pub mod run;
 
 mod dial;
+mod failure;
 
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};

@@ -1,14 +1,13 @@
 //! What clients ask of this member.
 //!
-//! Owns the way from a message to a request and back from an answer, and nothing that decides. A failure says whether
-//! asking again may do: a write whose fate is not known is never called failed.
+//! Owns the way from a message to a request and back from an answer, and nothing that decides.
 
 mod commands;
 
 use std::pin::Pin;
 
 use strongroom_platform::tls::{PeerIdentity, Role as Part};
-use strongroom_proto::common::v1::{Class, Failure};
+use strongroom_proto::common::v1::Failure;
 use strongroom_proto::operators::v1::operators_server::Operators;
 use strongroom_proto::operators::v1::{
     ChangeMembersRequest, Done, ExecuteReply, ExecuteRequest, GetJurisdictionReply, GetJurisdictionRequest,
@@ -19,12 +18,12 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
-use super::engine::{Engine, EngineError};
-use crate::id::MemberId;
+use super::engine::Engine;
+use super::failure::{member_row, not_applied, not_asked, not_leader, rejected, unreadable};
 use crate::member::{Answer, Event, Member};
-use crate::raft::{Role, Standing, Unchanged};
+use crate::raft::{Role, Standing};
 use crate::state::text::JurisdictionName;
-use crate::state::{Outcome, Rows, members, places, query};
+use crate::state::{Outcome, places};
 
 /// Members that a status lists; a group has no more.
 const MEMBERS_MAX: usize = 256;
@@ -47,7 +46,7 @@ impl OperatorService {
             Ok(Answer::Applied { outcome: Outcome::Rejected(refusal), .. }) => {
                 Err(rejected(refusal.code(), &refusal.to_string()))
             }
-            Ok(answer) => Err(self.not_applied(&answer).await),
+            Ok(answer) => Err(not_applied(&self.engine, &answer).await),
             Err(error) => Err(not_asked(error)),
         }
     }
@@ -60,7 +59,7 @@ impl OperatorService {
             Ok(Answer::Applied { outcome: Outcome::Rejected(refusal), .. }) => {
                 Err(rejected(refusal.code(), &refusal.to_string()))
             }
-            Ok(answer) => Err(self.not_applied(&answer).await),
+            Ok(answer) => Err(not_applied(&self.engine, &answer).await),
             Err(error) => Err(not_asked(error)),
         }
     }
@@ -69,7 +68,7 @@ impl OperatorService {
         let to = to.parse().map_err(|_| rejected("malformed", "a member has 16 hexadecimal digits"))?;
         let standing = self.engine.standing();
         if standing.role != Role::Leader {
-            return Err(self.not_applied(&Answer::NotLeader { leader: standing.leader }).await);
+            return Err(not_leader(&self.engine, standing.leader).await);
         }
         self.engine.event(Event::Transfer { to }).map_err(not_asked)?;
         Ok(standing.committed.0)
@@ -86,42 +85,10 @@ impl OperatorService {
                 references: row.references,
             }),
             Ok(Ok(Ok(None))) => Err(rejected("missing", "there is no such jurisdiction")),
-            Ok(Ok(Err(error))) => Err(failure(Class::Fatal, "unreadable", &error.to_string(), "Ask another member.")),
-            Ok(Err(answer)) => Err(self.not_applied(&answer).await),
+            Ok(Ok(Err(error))) => Err(unreadable(&error)),
+            Ok(Err(answer)) => Err(not_applied(&self.engine, &answer).await),
             Err(error) => Err(not_asked(error)),
         }
-    }
-
-    /// Why an answer is none, and where to ask instead.
-    async fn not_applied(&self, answer: &Answer) -> Failure {
-        match answer {
-            Answer::NotLeader { leader } => {
-                let again = "Ask the leader, or any member again in a moment.";
-                let mut failure = failure(Class::Retry, "not-leader", "this member does not lead", again);
-                failure.leader = self.address_of(*leader).await.unwrap_or_default();
-                failure
-            }
-            Answer::Busy => {
-                failure(Class::Retry, "busy", "the leader takes no more at the moment", "Ask again in a moment.")
-            }
-            Answer::TooLong(error) => rejected("too-long", &error.to_string()),
-            Answer::Unchanged(error @ Unchanged::UnderWay) => {
-                failure(Class::Retry, "under-way", &error.to_string(), "Ask again when the members are settled.")
-            }
-            Answer::Unchanged(error) => rejected("unchanged", &error.to_string()),
-            Answer::Unknown | Answer::Applied { .. } => failure(
-                Class::Unknown,
-                "unknown",
-                "leadership was lost before the outcome was known",
-                "Send the same request again, in the same session and with the same number.",
-            ),
-        }
-    }
-
-    async fn address_of(&self, leader: Option<MemberId>) -> Option<String> {
-        let leader = leader?;
-        let row = self.engine.inspect(move |member| member_row(member.machine().rows(), leader)).await.ok()??;
-        row.details.map(|details| details.api_address.to_string())
     }
 }
 
@@ -225,11 +192,6 @@ fn status(member: &Member) -> StatusReply {
     }
 }
 
-/// What the registry says of a member; a row that can't be read says nothing, and ends the member elsewhere.
-fn member_row(rows: &Rows, id: MemberId) -> Option<members::MemberRow> {
-    query::member(rows, &id).ok().flatten()
-}
-
 fn standing_message(standing: Standing) -> StandingMessage {
     let role = match standing.role {
         Role::Leader => "leader",
@@ -242,28 +204,5 @@ fn standing_message(standing: Standing) -> StandingMessage {
         leader: standing.leader.map(|id| id.to_string()).unwrap_or_default(),
         committed: standing.committed.0,
         last: standing.last.0,
-    }
-}
-
-fn not_asked(error: EngineError) -> Failure {
-    match error {
-        EngineError::Overloaded => failure(Class::Retry, "overloaded", &error.to_string(), "Ask again in a moment."),
-        EngineError::Ended => {
-            failure(Class::Unknown, "ended", &error.to_string(), "Send the same request to another member.")
-        }
-    }
-}
-
-fn rejected(code: &str, message: &str) -> Failure {
-    failure(Class::Rejected, code, message, "Ask for something else.")
-}
-
-fn failure(class: Class, code: &str, message: &str, remedy: &str) -> Failure {
-    Failure {
-        code: code.to_owned(),
-        class: class.into(),
-        message: message.to_owned(),
-        remedy: remedy.to_owned(),
-        leader: String::new(),
     }
 }
