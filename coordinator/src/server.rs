@@ -9,12 +9,16 @@
 //!  peers ──── gRPC, mTLS ──► peers ┘             (member)  └──► whoever waits
 //! ```
 
+pub mod agents;
 pub mod api;
+pub mod depots;
 pub mod engine;
 pub mod listen;
 pub mod peers;
 pub mod run;
+pub mod scheduler;
 
+mod asking;
 mod dial;
 mod failure;
 

@@ -115,6 +115,10 @@ codes! {
     RestoreElsewhere = 59, exit 2, "Give --to the target that the message names.";
     /// Stopped by the user.
     Interrupted = 60, exit 130, "Run the command again; it goes on from what is durable.";
+    /// A run that somebody asked for may not start now.
+    RunRefused = 73, exit 20, "Ask again when the blackout is over or the source is enabled, or force the run.";
+    /// The agent's process ended in the middle of a run.
+    RunLost = 74, exit 1, "Nothing needs doing: the run is tried again. If it happens often, read the agent's log.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }

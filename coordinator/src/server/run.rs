@@ -12,18 +12,24 @@ use std::time::Duration;
 use rustls::{ClientConfig, ServerConfig};
 use strongroom_platform::clock::Clock;
 use strongroom_platform::disk::Disk;
+use strongroom_proto::agents::v1::agents_server::AgentsServer;
+use strongroom_proto::depots::v1::depots_server::DepotsServer;
 use strongroom_proto::operators::v1::operators_server::OperatorsServer;
 use strongroom_proto::peers::v1::peers_server::PeersServer;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
 
+use super::agents::{AgentLinks, AgentService};
 use super::api::OperatorService;
+use super::depots::DepotService;
 use super::engine::{Engine, EngineError};
 use super::listen;
 use super::peers::{Links, MESSAGE_BYTES_MAX, PeerService};
+use super::scheduler::SchedulerLoop;
 use crate::id::MemberId;
 use crate::member::{Member, MemberError};
+use crate::scheduler::Outlook;
 use crate::state::query;
 
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
@@ -60,6 +66,7 @@ pub enum RunError {
 /// A member that runs.
 pub struct Running {
     engine: Engine,
+    outlook: watch::Receiver<Arc<Outlook>>,
     thread: JoinHandle<Result<(), MemberError>>,
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -72,32 +79,45 @@ pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
     let me = member.identity().member;
     let links = Arc::new(Links::new(me, client, Arc::clone(&disk), tokio::runtime::Handle::current()));
     links.know(&known);
-    let (engine, thread) = Engine::start(member, Arc::clone(&links), clock, tick);
+    let (engine, thread) = Engine::start(member, Arc::clone(&links), Arc::clone(&clock), tick);
+    let agent_links = Arc::new(AgentLinks::default());
     links.attach(engine.clone());
     tokio::spawn(beat(engine.clone(), tick));
     tokio::spawn(look_up(engine.clone(), links, known));
     let (stop, stopped) = oneshot::channel::<()>();
     let peers = PeersServer::new(PeerService::new(engine.clone(), disk)).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let operators = OperatorsServer::new(OperatorService::new(engine.clone()));
+    let agents = AgentsServer::new(AgentService::new(engine.clone(), Arc::clone(&agent_links), Arc::clone(&clock)));
+    let depots = DepotsServer::new(DepotService::new(engine.clone()));
+    let scheduler = SchedulerLoop::new(engine.clone(), agent_links, clock);
+    let outlook = scheduler.outlook();
+    tokio::spawn(scheduler.keep());
     let served = Server::builder()
         .http2_adaptive_window(Some(true))
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
         .add_service(peers)
         .add_service(operators)
+        .add_service(agents)
+        .add_service(depots)
         .serve_with_incoming_shutdown(listen::accept(listener, server), async { drop(stopped.await) });
     tokio::spawn(async move {
         if let Err(error) = served.await {
             tracing::error!(%error, "this member listens no more");
         }
     });
-    Ok(Running { engine, thread, address, stop })
+    Ok(Running { engine, outlook, thread, address, stop })
 }
 
 impl Running {
     /// The member, to ask it things.
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What the scheduler sees coming, while this member leads.
+    pub const fn outlook(&self) -> &watch::Receiver<Arc<Outlook>> {
+        &self.outlook
     }
 
     /// Where it listens.

@@ -18,7 +18,10 @@ use strongroom_core::time::AccruedMs;
 
 use super::query::{self, PAGE_ROWS_MAX};
 use super::rows::{Rows, Unreadable};
-use super::runs::{RunCause, RunOutcome, RunRow, RunState, Runs, ScheduleRow, ScheduleSeen, schedule_now};
+use super::runs::{
+    HostGroups, RunCause, RunOutcome, RunPlan, RunRow, RunState, Runs, ScheduleRow, ScheduleSeen, Schedules,
+    schedule_now,
+};
 use super::snapshots::{SnapshotRow, Snapshots};
 use super::sources::SourceRow;
 
@@ -59,10 +62,23 @@ pub struct PlannedSource {
     pub seen: ScheduleSeen,
     /// Runs that it ever had.
     pub runs: u64,
-    /// The run by hand that waits, and whether it is forced.
-    pub asked: Option<(RunId, RunCause)>,
+    /// The run by hand that waits.
+    pub asked: Option<(RunId, RunPlan)>,
     /// The run that is under way.
     pub running: Option<(RunId, RunRow)>,
+    /// How many runs its host group may have at once, if somebody said so.
+    pub host_group_cap: Option<u16>,
+}
+
+/// A source whose terms the cache does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithoutTerms {
+    /// The source.
+    pub source: SourceId,
+    /// The version of its contract.
+    pub terms_version: u32,
+    /// The run that is under way.
+    pub running: Option<RunId>,
 }
 
 /// Some sources as the planner sees them.
@@ -70,17 +86,21 @@ pub struct PlannedSource {
 pub struct SourceViews {
     /// Those whose terms are known.
     pub sources: Vec<PlannedSource>,
-    /// Those whose terms the cache does not have, each with the version of its contract.
-    pub without_terms: Vec<(SourceId, u32)>,
+    /// Those whose terms the cache does not have.
+    pub without_terms: Vec<WithoutTerms>,
     /// The last source looked at, if there may be more after it.
     pub more_after: Option<SourceId>,
 }
 
-/// One source as the planner sees it; none if it is not there or the cache has no terms of it.
-pub fn source_view(rows: &Rows, cache: &TermsCache, source: &SourceId) -> Result<Option<PlannedSource>, Unreadable> {
-    let Some(row) = query::source(rows, source)? else { return Ok(None) };
-    let terms = cache.get(source, row.terms_version).cloned();
-    terms.map(|terms| planned(rows, *source, &row, terms)).transpose()
+/// Some sources by their ids; those that are not there are left out.
+pub fn sources_named(rows: &Rows, cache: &TermsCache, sources: &[SourceId]) -> Result<SourceViews, Unreadable> {
+    let mut found = SourceViews::default();
+    for source in sources {
+        if let Some(row) = query::source(rows, source)? {
+            found.add(rows, cache, *source, &row)?;
+        }
+    }
+    Ok(found)
 }
 
 /// Views of at most `limit` sources after one.
@@ -94,12 +114,24 @@ pub fn source_views(
     let last = page.rows.last().map(|(source, _)| *source);
     let mut found = SourceViews { more_after: last.filter(|_| page.has_more), ..SourceViews::default() };
     for (source, row) in page.rows {
-        match cache.get(&source, row.terms_version) {
-            Some(terms) => found.sources.push(planned(rows, source, &row, Arc::clone(terms))?),
-            None => found.without_terms.push((source, row.terms_version)),
-        }
+        found.add(rows, cache, source, &row)?;
     }
     Ok(found)
+}
+
+impl SourceViews {
+    fn add(&mut self, rows: &Rows, cache: &TermsCache, source: SourceId, row: &SourceRow) -> Result<(), Unreadable> {
+        match cache.get(&source, row.terms_version) {
+            Some(terms) => self.sources.push(planned(rows, source, row, Arc::clone(terms))?),
+            None => self.without_terms.push(without_terms(rows, source, row.terms_version)?),
+        }
+        Ok(())
+    }
+}
+
+fn without_terms(rows: &Rows, source: SourceId, terms_version: u32) -> Result<WithoutTerms, Unreadable> {
+    let running = rows.get::<Schedules>(&source)?.and_then(|schedule| schedule.seen.running);
+    Ok(WithoutTerms { source, terms_version, running })
 }
 
 fn planned(rows: &Rows, source: SourceId, row: &SourceRow, terms: Arc<Terms>) -> Result<PlannedSource, Unreadable> {
@@ -120,13 +152,15 @@ fn planned(rows: &Rows, source: SourceId, row: &SourceRow, terms: Arc<Terms>) ->
         last_run: last_run(rows, source)?,
         failures: schedule.failures,
         not_before: None,
-        request: asked.map(|(_, cause)| RunRequest { is_forced: cause == RunCause::Forced }),
+        request: asked.map(|(_, plan)| RunRequest { is_forced: plan.cause == RunCause::Forced }),
     };
     let running = match schedule.seen.running {
         Some(run) => rows.get::<Runs>(&run)?.map(|row| (run, row)),
         None => None,
     };
-    Ok(PlannedSource { view, agent: row.facts.agent, seen: schedule.seen, runs: schedule.runs, asked, running })
+    let host_group_cap = rows.get::<HostGroups>(&row.facts.host_group)?.map(|group| group.cap);
+    let (agent, seen, runs) = (row.facts.agent, schedule.seen, schedule.runs);
+    Ok(PlannedSource { view, agent, seen, runs, asked, running, host_group_cap })
 }
 
 /// The newest snapshot that is protected and complete.
@@ -178,9 +212,9 @@ fn started(rows: &Rows, row: &RunRow) -> Result<Option<LastRun>, Unreadable> {
     Ok(Some(LastRun { period: Period(row.plan.period), attempt: row.plan.attempt, started, state }))
 }
 
-/// The run by hand that waits, and why it does.
-fn asked_for(rows: &Rows, schedule: &ScheduleRow) -> Result<Option<(RunId, RunCause)>, Unreadable> {
+/// The run by hand that waits.
+fn asked_for(rows: &Rows, schedule: &ScheduleRow) -> Result<Option<(RunId, RunPlan)>, Unreadable> {
     let Some(run) = schedule.queued else { return Ok(None) };
     let row = rows.get::<Runs>(&run)?;
-    Ok(row.map(|row| (run, row.plan.cause)).filter(|(_, cause)| cause.is_by_hand()))
+    Ok(row.map(|row| (run, row.plan)).filter(|(_, plan)| plan.cause.is_by_hand()))
 }

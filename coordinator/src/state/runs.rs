@@ -55,6 +55,15 @@ pub struct RunPlan {
     pub cause: RunCause,
 }
 
+impl RunPlan {
+    /// Whether a run that waits with another plan is started by this one. Who asks by hand does not know in which period
+    /// the turn will come.
+    fn is_turn_of(&self, waiting: &Self) -> bool {
+        let is_same_by_hand = self.cause.is_by_hand() && (self.source, self.cause) == (waiting.source, waiting.cause);
+        self == waiting || is_same_by_hand
+    }
+}
+
 /// Why a run is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunCause {

@@ -6,7 +6,7 @@
 use super::head::ManifestHead;
 use super::{MAGIC, ManifestError};
 use crate::codec::Reader;
-use crate::id::HeadHash;
+use crate::id::{HeadHash, SourceId};
 use crate::seal::{SIGNATURE_LEN, VerifyingKey};
 
 /// A head that its source signed. Its place in the chain is for the caller to check.
@@ -23,6 +23,14 @@ impl SignedHead {
         let len = manifest.strip_prefix(MAGIC)?.first_chunk::<4>().copied()?;
         let head = usize::try_from(u32::from_be_bytes(len)).ok()?;
         manifest.get(..(MAGIC.len() + len.len() + SIGNATURE_LEN).checked_add(head)?)
+    }
+
+    /// The source that the head claims to be of, to find the key to check it with.
+    pub fn claimed_source(bytes: &[u8]) -> Result<SourceId, ManifestError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(ManifestError::NotAManifest)?;
+        let mut reader = Reader::new(rest, "signed head");
+        let len = reader.u32()? as usize;
+        Ok(ManifestHead::decode(reader.take(len)?)?.source)
     }
 
     /// Reads the bytes and checks the signature against the source's key. All bytes must be used.

@@ -107,13 +107,14 @@ impl Effect for StartRun {
         require(is_forced || group.running < group.cap, Refusal::HostGroupFull)?;
         let mut row = match cx.change.get::<Runs>(&self.run)? {
             Some(row) => {
-                require(row.plan == self.plan && row.state == RunState::Queued, Refusal::Exists(Thing::Run))?;
+                require(self.plan.is_turn_of(&row.plan) && row.state == RunState::Queued, Refusal::Exists(Thing::Run))?;
                 cx.count_down(Counter::RunsQueued)?;
                 schedule.queued = None;
                 row
             }
             None => admit(cx, self.run, self.plan, host_group, &mut schedule)?,
         };
+        row.plan = self.plan;
         row.state = RunState::Started;
         row.host_group = host_group;
         row.started_ms = Some(cx.now_ms);

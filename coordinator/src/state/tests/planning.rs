@@ -13,7 +13,7 @@ use strongroom_core::schedule::{
 use strongroom_core::time::{AccruedMs, WallTime};
 
 use super::world::{World, commit, packs, plan, promise, receipt, register, run_id, snapshot_id, source_id};
-use crate::state::planning::{SourceViews, TermsCache, source_views};
+use crate::state::planning::{SourceViews, TermsCache, WithoutTerms, source_views};
 use crate::state::query;
 use crate::state::runs::commands::{FinishRun, QueueRun, StartRun};
 use crate::state::runs::{RunCause, RunOutcome, RunPlan, Schedules};
@@ -23,10 +23,10 @@ use crate::state::uploads::OpenUpload;
 
 /// What the cache has no terms for, checked without zone data and kept.
 fn fill(world: &World, cache: &mut TermsCache, found: &SourceViews) {
-    for (source, version) in &found.without_terms {
+    for WithoutTerms { source, terms_version, .. } in &found.without_terms {
         let document = query::contract(world.machine.rows(), source).unwrap().unwrap();
         let terms = document.contract().validate(&TimeZoneDatabase::none()).unwrap();
-        cache.keep(*source, *version, Arc::new(terms));
+        cache.keep(*source, *terms_version, Arc::new(terms));
     }
 }
 
@@ -69,17 +69,15 @@ fn terms_are_asked_for_until_they_are_those_of_the_contract() {
     world.done(register(2));
     let mut cache = TermsCache::default();
     let first = source_views(world.machine.rows(), &cache, None, 1).unwrap();
-    assert_eq!(
-        (first.without_terms.as_slice(), first.more_after),
-        ([(source_id(1), 0)].as_slice(), Some(source_id(1)))
-    );
+    let without = |source, terms_version| [WithoutTerms { source: source_id(source), terms_version, running: None }];
+    assert_eq!((first.without_terms.as_slice(), first.more_after), (without(1, 0).as_slice(), Some(source_id(1))));
     fill(&world, &mut cache, &first);
     let found = source_views(world.machine.rows(), &cache, None, 10).unwrap();
-    assert_eq!((found.sources.len(), found.without_terms.as_slice()), (1, [(source_id(2), 0)].as_slice()));
+    assert_eq!((found.sources.len(), found.without_terms.as_slice()), (1, without(2, 0).as_slice()));
     assert_eq!(found.more_after, None);
     world.done(SetContract { source: source_id(1), contract: promise(1, 1, &["de"]) });
     let found = source_views(world.machine.rows(), &cache, None, 1).unwrap();
-    assert_eq!((found.sources.len(), found.without_terms), (0, vec![(source_id(1), 1)]));
+    assert_eq!((found.sources.len(), found.without_terms), (0, without(1, 1).to_vec()));
 }
 
 #[test]
