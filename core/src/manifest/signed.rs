@@ -39,13 +39,13 @@ impl SignedHead {
         let mut reader = Reader::new(rest, "signed head");
         let len = reader.u32()? as usize;
         let head = ManifestHead::decode(reader.take(len)?)?;
-        let signed = bytes.get(..bytes.len() - reader.remaining()).unwrap_or_default();
+        let under_signature = bytes.get(..bytes.len() - reader.remaining()).unwrap_or_default();
         let signature = reader.take(SIGNATURE_LEN)?;
         reader.finish()?;
         if head.signer != signer.id() {
             return Err(ManifestError::UnknownSigner { signer: head.signer });
         }
-        if !signer.verifies(signed, signature) {
+        if !signer.verifies(under_signature, signature) {
             return Err(ManifestError::BadSignature { signer: head.signer });
         }
         let hash = head.hash();
