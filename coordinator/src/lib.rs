@@ -8,6 +8,7 @@ pub mod id;
 pub mod member;
 pub mod raft;
 pub mod scheduler;
+pub mod recovery;
 pub mod server;
 pub mod state;
 pub mod store;

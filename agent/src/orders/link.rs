@@ -70,7 +70,7 @@ impl RunHandle {
     /// Ends the run.
     pub fn end(self, end: RunEnd) {
         // Nobody is there to hear it only if the agent itself ends.
-        drop(self.end.send(end));
+        self.end.send(end).ok();
     }
 }
 

@@ -15,6 +15,7 @@ use super::outcome::Effected;
 use super::passing::PassTime;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
+use super::refounding::Refound;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
 use super::snapshots::CommitSnapshot;
@@ -165,6 +166,8 @@ commands! {
     SetOperatorRoles,
     /// Removes an operator.
     RemoveOperator,
+    /// Founds the group anew.
+    Refound,
     /// Disables a source, or enables it.
     DisableSource,
     /// Lets accrued time pass.
