@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strongroom_core::error::Code;
 use strongroom_core::id::{AgentId, HostGroup, RunId, SourceId};
 use strongroom_core::schedule::{Caps, Now, Plan, RunRequest, StartReason, StartRun as Planned, plan};
+use strongroom_core::time::AccruedMs;
 
 use super::presence::{Attendance, Presence};
 use super::roll::Roll;
@@ -61,7 +62,9 @@ pub struct RunOrder {
 /// What the leader sees coming.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outlook {
-    /// The plan, as of the last turn of this member's reign; empty while it does not lead.
+    /// Accrued time of the turn; zero while this member does not lead, or has not read all sources yet.
+    pub as_of: AccruedMs,
+    /// The plan.
     pub plan: Plan,
     /// Sources whose agent is not there.
     pub unattended: BTreeSet<SourceId>,
@@ -90,7 +93,11 @@ impl Scheduler {
         commands.truncate(COMMANDS_MAX);
         // A source that is to be read again may have changed since: nobody is told of it before.
         let orders = if self.roll.is_fresh() { self.orders(attendance) } else { Vec::new() };
-        Decided { commands, orders, outlook: Outlook { plan, unattended, unplannable: self.roll.unplannable() } }
+        Decided {
+            commands,
+            orders,
+            outlook: Outlook { as_of: now.accrued, plan, unattended, unplannable: self.roll.unplannable() },
+        }
     }
 
     /// Holds back what nobody is there for, and lets the rest be asked for.

@@ -92,7 +92,7 @@ pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
     let depots = DepotsServer::new(DepotService::new(engine.clone()));
     let scheduler = SchedulerLoop::new(engine.clone(), agent_links, clock);
     let outlook = scheduler.outlook();
-    tokio::spawn(scheduler.keep());
+    tokio::spawn(scheduler.keep(tick));
     let served = Server::builder()
         .http2_adaptive_window(Some(true))
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))

@@ -31,7 +31,7 @@ use crate::state::runs::HOST_GROUP_CAP_DEFAULT;
 use crate::state::{Command, Outcome, Rows, Unreadable, query};
 
 /// How often the scheduler has its turn.
-pub const TURN: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_secs(1);
 /// Pages of sources that one turn reads, until all were read once.
 const PAGES_MAX: usize = 4;
 /// Pages of sources that were touched that one turn reads: those whose contract is new are read twice.
@@ -99,20 +99,27 @@ impl SchedulerLoop {
         self.outlook.subscribe()
     }
 
-    /// Takes its turn once a second, until the member ends.
-    pub async fn keep(mut self) {
-        let mut interval = tokio::time::interval(TURN);
+    /// Takes its turn once a second by the member's clock, and when an agent has ended a run, until the member ends. The
+    /// clock is looked at once a beat.
+    pub async fn keep(mut self, beat: Duration) {
+        let mut interval = tokio::time::interval(beat);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next = self.clock.monotonic();
         loop {
             interval.tick().await;
+            let now = self.clock.monotonic();
+            if now < next && !self.links.has_touched() {
+                continue;
+            }
+            next = now.plus(TURN);
             if !self.turn().await {
                 return;
             }
         }
     }
 
-    /// Takes one turn. False once the member has ended.
-    pub async fn turn(&mut self) -> bool {
+    /// One turn. False once the member has ended.
+    async fn turn(&mut self) -> bool {
         match self.take().await {
             Ok(()) => true,
             Err(Missed::NotNow) => {
@@ -153,11 +160,7 @@ impl SchedulerLoop {
             self.engine.submit(of_the_group(PassTime.into())).await?;
         }
         self.propose(&mut reign.scheduler, decided.commands).await;
-        self.outlook.send_if_modified(|outlook| {
-            let is_other = **outlook != decided.outlook;
-            *outlook = Arc::new(decided.outlook);
-            is_other
-        });
+        self.outlook.send_replace(Arc::new(decided.outlook));
         self.reign = Some(reign);
         Ok(())
     }

@@ -103,6 +103,11 @@ impl AgentLinks {
         (inner.links.iter().map(|(agent, link)| (*agent, attending(link))).collect(), touched)
     }
 
+    /// Whether sources were touched since that was last asked.
+    pub(crate) fn has_touched(&self) -> bool {
+        !self.inner().touched.is_empty()
+    }
+
     /// Tells agents what they are to do.
     pub(crate) fn tell(&self, orders: &[(AgentId, Order)]) {
         let mut inner = self.inner();
