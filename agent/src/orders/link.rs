@@ -136,13 +136,15 @@ impl<D: Dial, R: Runner> Follower<D, R> {
             let (over, was_in) = self.follow(&mut stop).await?;
             self.book.disconnected();
             failures = if was_in { 0 } else { failures.saturating_add(1) };
-            match over {
+            // Members that point at each other must not be asked without end.
+            let is_shown_the_way = failures <= 1 && matches!(over, Over::Elsewhere(Some(_)));
+            self.leader = match over {
                 Over::Stopped => break,
-                Over::Elsewhere(Some(leader)) if self.leader.as_ref() != Some(&leader) => {
-                    self.leader = Some(leader);
-                    continue;
-                }
-                Over::Elsewhere(_) | Over::Lost => self.leader = None,
+                Over::Elsewhere(leader) => leader,
+                Over::Lost => None,
+            };
+            if is_shown_the_way {
+                continue;
             }
             self.wait(self.backoff(failures), &mut stop).await?;
         }
