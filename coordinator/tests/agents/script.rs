@@ -69,7 +69,9 @@ impl Agent {
         let (telling, told) = watch::channel(Told::default());
         let work = Work::new(world, client, boot).await;
         let beats = world.beats.subscribe();
-        let script = Script { out, orders, fate: is_fate, telling, work, beats };
+        let (hearing, heard) = watch::channel(*beats.borrow());
+        world.expect(heard);
+        let script = Script { out, orders, fate: is_fate, telling, work, beats, hearing };
         Self { fate, told, task: tokio::spawn(script.play()) }
     }
 
@@ -87,6 +89,7 @@ struct Script {
     telling: watch::Sender<Told>,
     work: Work,
     beats: watch::Receiver<u64>,
+    hearing: watch::Sender<u64>,
 }
 
 impl Script {
@@ -101,7 +104,10 @@ impl Script {
                     if changed.is_err() {
                         return;
                     }
+                    let beat = *self.beats.borrow_and_update();
                     self.say(Said::Alive(Alive {})).await;
+                    let (run, outcome) = (question(beat), Some(Outcome::CalledOff(CalledOff {})));
+                    self.say(Said::Ended(RunEnded { run, outcome })).await;
                 }
             }
         }
@@ -130,10 +136,22 @@ impl Script {
                 let outcome = Some(Outcome::CalledOff(CalledOff {}));
                 self.say(Said::Ended(RunEnded { run: it.run, outcome })).await;
             }
+            Message::EndNoted(it) if it.run[..8] == QUESTION => {
+                let beat = it.run.last_chunk().copied().map(u64::from_be_bytes).unwrap();
+                self.hearing.send_replace(beat);
+            }
             Message::EndNoted(it) => self.telling.send_modify(|told| told.noted.push(it.run)),
             Message::Welcome(_) | Message::Failure(_) => {}
         }
     }
+}
+
+/// Begins the id of a run that does not exist. Its end is noted like any other, which says that what was said before was
+/// heard.
+const QUESTION: [u8; 8] = *b"question";
+
+fn question(beat: u64) -> Vec<u8> {
+    [QUESTION, beat.to_be_bytes()].concat()
 }
 
 /// What an agent and its depot do for a snapshot.

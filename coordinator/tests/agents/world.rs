@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -85,6 +85,8 @@ pub(crate) struct World {
     sequence: u64,
     /// Agents give a sign of life when this changes.
     pub(crate) beats: watch::Sender<u64>,
+    /// The newest beat of each agent that the member has heard.
+    heard: Mutex<Vec<watch::Receiver<u64>>>,
 }
 
 impl World {
@@ -95,13 +97,14 @@ impl World {
         Member::create(&disk, Founding::Group, &MemberConfig::LAN, &SimEntropy::from_seed(3)).unwrap();
         let (authority, beats) = (Authority::found(NOON), watch::Sender::new(0));
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut world = Self { clock, authority, disk, running: None, address, sequence: 0, beats };
+        let mut world =
+            Self { clock, authority, disk, running: None, address, sequence: 0, beats, heard: Mutex::default() };
         world.open().await;
         world.install().await;
         world
     }
 
-    /// Opens the member, at the address that it had before, and waits until it leads.
+    /// Opens the member, and waits until it leads.
     pub(crate) async fn open(&mut self) {
         let member = Member::open(&self.disk, MemberConfig::LAN, &SimEntropy::from_seed(4)).unwrap();
         let subject = subject_of(member.identity().member);
@@ -111,7 +114,7 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             server: self.authority.server(subject, &self.clock),
             client: self.authority.client(name(Role::Coordinator, "berlin", subject), &self.clock),
-            listener: tokio::net::TcpListener::bind(self.address).await.unwrap(),
+            listener: tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
             known: BTreeMap::new(),
         };
         let running = run(member, settings).unwrap();
@@ -209,8 +212,24 @@ impl World {
         for _ in 0..seconds.div_ceil(STEP.as_secs()) {
             outlook.mark_unchanged();
             self.clock.advance(STEP);
-            self.beats.send_modify(|beat| *beat += 1);
             within(outlook.changed()).await.unwrap();
+            self.beats.send_modify(|beat| *beat += 1);
+            self.hear_all().await;
+        }
+    }
+
+    /// Lets the beats of an agent be waited for.
+    pub(crate) fn expect(&self, heard: watch::Receiver<u64>) {
+        self.heard.lock().unwrap().push(heard);
+    }
+
+    /// Waits until the member has heard all agents: however busy the machine is, none seems to be away.
+    async fn hear_all(&self) {
+        let beat = *self.beats.borrow();
+        let agents = self.heard.lock().unwrap().clone();
+        for mut heard in agents {
+            // Whoever has vanished is not heard any more.
+            drop(within(heard.wait_for(|heard| *heard >= beat)).await);
         }
     }
 
