@@ -11,17 +11,24 @@
 
 pub mod agents;
 pub mod api;
+pub mod certifier;
 pub mod depots;
+pub mod dial;
 pub mod engine;
+pub mod enrolment;
+pub mod forward;
 pub mod listen;
+pub mod open;
+pub mod pause;
 pub mod peers;
+pub mod renewal;
 pub mod run;
 pub mod scheduler;
 
 mod asking;
-mod dial;
+mod denials;
 mod failure;
 
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
-pub use run::{RunError, Running, Settings, run};
+pub use run::{Desk, Extras, RunError, Running, Settings, run, run_with};
