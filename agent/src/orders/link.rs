@@ -15,7 +15,7 @@ use strongroom_core::id::RunId;
 use strongroom_proto::agents::v1::agents_client::AgentsClient;
 use strongroom_proto::agents::v1::{FromAgent, ToAgent};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -263,9 +263,10 @@ impl<D: Dial, R: Runner> Follower<D, R> {
     }
 
     /// Writes down that a run has ended; what is to be said of it is left to the caller.
-    fn note_end(&mut self, ended: Result<(RunId, RunEnd), tokio::task::JoinError>) -> Result<Vec<Effect>, OrdersError> {
+    fn note_end(&mut self, ended: Result<(RunId, RunEnd), JoinError>) -> Result<Vec<Effect>, OrdersError> {
+        let ended = ended.ok();
         // The tasks that wait for ends neither panic nor are they ended.
-        let Ok((run, end)) = ended else { return Ok(Vec::new()) };
+        let Some((run, end)) = ended else { return Ok(Vec::new()) };
         self.at_work.remove(&run);
         let effects = self.book.ended(run, end);
         self.memory.keep(&self.book)?;

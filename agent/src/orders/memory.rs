@@ -49,9 +49,9 @@ pub struct Memory {
 impl Memory {
     /// Opens the file, counts this start, and gives the book as the process before has left it.
     pub fn open(disk: Arc<dyn Disk>, path: &str) -> Result<(Self, Book), OrdersError> {
-        let before = if disk.exists(path)? { read(disk.as_ref(), path)? } else { (0, Book::default()) };
-        let (boot, book) = (before.0.saturating_add(1), before.1.after_restart());
-        let memory = Self { disk, path: path.to_owned(), boot };
+        let (last, book) = if disk.exists(path)? { read(disk.as_ref(), path)? } else { (0, Book::default()) };
+        let book = book.after_restart();
+        let memory = Self { disk, path: path.to_owned(), boot: last.saturating_add(1) };
         memory.keep(&book)?;
         Ok((memory, book))
     }

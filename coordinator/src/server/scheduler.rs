@@ -148,7 +148,9 @@ impl SchedulerLoop {
         };
         // Who is here is asked before rows are read: a run that ended in between is then still known as the agent's.
         let (attendance, touched) = self.links.look(self.clock.monotonic());
-        touched.into_iter().for_each(|source| reign.scheduler.roll.touch(source));
+        for source in touched {
+            reign.scheduler.roll.touch(source);
+        }
         self.refresh(&mut reign.scheduler).await?;
         let stamp = self.engine.inspect(|member| member.machine().stamp()).await?;
         let monotonic = self.clock.monotonic();
@@ -206,7 +208,9 @@ impl SchedulerLoop {
     async fn learn(&mut self, scheduler: &mut Scheduler, unknown: Vec<WithoutTerms>) -> Result<(), Missed> {
         let is_unfit = |it: &WithoutTerms| self.unfit.get(&it.source) == Some(&it.terms_version);
         let (unfit, new): (Vec<_>, Vec<_>) = unknown.into_iter().partition(is_unfit);
-        unfit.iter().for_each(|it| scheduler.roll.leave_alone(it.source, it.running));
+        for it in unfit {
+            scheduler.roll.leave_alone(it.source, it.running);
+        }
         if new.is_empty() {
             return Ok(());
         }
@@ -216,16 +220,13 @@ impl SchedulerLoop {
             tokio::task::spawn_blocking(move || check(documents, &zones)).await.map_err(|_| Missed::NotNow)?;
         let cache = Arc::make_mut(&mut self.terms);
         for (it, terms) in checked {
-            match terms {
-                Some(terms) => {
-                    self.unfit.remove(&it.source);
-                    cache.keep(it.source, it.terms_version, Arc::new(terms));
-                    scheduler.roll.touch(it.source);
-                }
-                None => {
-                    self.unfit.insert(it.source, it.terms_version);
-                    scheduler.roll.leave_alone(it.source, it.running);
-                }
+            if let Some(terms) = terms {
+                self.unfit.remove(&it.source);
+                cache.keep(it.source, it.terms_version, Arc::new(terms));
+                scheduler.roll.touch(it.source);
+            } else {
+                self.unfit.insert(it.source, it.terms_version);
+                scheduler.roll.leave_alone(it.source, it.running);
             }
         }
         Ok(())

@@ -37,8 +37,8 @@ pub(super) fn command(
     row: &SourceRow,
 ) -> Result<CommitSnapshot, Failure> {
     let bad = |message: &str| rejected("bad-head", message);
-    let (_, signer) = key_of(&row.facts.signer).ok_or_else(|| bad("the source's key is none"))?;
-    let signed = SignedHead::verify(&asked.signed_head, &signer).map_err(|error| bad(&error.to_string()))?;
+    let (_, key) = key_of(&row.facts.signer).ok_or_else(|| bad("the source's key is none"))?;
+    let signed = SignedHead::verify(&asked.signed_head, &key).map_err(|error| bad(&error.to_string()))?;
     let head = signed.head();
     if head.source != source || head.scope.domain != row.facts.domain {
         return Err(bad("the head is of another source or another home domain"));
