@@ -12,6 +12,7 @@
 pub mod api;
 pub mod engine;
 pub mod listen;
+pub mod local;
 pub mod peers;
 pub mod run;
 
@@ -19,4 +20,5 @@ mod dial;
 
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
+pub use local::{LocalError, LocalMember};
 pub use run::{RunError, Running, Settings, run};

@@ -46,6 +46,7 @@ pub mod depots;
 pub mod agents;
 pub mod contracts;
 pub mod sources;
+pub mod retired;
 pub mod runs;
 pub mod uploads;
 pub mod snapshots;

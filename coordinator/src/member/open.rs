@@ -83,7 +83,7 @@ impl Member {
         let applied = machine.position();
         check(&log, applied, disk)?;
         let seed = u64::from_be_bytes(random_array(entropy).map_err(|_| OpenError::NoIdentity)?);
-        let group = Group::resume(log, identity.member, applied, machine.configuration(), config.timing, seed)?;
+        let mut group = Group::resume(log, identity.member, applied, machine.configuration(), config.timing, seed)?;
         let core = Core {
             disk: Arc::clone(disk),
             identity,
@@ -100,6 +100,8 @@ impl Member {
             flushed: applied,
         };
         let standing = group.standing();
+        // The first turn takes it from there, and announces what came of it.
+        group.campaign_alone();
         Ok(Self { config, group, core, standing, flush_ticks: 0, joint_ticks: 0 })
     }
 }

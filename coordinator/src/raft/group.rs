@@ -263,6 +263,21 @@ impl Group {
         Ok(())
     }
 
+    /// Campaigns at once if this member is the only voter, since there is nobody whose vote it could wait for.
+    ///
+    /// An election timeout keeps a member from disturbing a leader that others still hear. A sole voter has no others:
+    /// only it can lead, and it wins with its own vote, which its disk has before it says or agrees on anything. If an
+    /// agreed change of the members is not applied yet, the crate refuses, and the timeout does its work.
+    pub fn campaign_alone(&mut self) {
+        let voters = self.node.raft.prs().conf().to_conf_state();
+        let is_alone = voters.voters == [self.me.number()] && voters.voters_outgoing.is_empty();
+        if is_alone && self.node.raft.state == StateRole::Follower {
+            // What was agreed on before may hold other members: it is applied first.
+            drop(self.node.campaign());
+            self.steer();
+        }
+    }
+
     /// Takes a message from a member whose identity was checked.
     pub fn receive(&mut self, from: MemberId, message: LogMessage) -> Result<(), Verdict> {
         let malformed = |error: Meaningless| Verdict::Malformed { what: error.what };

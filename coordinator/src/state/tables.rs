@@ -54,6 +54,7 @@ tags! {
     OPERATORS = 100;
     OPERATOR_IDENTITIES = 101;
     AUDIT_TILES = 110;
+    RETIRED_SOURCES = 135;
 }
 
 /// Declares tables: name, tag, key and value.

@@ -7,6 +7,7 @@ mod auditing;
 mod sessions;
 mod registry;
 mod running;
+mod retiring;
 mod planning;
 mod protection;
 mod persisted;

@@ -16,6 +16,7 @@ use crate::state::depots::{ChangeDepot, DepotState, SetDepotState};
 use crate::state::members::{MemberBooted, RetireMember};
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
+use crate::state::retired::RetireSource;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
@@ -25,7 +26,7 @@ use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators()].concat()
+    [places(), identity(), protection(), operators(), vec![RetireSource { source: source_id(1) }.into()]].concat()
 }
 
 fn places() -> Vec<Command> {
