@@ -115,6 +115,12 @@ codes! {
     RestoreElsewhere = 59, exit 2, "Give --to the target that the message names.";
     /// Stopped by the user.
     Interrupted = 60, exit 130, "Run the command again; it goes on from what is durable.";
+    /// The snapshot is durable, but not protected as its contract asks.
+    NotProtected = 77, exit 4, "Run the backup again: it first commits what the depot already holds.";
+    /// The group has committed a snapshot that the depot does not hold.
+    SnapshotLost = 78, exit 1, "Restore the depot's files from a copy that verifies, and run `strongroom doctor`.";
+    /// The coordinator's state in this room can't be used.
+    MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }
