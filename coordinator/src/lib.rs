@@ -7,6 +7,7 @@
 pub mod id;
 pub mod member;
 pub mod raft;
+pub mod recovery;
 pub mod server;
 pub mod state;
 pub mod store;

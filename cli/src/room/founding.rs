@@ -19,10 +19,12 @@ use strongroom_coordinator::state::sources::{Engine, RegisterSource, SourceFacts
 use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
 use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use strongroom_coordinator::state::{Actor, Command};
+use strongroom_core::digest::Profile;
 use strongroom_core::entropy::{Entropy, random_array};
 use strongroom_core::error::Code;
 use strongroom_core::id::{HostGroup, SourceId, TokenId};
 use strongroom_core::manifest::ClassTags;
+use strongroom_core::merkle::labelled_hash;
 use strongroom_core::seal::VerifyingKey;
 
 use super::settings::Settings;
@@ -72,7 +74,9 @@ pub(super) fn founding(
     for (role, enrolment) in [(JoinRole::Agent, Enrolment::Agent(agent)), (JoinRole::Depot, Enrolment::Depot(depot))] {
         let what = || "can't make a join token";
         let token = TokenId(random_array(entropy).attempt(what)?);
-        let secret_hash = SecretHash::of_secret(&random_array(entropy).attempt(what)?);
+        // Nobody carries this secret anywhere: the token is spent by whoever minted it.
+        let secret: [u8; 32] = random_array(entropy).attempt(what)?;
+        let secret_hash = SecretHash(labelled_hash(Profile::Fips, "join token", &secret));
         let expires_ms = now_ms.saturating_add(TOKEN_LIFE_MS);
         let (region, site) = (local()?, Some(local()?));
         let terms = TokenTerms { role, region, site, name_hint: Some(local()?), expires_ms };

@@ -69,7 +69,7 @@ pub struct Running {
 pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
     let Settings { tick, disk, clock, server, client, listener, known } = settings;
     let address = listener.local_addr().map_err(RunError::Listen)?;
-    let me = member.identity().member;
+    let (me, folder) = (member.identity().member, member.folder());
     let links = Arc::new(Links::new(me, client, Arc::clone(&disk), tokio::runtime::Handle::current()));
     links.know(&known);
     let (engine, thread) = Engine::start(member, Arc::clone(&links), clock, tick);
@@ -77,7 +77,8 @@ pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
     tokio::spawn(beat(engine.clone(), tick));
     tokio::spawn(look_up(engine.clone(), links, known));
     let (stop, stopped) = oneshot::channel::<()>();
-    let peers = PeersServer::new(PeerService::new(engine.clone(), disk)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let peers =
+        PeersServer::new(PeerService::new(engine.clone(), disk, folder)).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let operators = OperatorsServer::new(OperatorService::new(engine.clone()));
     let served = Server::builder()
         .http2_adaptive_window(Some(true))

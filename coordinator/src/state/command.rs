@@ -14,6 +14,7 @@ use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
+use super::refounding::Refound;
 use super::retired::RetireSource;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
@@ -165,6 +166,8 @@ commands! {
     SetOperatorRoles,
     /// Removes an operator.
     RemoveOperator,
+    /// Founds the group anew.
+    Refound,
     /// Retires a source.
     RetireSource,
 }

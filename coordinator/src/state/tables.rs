@@ -55,6 +55,7 @@ tags! {
     OPERATOR_IDENTITIES = 101;
     AUDIT_TILES = 110;
     RETIRED_SOURCES = 135;
+    REFOUNDINGS = 140;
 }
 
 /// Declares tables: name, tag, key and value.

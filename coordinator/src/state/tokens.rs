@@ -9,7 +9,6 @@
 //! Owns tokens as hashes of their secrets, bound to a role and a place. The secret itself is never in a command. A token
 //! that was spent or revoked stays as a record of who let whom in.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::TokenId;
 
@@ -39,15 +38,6 @@ tables! {
 /// SHA-256 of a token's secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretHash(pub [u8; 32]);
-
-impl SecretHash {
-    /// The hash of a secret.
-    pub fn of_secret(secret: &[u8; 32]) -> Self {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, secret).as_ref());
-        Self(hash)
-    }
-}
 
 /// What a token lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
