@@ -4,6 +4,9 @@ use std::error::Error;
 
 const FILES: &[&str] = &[
     "proto/strongroom/common/v1/failure.proto",
+    "proto/strongroom/enrolment/v1/certificate.proto",
+    "proto/strongroom/enrolment/v1/enrolment.proto",
+    "proto/strongroom/enrolment/v1/renewal.proto",
     "proto/strongroom/operators/v1/operators.proto",
     "proto/strongroom/peers/v1/peers.proto",
 ];

@@ -30,6 +30,10 @@ pub(crate) struct App {
     pub(crate) passphrase: PassphraseFrom,
     /// Lanes, where the command line names none.
     pub(crate) readers: usize,
+    /// Where members of a group listen, as the configuration says.
+    pub(crate) endpoint: Vec<String>,
+    /// The folder of the operator's identity, as the configuration says.
+    pub(crate) identity: Option<PathBuf>,
     room: Option<PathBuf>,
 }
 
@@ -48,6 +52,8 @@ impl App {
                 never: false,
             },
             readers: config.readers.unwrap_or_else(|| cores.clamp(2, READERS_DEFAULT_MAX)).max(1),
+            endpoint: config.endpoint,
+            identity: config.identity,
             room: global.room.clone().or(config.room).or_else(default_room),
         })
     }
@@ -60,6 +66,8 @@ impl App {
             entropy: Arc::clone(&self.entropy),
             passphrase: PassphraseFrom { never: true, ..PassphraseFrom::default() },
             readers: self.readers,
+            endpoint: self.endpoint.clone(),
+            identity: self.identity.clone(),
             room: Some(room),
         }
     }

@@ -3,6 +3,8 @@
 //! A verb appears here when it works. Flags beat the environment (`STRONGROOM_` and the option's name in capitals), and
 //! both beat the configuration file.
 
+pub(crate) mod coordinator;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -87,6 +89,9 @@ pub(crate) enum Verb {
     Version,
     /// Show all of it on a sample CMDB: backup, a day of changes, damage, restore, proof
     Demo(Demo),
+    /// Run and administer the group that decides
+    #[command(subcommand)]
+    Coordinator(coordinator::CoordinatorVerb),
 }
 
 /// `init`.

@@ -3,6 +3,7 @@
 mod backup;
 mod completion;
 mod confirm;
+mod coordinator;
 mod demo;
 mod diff;
 mod doctor;
@@ -52,5 +53,6 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Completion(options) => Ok(completion::run(options)),
         Verb::Version => Ok(version::run(app)),
         Verb::Demo(options) => demo::run(options, app),
+        Verb::Coordinator(verb) => coordinator::run(verb, app),
     }
 }

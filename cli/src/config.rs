@@ -21,6 +21,11 @@ pub(crate) struct Config {
     pub(crate) passphrase_command: Option<String>,
     /// Connections that read a source side by side.
     pub(crate) readers: Option<usize>,
+    /// Where members of a group listen.
+    #[serde(default)]
+    pub(crate) endpoint: Vec<String>,
+    /// The folder of the operator's identity.
+    pub(crate) identity: Option<PathBuf>,
 }
 
 impl Config {

@@ -4,6 +4,7 @@ mod app;
 mod args;
 mod commands;
 mod config;
+mod endpoint;
 mod failure;
 mod passphrase;
 mod profiles;

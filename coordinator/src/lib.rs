@@ -4,6 +4,7 @@
 //! value of a field, a name below a source, or a key of a depot. `OVERVIEW.md` beside the sources draws how the parts
 //! work together.
 
+pub mod daemon;
 pub mod id;
 pub mod member;
 pub mod raft;

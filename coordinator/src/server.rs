@@ -10,15 +10,22 @@
 //! ```
 
 pub mod api;
+pub mod certifier;
+pub mod dial;
 pub mod engine;
+pub mod enrolment;
+pub mod forward;
 pub mod listen;
 pub mod local;
+pub mod open;
+pub mod pause;
 pub mod peers;
+pub mod renewal;
 pub mod run;
 
-mod dial;
+mod denials;
 
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
 pub use local::{LocalError, LocalMember};
-pub use run::{RunError, Running, Settings, run};
+pub use run::{Desk, Extras, RunError, Running, Settings, run, run_with};

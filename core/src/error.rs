@@ -115,6 +115,18 @@ codes! {
     RestoreElsewhere = 59, exit 2, "Give --to the target that the message names.";
     /// Stopped by the user.
     Interrupted = 60, exit 130, "Run the command again; it goes on from what is durable.";
+    /// The folder holds no member of a coordinator.
+    NoMember = 66, exit 10, "Check the folder, or make a member with `coordinator init` or `coordinator join`.";
+    /// The folder of a new member is not empty.
+    MemberExists = 67, exit 2, "Run the member that is there, or give an empty folder.";
+    /// The member of the coordinator can't run.
+    MemberEnded = 68, exit 1, "Read the member's log; a member that is quarantined is removed and joins again from an empty folder.";
+    /// No leader of the coordinator answered in time.
+    NoLeader = 69, exit 27, "Check that most members run and reach each other, then run the command again.";
+    /// Whether the coordinator did what was asked is not known.
+    GroupUnknown = 70, exit 1, "Look at what there is before you ask again; it may have been done, or be done yet.";
+    /// The coordinator refused what was asked.
+    GroupRefused = 71, exit 20, "Read why, and ask for something else, or ask somebody who may.";
     /// The snapshot is durable, but not protected as its contract asks.
     NotProtected = 77, exit 4, "Run the backup again: it first commits what the depot already holds.";
     /// The group has committed a snapshot that the depot does not hold.

@@ -50,6 +50,10 @@ pub(crate) enum Schema {
     Demo,
     /// A failure.
     Error,
+    /// The members of a group.
+    Members,
+    /// What was done to a member of a group.
+    Member,
 }
 
 impl Schema {
@@ -77,6 +81,8 @@ impl Schema {
             Self::Version => "strongroom.version",
             Self::Demo => "strongroom.demo",
             Self::Error => "strongroom.error",
+            Self::Members => "strongroom.members",
+            Self::Member => "strongroom.member",
         }
     }
 }

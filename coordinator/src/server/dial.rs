@@ -7,11 +7,15 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use strongroom_platform::tls::PeerIdentity;
 use strongroom_platform::tls::config::SERVER_NAME;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
+
+use super::open::{Lasts, OpenConnections};
 
 /// How long it may take until a connection stands and both ends are proven.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -46,6 +50,34 @@ pub enum DialError {
 
 /// Connects to `host:port`.
 pub async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<Channel, DialError> {
+    dial_through(address, move |to| connect(to, Arc::clone(&tls))).await
+}
+
+/// Connects to `host:port`, and closes the connection when the other end may not stay any more.
+pub async fn dial_watched(
+    address: &str,
+    tls: Arc<ClientConfig>,
+    open: Arc<OpenConnections>,
+) -> Result<Channel, DialError> {
+    let connect = move |to| {
+        let (tls, open) = (Arc::clone(&tls), Arc::clone(&open));
+        async move {
+            let stream = connect(to, tls).await?.into_inner();
+            let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let peer = PeerIdentity::of_connection(certificates).map_err(io::Error::other)?;
+            Ok(TokioIo::new(open.watch(stream, peer, Lasts::WhileCertified)))
+        }
+    };
+    dial_through(address, connect).await
+}
+
+/// Connects over streams that `connect` makes.
+pub async fn dial_through<C, F, S>(address: &str, connect: C) -> Result<Channel, DialError>
+where
+    C: Fn(String) -> F + Send + 'static,
+    F: Future<Output = io::Result<TokioIo<S>>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let endpoint = Endpoint::from_shared(format!("http://{address}"));
     let endpoint = endpoint.map_err(|_| DialError::Address { address: address.to_owned() })?;
     let endpoint = endpoint
@@ -56,7 +88,7 @@ pub async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<Channel, Dial
         .keep_alive_while_idle(true);
     let address = address.to_owned();
     let to = address.clone();
-    let connector = service_fn(move |_: Uri| connect(to.clone(), Arc::clone(&tls)));
+    let connector = service_fn(move |_: Uri| connect(to.clone()));
     let connected = tokio::time::timeout(CONNECT_TIME_MAX, endpoint.connect_with_connector(connector)).await;
     match connected {
         Ok(connected) => connected.map_err(|source| DialError::Connect { address, source }),
@@ -64,7 +96,8 @@ pub async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<Channel, Dial
     }
 }
 
-async fn connect(
+/// A stream to `host:port` whose ends are proven.
+pub async fn connect(
     address: String,
     tls: Arc<ClientConfig>,
 ) -> io::Result<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>> {

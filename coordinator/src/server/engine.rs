@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use prost::Message as _;
 use strongroom_core::time::WallTime;
 use strongroom_platform::clock::{Clock, MonotonicTime};
 use strongroom_proto::peers::v1::Envelope;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::peers::Links;
 use crate::id::{MemberId, Position};
@@ -21,6 +22,8 @@ use crate::state::{Outcome, Request, Rows, Stamp};
 
 /// Orders that may wait; more are refused at the door.
 const ORDERS_MAX: usize = 16 * 1024;
+/// Bytes of other members' envelopes that may wait; their streams stand still meanwhile.
+const ENVELOPE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Orders that one turn takes together.
 const BATCH_MAX: usize = 1_024;
 /// Jobs that may wait for the worker: there is one flush and one copy at a time.
@@ -33,6 +36,8 @@ type Inspect = Box<dyn FnOnce(&Member) + Send>;
 
 enum Order {
     Event(Event),
+    /// What another member says, and the room that it takes in the queue.
+    Envelope(Envelope, OwnedSemaphorePermit),
     Submit {
         request: Request,
         reply: oneshot::Sender<Answer>,
@@ -65,6 +70,7 @@ pub enum EngineError {
 #[derive(Clone)]
 pub struct Engine {
     orders: mpsc::Sender<Order>,
+    envelope_bytes: Arc<Semaphore>,
     standing: watch::Receiver<Standing>,
 }
 
@@ -96,7 +102,7 @@ impl Engine {
             worker.join().ok();
             ended
         });
-        (Self { orders, standing }, thread)
+        (Self { orders, envelope_bytes: Arc::new(Semaphore::new(ENVELOPE_BYTES_MAX)), standing }, thread)
     }
 
     /// What the member is, as of its last word.
@@ -134,7 +140,11 @@ impl Engine {
 
     /// Waits until the member can take an envelope: what comes over a connection waits there.
     pub async fn envelope(&self, envelope: Envelope) -> Result<(), EngineError> {
-        self.orders.send(Order::Event(Event::Envelope(envelope))).await.map_err(|_| EngineError::Ended)
+        let bytes = envelope.encoded_len().min(ENVELOPE_BYTES_MAX);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.envelope_bytes).acquire_many_owned(bytes).await;
+        let room = room.map_err(|_| EngineError::Ended)?;
+        self.orders.send(Order::Envelope(envelope, room)).await.map_err(|_| EngineError::Ended)
     }
 
     /// Asks for a command.
@@ -243,6 +253,7 @@ impl Desk {
     fn take(&mut self, order: Order, member: &mut Member) -> Result<(), MemberError> {
         match order {
             Order::Event(event) => member.take(event, self),
+            Order::Envelope(envelope, _room) => member.take(Event::Envelope(envelope), self),
             Order::Submit { mut request, reply } => {
                 request.stamp = self.stamp();
                 let ticket = self.wait(Waiting::Answer(reply));

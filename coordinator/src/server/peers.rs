@@ -9,26 +9,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prost::Message as _;
 use rustls::ClientConfig;
 use strongroom_platform::disk::{Disk, DiskError, DurableFile, Pieces};
 use strongroom_platform::tls::{PeerIdentity, Role};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::peers_client::PeersClient;
 use strongroom_proto::peers::v1::peers_server::Peers;
+use strongroom_proto::peers::v1::propose_reply::Result as Proposed;
 use strongroom_proto::peers::v1::snapshot_part::Part;
-use strongroom_proto::peers::v1::{Envelope, LogMessage, Received, SnapshotPart};
-use tokio::sync::{OnceCell, mpsc};
+use strongroom_proto::peers::v1::{Envelope, LogMessage, ProposeReply, ProposeRequest, Received, SnapshotPart};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::dial::{DialError, dial};
-use super::engine::{Engine, member_of};
+use super::dial::{DialError, dial, dial_watched};
+use super::engine::{Engine, EngineError, member_of};
+use super::open::OpenConnections;
+use super::pause::pause;
 use crate::id::MemberId;
-use crate::member::{Event, FolderShares, SnapshotJob, stage};
+use crate::member::{Answer, Event, FolderShares, SnapshotJob, stage};
+use crate::state::Request as StateRequest;
 use crate::store;
 
 /// Envelopes that may wait for a stream; Raft sends what is lost again.
 const WAITING_MAX: usize = 4_096;
+/// Bytes of envelopes that may wait for a stream, the one that is being sent included.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The largest message: a batch of entries, and what surrounds it.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a snapshot in one message.
@@ -43,18 +52,54 @@ pub struct Links {
     disk: Arc<dyn Disk>,
     runtime: tokio::runtime::Handle,
     engine: OnceCell<Engine>,
+    open: OnceCell<Arc<OpenConnections>>,
+    routes: BTreeMap<String, String>,
     out: Mutex<BTreeMap<MemberId, Link>>,
 }
 
 struct Link {
     address: String,
-    queue: mpsc::Sender<Envelope>,
+    queue: mpsc::Sender<Waiting>,
+    bytes: Arc<Semaphore>,
+}
+
+/// An envelope that waits, and the room that it takes.
+type Waiting = (Envelope, OwnedSemaphorePermit);
+
+impl Link {
+    /// Puts an envelope in the queue, if there is room for one more and for its bytes.
+    fn offer(&self, envelope: Envelope) -> bool {
+        let bytes = u32::try_from(envelope.encoded_len()).unwrap_or(u32::MAX);
+        let Ok(permit) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) else { return false };
+        self.queue.try_send((envelope, permit)).is_ok()
+    }
 }
 
 impl Links {
     /// No streams yet.
     pub fn new(me: MemberId, tls: Arc<ClientConfig>, disk: Arc<dyn Disk>, runtime: tokio::runtime::Handle) -> Self {
-        Self { me, tls, disk, runtime, engine: OnceCell::new(), out: Mutex::default() }
+        Self {
+            me,
+            tls,
+            disk,
+            runtime,
+            engine: OnceCell::new(),
+            open: OnceCell::new(),
+            routes: BTreeMap::new(),
+            out: Mutex::default(),
+        }
+    }
+
+    /// Says which addresses are reached by another one.
+    #[must_use]
+    pub fn routed(self, routes: BTreeMap<String, String>) -> Self {
+        Self { routes, ..self }
+    }
+
+    /// Where the other members are reached.
+    pub fn addresses(&self) -> Vec<String> {
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.values().map(|link| link.address.clone()).collect()
     }
 
     /// Says whom to tell when a member can't be reached.
@@ -62,9 +107,26 @@ impl Links {
         drop(self.engine.set(engine));
     }
 
+    /// Says who closes streams to those who may not stay.
+    pub fn watched_by(&self, open: Arc<OpenConnections>) {
+        drop(self.open.set(open));
+    }
+
+    /// Connects to a member whose address is known.
+    pub async fn channel_to(&self, member: MemberId) -> Option<Result<Channel, DialError>> {
+        let address = self.address_of(member)?;
+        Some(self.dialler().dial(&address).await)
+    }
+
+    fn dialler(&self) -> Dialler {
+        Dialler { tls: Arc::clone(&self.tls), open: self.open.get().cloned() }
+    }
+
     /// Says where the members are. Streams to others that are not named end.
     pub fn know(self: &Arc<Self>, addresses: &BTreeMap<MemberId, String>) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let routed = |address: &String| self.routes.get(address).unwrap_or(address).clone();
+        let addresses: BTreeMap<MemberId, String> = addresses.iter().map(|(id, it)| (*id, routed(it))).collect();
         out.retain(|member, link| addresses.get(member) == Some(&link.address));
         for (member, address) in addresses.iter().filter(|(member, _)| **member != self.me) {
             out.entry(*member).or_insert_with(|| self.open(*member, address));
@@ -75,7 +137,7 @@ impl Links {
     pub fn send(&self, envelope: Envelope) {
         let Some(to) = MemberId::from_number(envelope.to) else { return };
         let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = out.get(&to).map(|link| link.queue.try_send(envelope).is_ok());
+        let sent = out.get(&to).map(|link| link.offer(envelope));
         if sent == Some(false) {
             drop(out);
             self.unreachable(to);
@@ -85,11 +147,11 @@ impl Links {
     /// Sends a snapshot, and tells the member how it ended.
     pub fn send_snapshot(&self, job: SnapshotJob) {
         let address = self.address_of(job.to);
-        let (tls, disk, engine) = (Arc::clone(&self.tls), Arc::clone(&self.disk), self.engine.get().cloned());
+        let (dialler, disk, engine) = (self.dialler(), Arc::clone(&self.disk), self.engine.get().cloned());
         self.runtime.spawn(async move {
             let to = job.to;
             let sent = match address {
-                Some(address) => transfer(&address, tls, disk, job).await,
+                Some(address) => transfer(&address, dialler, disk, job).await,
                 None => Err(TransferError::NoAddress),
             };
             if let Err(error) = &sent {
@@ -115,41 +177,56 @@ impl Links {
     fn open(self: &Arc<Self>, member: MemberId, address: &str) -> Link {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         let (links, to) = (Arc::downgrade(self), address.to_owned());
-        let tls = Arc::clone(&self.tls);
+        let dialler = self.dialler();
         self.runtime.spawn(async move {
             let mut waiting = waiting;
             loop {
-                let ended = stream(&to, Arc::clone(&tls), waiting).await;
+                let ended = stream(&to, &dialler, waiting).await;
                 let Some((back, error)) = ended else { return };
                 waiting = back;
                 let Some(links) = links.upgrade() else { return };
                 tracing::debug!(%member, ?error, "the stream to a member ended");
                 links.unreachable(member);
                 drop(links);
-                drop(tokio::time::timeout(RETRY, std::future::pending::<()>()).await);
+                pause(RETRY).await;
                 while waiting.try_recv().is_ok() {}
             }
         });
-        Link { address: address.to_owned(), queue }
+        Link { address: address.to_owned(), queue, bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)) }
+    }
+}
+
+/// How connections to other members are made.
+struct Dialler {
+    tls: Arc<ClientConfig>,
+    open: Option<Arc<OpenConnections>>,
+}
+
+impl Dialler {
+    async fn dial(&self, address: &str) -> Result<Channel, DialError> {
+        match &self.open {
+            Some(open) => dial_watched(address, Arc::clone(&self.tls), Arc::clone(open)).await,
+            None => dial(address, Arc::clone(&self.tls)).await,
+        }
     }
 }
 
 /// Carries envelopes until the stream breaks, and gives the queue back; nothing once the queue has ended.
 async fn stream(
     address: &str,
-    tls: Arc<ClientConfig>,
-    mut waiting: mpsc::Receiver<Envelope>,
-) -> Option<(mpsc::Receiver<Envelope>, String)> {
-    let channel = match dial(address, tls).await {
+    dialler: &Dialler,
+    mut waiting: mpsc::Receiver<Waiting>,
+) -> Option<(mpsc::Receiver<Waiting>, String)> {
+    let channel = match dialler.dial(address).await {
         Ok(channel) => channel,
         Err(error) => {
             let text = format!("{error:?}");
             return if waiting.is_closed() { None } else { Some((waiting, text)) };
         }
     };
-    let (relay, relayed) = mpsc::channel(64);
+    let (relay, relayed) = mpsc::channel::<Waiting>(64);
     let mut client = PeersClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let exchange = client.exchange(ReceiverStream::new(relayed));
+    let exchange = client.exchange(ReceiverStream::new(relayed).map(|(envelope, _)| envelope));
     tokio::pin!(exchange);
     loop {
         tokio::select! {
@@ -182,13 +259,8 @@ enum TransferError {
     Refused(Box<Status>),
 }
 
-async fn transfer(
-    address: &str,
-    tls: Arc<ClientConfig>,
-    disk: Arc<dyn Disk>,
-    job: SnapshotJob,
-) -> Result<(), TransferError> {
-    let channel = dial(address, tls).await?;
+async fn transfer(address: &str, dialler: Dialler, disk: Arc<dyn Disk>, job: SnapshotJob) -> Result<(), TransferError> {
+    let channel = dialler.dial(address).await?;
     let (parts, sent) = mpsc::channel(8);
     let reading = tokio::task::spawn_blocking(move || read_parts(disk.as_ref(), job, &parts));
     let mut client = PeersClient::new(channel);
@@ -276,9 +348,31 @@ impl Peers for PeerService {
         taken.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(Received {}))
     }
+
+    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
+        sender(&request)?;
+        let decoded = StateRequest::decode(&request.into_inner().request);
+        let (request, _) = decoded.map_err(|refusal| Status::invalid_argument(refusal.to_string()))?;
+        Ok(Response::new(ProposeReply { result: Some(self.proposed(request).await) }))
+    }
 }
 
 impl PeerService {
+    /// Asks this member's log for a command, whoever leads.
+    async fn proposed(&self, request: StateRequest) -> Proposed {
+        match self.engine.submit(request).await {
+            Ok(Answer::Applied { outcome, .. }) => {
+                // Writing into memory can't fail; were it to, the outcome would be asked for again.
+                postcard::to_stdvec(&outcome).map_or(Proposed::Unknown(true), |bytes| Proposed::Outcome(bytes.into()))
+            }
+            Ok(Answer::NotLeader { leader }) => Proposed::NotLeader(leader.map_or(0, MemberId::number)),
+            Ok(Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_)) | Err(EngineError::Overloaded) => {
+                Proposed::Busy(true)
+            }
+            Ok(Answer::Unknown) | Err(EngineError::Ended) => Proposed::Unknown(true),
+        }
+    }
+
     async fn receive(&self, path: &str, parts: &mut Streaming<SnapshotPart>, bytes_max: u64) -> Result<(), Status> {
         let refused = |error: DiskError| Status::unavailable(error.to_string());
         store::discard(&self.disk, path).map_err(refused)?;

@@ -25,8 +25,8 @@ use super::tables::tables;
 use super::text::Name;
 use crate::id::MemberId;
 
-/// Longest life of a token in accrued time: a day. What is lost for longer is found by somebody else.
-pub const TOKEN_LIFE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// Longest life of a token in accrued time: an hour, since it is minted when the host stands ready.
+pub const TOKEN_LIFE_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Most tokens that can be spent at once.
 pub const TOKENS_OPEN_MAX: u64 = 4_096;
 

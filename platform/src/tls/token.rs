@@ -169,6 +169,11 @@ impl JoinToken {
         &self.secret
     }
 
+    /// What the coordinator keeps of the secret.
+    pub fn secret_hash(&self) -> [u8; 32] {
+        secret_hash(&self.secret)
+    }
+
     /// The pin of the root that the host shall trust.
     pub const fn pin(&self) -> RootPin {
         self.pin
@@ -184,6 +189,11 @@ impl fmt::Debug for JoinToken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "JoinToken({}, secret not shown)", self.id)
     }
+}
+
+/// The SHA-256 of a secret: what the coordinator keeps, and compares a bearer's secret with.
+pub fn secret_hash(secret: &[u8; 32]) -> [u8; 32] {
+    sha256(secret)
 }
 
 fn checksum_of(body: &[u8; BODY_LEN]) -> [u8; CHECKSUM_LEN] {

@@ -104,6 +104,11 @@ impl TrustBundle {
         self.certificates.iter().map(|root| pem::write("CERTIFICATE", root).to_string()).collect()
     }
 
+    /// The roots' certificates, in the order in which they were given.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
     /// Whose roots these are.
     pub const fn trust_domain(&self) -> &TrustDomain {
         &self.trust_domain
