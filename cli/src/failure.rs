@@ -12,6 +12,7 @@ use strongroom_agent::partial::PartialError;
 use strongroom_agent::restore::RestoreError;
 use strongroom_agent::source::SourceError;
 use strongroom_agent::view::ViewError;
+use strongroom_coordinator::member::OpenError;
 use strongroom_coordinator::server::LocalError;
 use strongroom_coordinator::state::Unreadable;
 use strongroom_core::entropy::EntropyError;
@@ -146,6 +147,7 @@ impl Coded for LocalError {
     fn stable_code(&self) -> Code {
         match self {
             Self::NoSpace => Code::NoSpace,
+            Self::Open(OpenError::InUse) => Code::Busy,
             Self::Rejected(_) | Self::TooLong | Self::Unknown => Code::Internal,
             _ => below(self),
         }

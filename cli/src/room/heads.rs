@@ -71,17 +71,17 @@ impl Group<'_> {
         }
     }
 
-    /// Commits, in order, the heads of a source that the depot has and the group lacks; gives their number.
-    pub(crate) fn commit_heads(&mut self, upload: &Upload) -> Result<u64, Failure> {
+    /// Commits, in order, the heads of a source that the depot has and the group lacks. Those before one that can't be
+    /// committed stay committed.
+    pub(crate) fn commit_heads(&mut self, upload: &Upload) -> Result<(), Failure> {
         let signer = self.signer_of(upload.source)?;
-        let mut committed = 0;
         loop {
             let newest = query::head(self.rows(), &upload.source).attempt(unread)?;
             let after =
                 newest.map_or(Predecessor::None, |head| Predecessor::Head { sequence: head.sequence, hash: head.hash });
             let sequence = newest.map_or(1, |head| head.sequence.saturating_add(1));
             let bytes = match self.room().backend().read_manifest(upload.source, sequence) {
-                Err(BackendError::NoManifest { .. }) => return Ok(committed),
+                Err(BackendError::NoManifest { .. }) => return Ok(()),
                 read => read.attempt(|| format!("can't read manifest {sequence} of source {}", upload.source))?,
             };
             let what = || format!("manifest {sequence} of source {} can't be committed", upload.source);
@@ -92,7 +92,6 @@ impl Group<'_> {
             let mut commands = self.receipts_for(upload, &manifest.head().packs_added)?;
             commands.push(commit.into());
             self.submit(commands, what)?;
-            committed += 1;
         }
     }
 

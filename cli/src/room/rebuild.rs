@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use strongroom_coordinator::server::LocalMember;
+use strongroom_coordinator::state::query;
 use strongroom_coordinator::state::retired::RetireSource;
 use strongroom_coordinator::state::sources::Engine;
 use strongroom_coordinator::state::text::SourceName;
@@ -20,7 +21,7 @@ use strongroom_core::error::Code;
 use strongroom_core::id::SourceId;
 use strongroom_core::seal::VerifyingKey;
 
-use super::group::Group;
+use super::group::{Group, unread};
 use super::kept::RegisteredSource;
 use super::{Room, founding, paths};
 use crate::failure::{Attempt as _, Failure};
@@ -104,20 +105,17 @@ impl Room {
         let name = SourceName::new(&source.name).map_err(|error| Failure::because(Code::Internal, what(), error))?;
         let register = founding::registration(self.settings(), source.id, name, source.engine, &source.signer)?;
         let upload = group.open_upload(source.id, None, vec![register.into()])?;
-        let committed = match group.commit_heads(&upload) {
-            Ok(committed) => committed,
-            Err(failure) if is_of_depot(failure.code()) => {
-                faults.push(failure.chain().join(": "));
-                0
-            }
-            Err(failure) => return Err(failure),
-        };
+        match group.commit_heads(&upload) {
+            Err(failure) if is_of_depot(failure.code()) => faults.push(failure.chain().join(": ")),
+            committed => committed?,
+        }
+        let newest = query::head(group.rows(), &source.id).attempt(unread)?;
         let mut ends = vec![upload.closing()];
         if source.is_retired {
             ends.push(RetireSource { source: source.id }.into());
         }
         group.submit(ends, what)?;
-        Ok(committed)
+        Ok(newest.map_or(0, |head| head.sequence))
     }
 
     /// The sources that the agent keeps, and those that only the depot knows.
@@ -182,5 +180,26 @@ pub(super) fn remove_folder(path: &Path) -> Result<(), Failure> {
             Err(error).attempt(|| format!("can't remove {}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_free_and_fits_is_kept_and_any_other_becomes_like_it() {
+        let taken = BTreeSet::from(["cmdb".to_owned(), "it-top".to_owned()]);
+        for (wanted, found) in [
+            ("netbox", "netbox"),
+            ("cmdb", "cmdb-2"),
+            ("it top", "it-top-2"),
+            ("größe", "gr--e"),
+            ("latest", "latest-2"),
+            ("", "-2"),
+        ] {
+            assert_eq!(free_name(wanted, &taken), found);
+        }
+        assert!(SourceName::new(&free_name(&"é".repeat(300), &taken)).is_ok());
     }
 }

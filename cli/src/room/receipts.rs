@@ -100,3 +100,41 @@ pub(super) fn read_key(disk: &dyn Disk, path: &str, what: &str) -> Result<Zeroiz
         .map_err(|_| Failure::new(Code::Damaged, format!("{path} is no key")))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use strongroom_core::id::PackId;
+
+    use super::*;
+
+    fn pack(number: u8) -> PackRef {
+        PackRef { pack: PackId([number; 16]), bytes: number.into(), root: MerkleRoot([number; 32]) }
+    }
+
+    #[test]
+    fn a_receipt_is_worth_nothing_for_anything_else_than_it_names() {
+        for profile in [Profile::Blake3, Profile::Fips] {
+            let key = SigningKey::from_seed(profile, &[7; 32]).unwrap();
+            let root = root_of(profile, &[pack(1), pack(2)]);
+            let given = Receipted { depot: DepotId([1; 16]), source: SourceId([2; 16]), epoch: 3, root };
+            let signature = key.sign(&given.message(profile)).unwrap();
+            assert!(given.is_signed_by(key.verifying_key(), profile, &signature));
+            let others = [
+                Receipted { depot: DepotId([9; 16]), ..given },
+                Receipted { source: SourceId([9; 16]), ..given },
+                Receipted { epoch: 4, ..given },
+                Receipted { root: root_of(profile, &[pack(1), pack(3)]), ..given },
+            ];
+            for other in others {
+                assert!(!other.is_signed_by(key.verifying_key(), profile, &signature), "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pack_of_another_size_or_content_has_another_root() {
+        let root = root_of(Profile::Blake3, &[pack(1)]);
+        let changed = [PackRef { bytes: 9, ..pack(1) }, PackRef { root: MerkleRoot([9; 32]), ..pack(1) }];
+        assert!(changed.iter().all(|pack| root_of(Profile::Blake3, &[*pack]) != root));
+    }
+}
