@@ -272,7 +272,6 @@ impl Group {
     /// Campaigns at once, for a sole voter. While an agreed change of the members is not applied, the crate refuses.
     pub fn campaign(&mut self) {
         drop(self.node.campaign());
-        self.steer();
     }
 
     /// Takes a message from a member whose identity was checked. New entries are taken only if there is room for them.

@@ -256,6 +256,7 @@ impl Desk {
             Some(Answered::NotLeader { .. }) => Err(LocalError::NotAlone),
             Some(Answered::Busy) => Err(LocalError::NoSpace),
             Some(Answered::TooLong(_)) => Err(LocalError::TooLong),
+            Some(Answered::Refused(refusal)) => Err(refusal.into()),
             Some(Answered::Unknown | Answered::Unchanged(_)) | None => Err(LocalError::Unknown),
         }
     }
@@ -277,6 +278,8 @@ impl Outbox for Desk {
     fn copy(&mut self, job: CopyJob) {
         self.jobs.push(Job::Copy(job));
     }
+
+    fn copy_ready(&mut self, _ticket: Ticket, _path: String) {}
 
     fn send_snapshot(&mut self, _job: SnapshotJob) {}
 
