@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::passphrase::PassphraseFrom;
 use crate::render::Output;
-use crate::room::Room;
+use crate::room::{Machine, Room};
 
 /// Most connections that are opened to a source unless more are asked for.
 const READERS_DEFAULT_MAX: usize = 4;
@@ -80,7 +80,16 @@ impl App {
 
     /// Opens the room.
     pub(crate) fn room(&self) -> Result<Room, Failure> {
-        Room::open(&self.room_path()?)
+        let room = Room::open(&self.room_path()?, &self.machine())?;
+        for notice in room.notices() {
+            self.output.warn(notice);
+        }
+        Ok(room)
+    }
+
+    /// What a room needs of the machine.
+    pub(crate) fn machine(&self) -> Machine {
+        Machine { clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) }
     }
 }
 

@@ -12,6 +12,9 @@ use strongroom_agent::partial::PartialError;
 use strongroom_agent::restore::RestoreError;
 use strongroom_agent::source::SourceError;
 use strongroom_agent::view::ViewError;
+use strongroom_coordinator::member::OpenError;
+use strongroom_coordinator::server::LocalError;
+use strongroom_coordinator::state::Unreadable;
 use strongroom_core::entropy::EntropyError;
 use strongroom_core::error::Code;
 use strongroom_core::manifest::ManifestError;
@@ -138,6 +141,35 @@ impl Coded for DiskError {
     fn stable_code(&self) -> Code {
         disk_code(self)
     }
+}
+
+impl Coded for LocalError {
+    fn stable_code(&self) -> Code {
+        match self {
+            Self::NoSpace => Code::NoSpace,
+            Self::Open(OpenError::InUse) => Code::Busy,
+            Self::Rejected(_) | Self::TooLong | Self::Unknown => Code::Internal,
+            _ => below(self),
+        }
+    }
+}
+
+impl Coded for Unreadable {
+    fn stable_code(&self) -> Code {
+        below(self)
+    }
+}
+
+/// The code of a member that can't be used: that of its disk, if it is the disk.
+fn below(error: &(dyn Error + 'static)) -> Code {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<DiskError>().map(disk_code) {
+            Some(code @ (Code::NoSpace | Code::VolumeFailed)) => return code,
+            _ => next = error.source(),
+        }
+    }
+    Code::MemberUnusable
 }
 
 impl Coded for EntropyError {

@@ -1,9 +1,12 @@
-//! The room: the state of one installation, which is one site with one depot and one agent.
+//! The room: the state of one installation, which is one site with one depot and one agent, and a group of one member.
 //!
 //! ```text
 //!   ROOM/depot/     packs, manifests, keyring, format       nothing else lies there; or all of it in an object store
 //!   ROOM/keys/      room.key                                the key service of this room
-//!   ROOM/state/     room.toml, host.key, catalog.redb, locks; agent/<source>/ledger; restores/ (safety copies)
+//!   ROOM/state/     room.toml, host.key, depot.key, locks
+//!     coordinator/    the group's member: sources by id and name, runs, heads, receipts; no URL, no name below a source
+//!     agent/<source>/ source (URL, keys; sealed), runs, ledger
+//!     restores/       safety copies
 //!   ROOM/cache/     <source>/ (index, image), depot-index   can be thrown away
 //!   ROOM/spool/     what runs need while they run
 //!   ROOM/logs/
@@ -11,33 +14,41 @@
 //!
 //! Backups need the state alone: they seal to the domain's public key and open nothing. Whatever reads needs the key
 //! file, through the [`custodian`]. `state/room.toml` is written last, so a room that was not made to its end is none.
+//! The member can be lost: it is built anew from the depot's heads and what the agent keeps ([`rebuild`]).
 
-pub(crate) mod catalog;
 pub(crate) mod create;
 pub(crate) mod custodian;
+pub(crate) mod founding;
+pub(crate) mod group;
+pub(crate) mod heads;
+pub(crate) mod kept;
 pub(crate) mod locks;
 pub(crate) mod manifests;
 pub(crate) mod place;
+pub(crate) mod rebuild;
+mod receipts;
 pub(crate) mod repository;
+pub(crate) mod runs;
 pub(crate) mod selector;
 pub(crate) mod settings;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use strongroom_core::entropy::Entropy;
 use strongroom_core::error::Code;
 use strongroom_core::id::SourceId;
 use strongroom_core::seal::{HostKey, Scope};
 use strongroom_depot::Depot;
 use strongroom_depot::backend::Backend;
 use strongroom_depot::backend::object::ObjectBackend;
+use strongroom_platform::clock::Clock;
 use strongroom_platform::disk::{Disk, RealDisk};
-use zeroize::Zeroizing;
 
 use crate::failure::{Attempt as _, Failure};
-use catalog::Catalog;
 use place::DepotPlace;
-use settings::Settings;
+use settings::{Found, Settings};
 
 /// Paths below a room, as its disk knows them.
 pub(crate) mod paths {
@@ -49,8 +60,16 @@ pub(crate) mod paths {
     pub(crate) const SETTINGS: &str = "state/room.toml";
     /// The key of this host.
     pub(crate) const HOST_KEY: &str = "state/host.key";
-    /// The catalog of sources.
-    pub(crate) const CATALOG: &str = "state/catalog.redb";
+    /// The key that the depot's receipts are signed with.
+    pub(crate) const DEPOT_KEY: &str = "state/depot.key";
+    /// The folder of the group's member.
+    pub(crate) const MEMBER: &str = "state/coordinator";
+    /// Where a member is built before it takes its place.
+    pub(crate) const MEMBER_NEW: &str = "state/coordinator.new";
+    /// Held while the member is open.
+    pub(crate) const MEMBER_LOCK: &str = "state/coordinator.lock";
+    /// The folder of what only this room's own processes need.
+    pub(crate) const STATE: &str = "state";
     /// The derived index of the depot.
     pub(crate) const DEPOT_INDEX: &str = "cache/depot-index.redb";
     /// Safety copies of partial restores.
@@ -61,13 +80,19 @@ pub(crate) mod paths {
     pub(crate) const FOLDERS: [&str; 6] = [DEPOT, "keys", "state", "cache", SPOOL, "logs"];
 }
 
-/// A key file's text: 64 hexadecimal digits and the end of the line.
-const HOST_KEY_BYTES_MAX: u64 = 80;
-/// The file `room.toml` has a few hundred bytes.
-const SETTINGS_BYTES_MAX: u64 = 64 * 1024;
+/// What a room needs of the machine.
+#[derive(Clone)]
+pub(crate) struct Machine {
+    /// Its clocks.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Its randomness.
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
 
 /// An open room.
 pub(crate) struct Room {
+    machine: Machine,
+    notices: Vec<String>,
     root: PathBuf,
     disk: Arc<dyn Disk>,
     settings: Settings,
@@ -77,8 +102,9 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Opens the room in a folder.
-    pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
+    /// Opens the room in a folder. One of the first version is brought to the present one, and a member that is gone is
+    /// built anew; [`Self::notices`] says so.
+    pub(crate) fn open(root: &Path, machine: &Machine) -> Result<Self, Failure> {
         let no_room = || Failure::new(Code::NoRoom, format!("there is no room in {}", root.display()));
         let root = std::path::absolute(root).map_err(|_| no_room())?;
         if !root.join(paths::SETTINGS).exists() {
@@ -86,8 +112,20 @@ impl Room {
         }
         let what = || format!("can't open the room {}", root.display());
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&root).attempt(what)?);
-        let settings = Settings::parse(&disk.read(paths::SETTINGS, SETTINGS_BYTES_MAX).attempt(what)?)?;
-        let host = read_host_key(disk.as_ref(), &settings)?;
+        let mut opened = match Settings::read(disk.as_ref())? {
+            Found::Current(settings) => Self::assemble(root, disk, settings, machine)?,
+            Found::First(first) => upgrade::upgrade(root, &disk, &first, machine)?,
+        };
+        let rebuilt = opened.ensure_member()?;
+        opened.notices.extend(rebuilt);
+        tracing::info!(room = %opened.root.display(), site = opened.settings.site, "room opened");
+        Ok(opened)
+    }
+
+    /// Puts a room together whose files are there, but for the member, perhaps.
+    fn assemble(root: PathBuf, disk: Arc<dyn Disk>, settings: Settings, machine: &Machine) -> Result<Self, Failure> {
+        let host =
+            HostKey::new(settings.profile, *receipts::read_key(disk.as_ref(), paths::HOST_KEY, "this host's key")?);
         let place = DepotPlace::open(&root, settings.depot.as_deref())?;
         let opened = Depot::open(Arc::clone(&place.backend));
         let depot = opened.attempt(|| format!("can't open the depot of {}", root.display()))?;
@@ -95,8 +133,12 @@ impl Room {
             let what = format!("the depot {} is that of another room", place.name);
             return Err(Failure::new(Code::Damaged, what).advise("Put this room's own depot back."));
         }
-        tracing::info!(room = %root.display(), site = settings.site, "room opened");
-        Ok(Self { root, disk, settings, host, depot, place })
+        Ok(Self { machine: machine.clone(), notices: Vec::new(), root, disk, settings, host, depot, place })
+    }
+
+    /// What the operator should hear about how the room was opened.
+    pub(crate) fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// The folder.
@@ -145,29 +187,31 @@ impl Room {
         Scope::new(settings.profile, settings.domain, &settings.environment, &settings.jurisdiction)
     }
 
-    /// The catalog of sources, for a moment: others wait for it.
-    pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
-        Catalog::open(&self.root.join(paths::CATALOG), self.host.clone())
+    /// The clocks.
+    pub(crate) const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.machine.clock
     }
 
-    /// Where the ledger of a source lies.
+    /// Randomness.
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.machine.entropy.as_ref()
+    }
+
+    /// A folder of the room as a volume of its own.
+    fn disk_of(&self, folder: &str) -> Result<Arc<dyn Disk>, Failure> {
+        let disk = RealDisk::open(self.root.join(folder)).attempt(|| format!("can't open {folder}"))?;
+        Ok(Arc::new(disk))
+    }
+
+    /// Where the agent keeps what belongs to a source.
     pub(crate) fn agent_dir(source: SourceId) -> String {
-        format!("state/agent/{source}")
+        format!("{}/{source}", kept::AGENT_DIR)
     }
 
     /// Where the cache of a source lies.
     pub(crate) fn cache_dir(source: SourceId) -> String {
         format!("cache/{source}")
     }
-}
-
-fn read_host_key(disk: &dyn Disk, settings: &Settings) -> Result<HostKey, Failure> {
-    let text = disk.read(paths::HOST_KEY, HOST_KEY_BYTES_MAX).attempt(|| "can't read this host's key")?;
-    let text = Zeroizing::new(String::from_utf8(text).unwrap_or_default());
-    let mut bytes = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(text.trim_end(), &mut *bytes)
-        .map_err(|_| Failure::new(Code::Damaged, format!("{} is no key", paths::HOST_KEY)))?;
-    Ok(HostKey::new(settings.profile, *bytes))
 }
 
 /// The name of this host.

@@ -13,6 +13,7 @@ use strongroom_agent::sqlite::{
     SqliteLive, SqliteLocation, SqliteSource, SqliteTarget, broken_references as broken_in_sqlite,
 };
 use strongroom_agent::target::Target;
+use strongroom_coordinator::state::sources::Engine as GroupEngine;
 use strongroom_core::error::Code;
 use strongroom_platform::clock::Clock;
 use url::Url;
@@ -38,6 +39,15 @@ impl Engine {
             "sqlite" => Some(Self::Sqlite),
             "file" => Some(Self::Files),
             _ => None,
+        }
+    }
+
+    /// The engine as the group knows it.
+    pub(crate) const fn of_group(self) -> GroupEngine {
+        match self {
+            Self::Postgres => GroupEngine::PostgreSql,
+            Self::Sqlite => GroupEngine::Sqlite,
+            Self::Files => GroupEngine::Files,
         }
     }
 
@@ -207,7 +217,8 @@ pub(crate) fn derived_name(url: &str) -> String {
     let path = if is_path(url) { path.trim_end_matches('/') } else { path.split(['?', '#']).next().unwrap_or(path) };
     let last = path.rsplit('/').next().unwrap_or_default();
     let stem = if url.starts_with("sqlite:") { last.rsplit_once('.').map_or(last, |(stem, _)| stem) } else { last };
-    let kept: String = stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let kept: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
     let trimmed = kept.trim_matches(['-', '.']);
     if trimmed.is_empty() { "source".to_owned() } else { trimmed.to_owned() }
 }

@@ -19,6 +19,8 @@ mod errors;
 mod files;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/group.rs"]
+mod group;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/hostile.rs"]
@@ -56,6 +58,8 @@ mod sources;
 mod stores;
 #[path = "cli/system_calls.rs"]
 mod system_calls;
+#[path = "cli/upgrade.rs"]
+mod upgrade;
 #[path = "cli/walk.rs"]
 mod walk;
 #[path = "../../chaos-tests/tests/sweeps/world.rs"]

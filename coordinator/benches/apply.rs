@@ -16,7 +16,9 @@ use strongroom_coordinator::state::receipts::RegisterReceipt;
 use strongroom_coordinator::state::session::OpenSession;
 use strongroom_coordinator::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use strongroom_coordinator::state::sources::{Engine, PauseSource, RegisterSource, SourceFacts};
-use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, ProgramVersion, Subject};
+use strongroom_coordinator::state::text::{
+    Address, CountryCode, JurisdictionName, Name, ProgramVersion, SourceName, Subject,
+};
 use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use strongroom_coordinator::state::uploads::OpenUpload;
 use strongroom_coordinator::state::{Actor, Command, Decision, Machine, MemoryBase, Outcome, Request, Sequence, Stamp};
@@ -144,7 +146,7 @@ fn install(bench: &mut Bench) -> Result<(), Failure> {
         bench.apply(SpendToken { token, secret_hash, enrolment }.into())?;
     }
     let facts = SourceFacts {
-        name: name.clone(),
+        name: SourceName::new("berlin")?,
         engine: Engine::PostgreSql,
         domain: DomainId([1; 16]),
         agent: AgentId([1; 16]),

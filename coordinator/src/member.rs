@@ -186,6 +186,16 @@ impl Member {
         self.flush_if_due(false, out)
     }
 
+    /// Flushes whatever is not in the database yet, for a shell that is about to close the member.
+    pub fn flush(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
+        self.flush_if_due(true, out)
+    }
+
+    /// Entries that the database does not have yet: what an opening would apply again.
+    pub const fn unflushed(&self) -> u64 {
+        self.core.machine.position().index.0.saturating_sub(self.core.flushed.index.0)
+    }
+
     fn tick(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
         self.group.tick()?;
         self.flush_ticks = self.flush_ticks.saturating_add(1);

@@ -19,6 +19,7 @@ pub mod engine;
 pub mod enrolment;
 pub mod forward;
 pub mod listen;
+pub mod local;
 pub mod open;
 pub mod pause;
 pub mod peers;
@@ -32,4 +33,5 @@ mod failure;
 
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
+pub use local::{LocalError, LocalMember};
 pub use run::{Desk, Extras, RunError, Running, Settings, run, run_with};

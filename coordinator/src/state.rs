@@ -47,6 +47,7 @@ pub mod depots;
 pub mod agents;
 pub mod contracts;
 pub mod sources;
+pub mod retired;
 pub mod runs;
 pub mod passing;
 pub mod uploads;

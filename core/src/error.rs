@@ -131,6 +131,12 @@ codes! {
     RunRefused = 73, exit 20, "Ask again when the blackout is over or the source is enabled, or force the run.";
     /// The agent's process ended in the middle of a run.
     RunLost = 74, exit 1, "Nothing needs doing: the run is tried again. If it happens often, read the agent's log.";
+    /// The snapshot is durable, but not protected as its contract asks.
+    NotProtected = 77, exit 4, "Run the backup again: it first commits what the depot already holds.";
+    /// The group has committed a snapshot that the depot does not hold.
+    SnapshotLost = 78, exit 1, "Restore the depot's files from a copy that verifies, and run `strongroom doctor`.";
+    /// The coordinator's state in this room can't be used.
+    MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }

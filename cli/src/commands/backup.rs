@@ -23,7 +23,7 @@ use crate::failure::{Attempt as _, Exit, Failure};
 use crate::render::json::{MessageType, Schema};
 use crate::render::progress::{Watch, Watched};
 use crate::render::text;
-use crate::room::catalog::{RegisteredSource, RunFacts};
+use crate::room::kept::{RegisteredSource, RunFacts};
 use crate::room::repository::DepotRepository;
 use crate::room::{Room, host_name, paths};
 use crate::{profiles, sources};
@@ -71,6 +71,8 @@ pub(super) struct Taken {
     told: Vec<Finding>,
     /// How long the whole run took.
     pub(super) took: Duration,
+    /// Whether the group says that it is protected.
+    pub(super) protected: bool,
 }
 
 /// Takes a snapshot.
@@ -88,7 +90,11 @@ pub(super) fn run(options: &Backup, app: &App) -> Result<Exit, Failure> {
     };
     let taken = take(&room, app, &source, &asked)?;
     report(&room, app, &source.name, &taken);
-    if taken.outcome.complete { Ok(Exit::Done) } else { Ok(Exit::Found(Code::Incomplete)) }
+    Ok(match taken.outcome.complete {
+        false => Exit::Found(Code::Incomplete),
+        true if taken.protected => Exit::Done,
+        true => Exit::Found(Code::NotProtected),
+    })
 }
 
 /// Takes a snapshot of a registered source.
@@ -110,18 +116,38 @@ pub(super) fn take(room: &Room, app: &App, source: &RegisteredSource, asked: &As
         shapes::show_findings(&app.output, findings, false);
         told.borrow_mut().extend_from_slice(findings);
     };
+    let run = room.begin_run(source.facts.id, &source.name)?;
+    if let Some(fault) = &run.fault {
+        app.output.warn(fault.chain().join(": "));
+    }
     let outcome = needed_packs(room, source)
-        .and_then(|needed| with_job(room, app, source, asked, needed, &progress, |job| backup_telling(job, &tell)));
+        .and_then(|needed| with_job(room, app, source, asked, needed, &progress, |job| backup_telling(job, &tell)))
+        .and_then(|outcome| outcome.attempt(|| format!("the backup of {} failed", source.name)));
     drop(watch);
-    let outcome = outcome?.attempt(|| format!("the backup of {} failed", source.name))?;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            // The next run finds one under way whose process is gone, and ends it.
+            room.fail_run(&run, failure.code()).ok();
+            return Err(failure);
+        }
+    };
+    let protected = match room.end_run(&run, outcome.snapshot) {
+        Ok(protected) => protected,
+        Err(failure) => {
+            // It is durable: the next run commits it.
+            app.output.warn(failure.chain().join(": "));
+            false
+        }
+    };
     let took = app.clock.monotonic().since(began);
     let facts =
         RunFacts { bytes_read: outcome.bytes_read, bytes_stored: outcome.bytes_stored, duration_ms: text::ms(took) };
     // The snapshot is committed, whatever becomes of this note about it.
-    if let Err(failure) = room.catalog().and_then(|catalog| catalog.add_run(outcome.snapshot, facts)) {
-        app.output.warn(format!("the run could not be noted in the catalog: {failure}"));
+    if let Err(failure) = room.add_run(source.facts.id, outcome.snapshot, facts) {
+        app.output.warn(format!("the run could not be noted: {failure}"));
     }
-    Ok(Taken { outcome, told: told.into_inner(), took })
+    Ok(Taken { outcome, told: told.into_inner(), took, protected })
 }
 
 /// Puts everything together that a backup or a comparison of a source needs. `needed` are the packs that the depot has
@@ -187,7 +213,7 @@ fn needed_packs(room: &Room, source: &RegisteredSource) -> Result<Vec<PackId>, F
 }
 
 fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
-    let Taken { outcome, told, took } = taken;
+    let Taken { outcome, told, took, protected } = taken;
     let total = |number: fn(&strongroom_agent::capture::Tally) -> u64| {
         outcome.classes.iter().map(|(_, class)| number(&class.tally)).sum::<u64>()
     };
@@ -201,8 +227,7 @@ fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
         bytes_read: outcome.bytes_read,
         bytes_stored: outcome.bytes_stored,
         duration_ms: text::ms(*took),
-        // One copy is all that the policy of a one-process room asks, and the depot has it.
-        protected: true,
+        protected: *protected,
         places: vec![&room.settings().site],
         sequence: outcome.sequence,
         added: total(|tally| tally.added),
@@ -238,6 +263,10 @@ fn report(room: &Room, app: &App, name: &str, taken: &Taken) {
     shapes::show_findings(output, &late, false);
     if !outcome.complete {
         output.found(&Failure::new(Code::Incomplete, format!("snapshot {} is incomplete", outcome.snapshot)));
+    }
+    if !protected {
+        let what = format!("snapshot {} is durable, and not protected yet", outcome.snapshot);
+        output.found(&Failure::new(Code::NotProtected, what));
     }
     output.message(Schema::Backup, MessageType::Summary, &summary);
 }

@@ -1,6 +1,7 @@
 //! `doctor`: checks of the room, its surroundings and the way to the sources, each with what to do about it.
 
 mod checks;
+mod group;
 
 use serde::Serialize;
 use strongroom_core::error::Code;

@@ -23,7 +23,7 @@ use crate::render::progress::{Watch, Watched};
 use crate::render::table::Table;
 use crate::render::{Output, text};
 use crate::room::Room;
-use crate::room::catalog::RegisteredSource;
+use crate::room::kept::RegisteredSource;
 
 /// What differs in one class.
 #[derive(Clone, Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! `init`: makes a room.
 
 use serde::Serialize;
+use strongroom_core::contract::Jurisdiction;
 use strongroom_core::digest::Profile;
 use strongroom_core::error::Code;
 use strongroom_core::id::DomainId;
@@ -36,7 +37,7 @@ pub(super) fn run(options: &Init, app: &App) -> Result<Exit, Failure> {
     let passphrase = app.passphrase.chosen()?;
     let is_protected = passphrase.is_some();
     let new = NewRoom { jurisdiction, profile, depot: options.depot.clone(), passphrase };
-    let room = new.create(&path, &app.entropy)?;
+    let room = new.create(&path, &app.machine())?;
     let key_file = path.join(paths::KEY_FILE).display().to_string();
     let output = &app.output;
     output.say(format!("Made the room {}.", path.display()));
@@ -72,9 +73,10 @@ pub(super) fn run(options: &Init, app: &App) -> Result<Exit, Failure> {
 /// Two letters, or the group `local`.
 fn jurisdiction(text: &str) -> Result<String, Failure> {
     let is_country = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    match text {
-        "local" => Ok(text.to_owned()),
-        _ if is_country => Ok(text.to_ascii_uppercase()),
+    let is_known = |code: &str| code.parse::<Jurisdiction>().is_ok();
+    match text.to_ascii_uppercase() {
+        _ if text == "local" => Ok(text.to_owned()),
+        code if is_country && is_known(&code) => Ok(code),
         _ => Err(Failure::new(Code::Usage, format!("{text} is no jurisdiction"))
             .advise("Give a country's two letters (ISO 3166), or `local`.")),
     }

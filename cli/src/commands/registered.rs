@@ -1,9 +1,16 @@
 //! Registered sources: finding one by name or URL, and entering a new one.
 //!
-//! The keyring learns of a source before the catalog does, so no snapshot is ever taken whose ids nobody could read.
+//! The keyring learns of a source first, then the agent, then the group: no snapshot is ever taken whose ids nobody could
+//! read, and no source is known of which the agent does not know where it is.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use strongroom_coordinator::state::query;
+use strongroom_coordinator::state::retired::RetireSource;
+use strongroom_coordinator::state::runs::RunOutcome;
+use strongroom_coordinator::state::runs::commands::FinishRun;
+use strongroom_coordinator::state::text::SourceName;
 use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
 use strongroom_core::id::SourceId;
@@ -11,12 +18,10 @@ use strongroom_core::id::SourceId;
 use crate::app::App;
 use crate::failure::{Attempt as _, Failure};
 use crate::passphrase::first_line_of_file;
-use crate::room::Room;
-use crate::room::catalog::{Catalog, RegisteredSource, SourceFacts, SourceSecrets};
+use crate::room::group::unread;
+use crate::room::kept::{RegisteredSource, SourceFacts, SourceSecrets};
+use crate::room::{Room, founding, rebuild};
 use crate::{profiles, sources};
-
-/// Names are parts of selectors and must not look like anything else.
-const NAME_CHARS_MAX: usize = 100;
 
 /// A source to be registered.
 pub(super) struct NewSource<'a> {
@@ -30,19 +35,36 @@ pub(super) struct NewSource<'a> {
     pub(super) profile: &'a str,
 }
 
+/// All sources, by name.
+pub(super) fn all(room: &Room) -> Result<Vec<RegisteredSource>, Failure> {
+    let group = room.group()?;
+    group.sources()?.iter().map(|(name, (id, _))| group.kept(name, *id)).collect()
+}
+
 /// The source with a name.
 pub(super) fn named(room: &Room, name: &str) -> Result<RegisteredSource, Failure> {
-    let catalog = room.catalog()?;
-    if let Some(source) = catalog.source(name)? {
+    let group = room.group()?;
+    if let Some(source) = group.source(name)? {
         return Ok(source);
     }
-    let known: Vec<String> = catalog.sources()?.into_keys().collect();
+    let known: Vec<String> = group.sources()?.into_keys().collect();
     let failure = Failure::new(Code::NotFound, format!("there is no source {name}"));
     Err(if known.is_empty() {
         failure.advise("Register it first: strongroom source add NAME URL")
     } else {
         failure.advise(format!("The sources are: {}.", known.join(", ")))
     })
+}
+
+/// Retires a source of which no run is under way: the caller holds its lock, so a run that the group believes in is that
+/// of a process which is gone.
+pub(super) fn retire(room: &Room, name: &str, id: SourceId) -> Result<(), Failure> {
+    let mut group = room.group()?;
+    let schedule = query::schedule(group.rows(), &id).attempt(unread)?.unwrap_or_default();
+    let left = schedule.seen.running.map(|run| FinishRun { run, outcome: RunOutcome::Abandoned }.into());
+    let commands = left.into_iter().chain([RetireSource { source: id }.into()]).collect();
+    group.submit(commands, || format!("can't forget the source {name}"))?;
+    Ok(())
 }
 
 /// The source with a name or URL; a new URL is registered.
@@ -55,7 +77,7 @@ pub(super) fn named_or_new(
     if !sources::is_url(text) {
         return named(room, text);
     }
-    if let Some(known) = room.catalog()?.source_at(&sources::absolute(text)?)? {
+    if let Some(known) = room.group()?.source_at(&sources::absolute(text)?)? {
         return Ok(known);
     }
     let source = register(room, app, &NewSource { name: None, url: text, password_file, profile: profiles::AUTO })?;
@@ -70,25 +92,30 @@ pub(super) fn register(room: &Room, app: &App, new: &NewSource<'_>) -> Result<Re
     let password = new.password_file.map(first_line_of_file).transpose()?;
     // Refuses what can't be a URL of the engine, before anything is written down.
     sources::source(&url, password.as_ref().map(|text| text.as_str()), &app.clock)?;
-    let catalog = room.catalog()?;
+    let mut group = room.group()?;
+    let taken = group.sources()?.into_keys().collect();
     let name = match new.name {
-        Some(name) => free_name(&catalog, name)?,
-        None => derived_name(&catalog, &url)?,
+        Some(name) => free_name(&taken, name)?,
+        None => derived_name(&taken, &url)?,
     };
     let id = SourceId(random_array(app.entropy.as_ref()).attempt(|| "can't make an id for the source")?);
     let source = RegisteredSource {
-        name,
+        name: name.to_string(),
         facts: SourceFacts { id, url: sources::shown(&url), profile, added: app.clock.wall() },
         secrets: SourceSecrets::generate(&url, password, app.entropy.as_ref())?,
     };
     enter_into_keyring(room, app, &source)?;
-    catalog.add(&source, app.entropy.as_ref())?;
+    room.keep(&source)?;
+    let engine = sources::Engine::of(&url)?.of_group();
+    let signer = source.secrets.signer(room.settings().profile)?;
+    let registration = founding::registration(room.settings(), id, name, engine, signer.verifying_key())?;
+    group.submit(vec![registration.into()], || format!("can't register the source {}", source.name))?;
     Ok(source)
 }
 
 /// Makes sure that the depot's keyring has the source's id key, sealed, and knows who signs.
 ///
-/// The caller has the catalog open, so that no other run changes the keyring meanwhile.
+/// The caller has the group open, so that no other run changes the keyring meanwhile.
 fn enter_into_keyring(room: &Room, app: &App, source: &RegisteredSource) -> Result<(), Failure> {
     let what = || format!("can't enter {} into the keyring", source.name);
     let keyring = room.depot().read_keyring().attempt(what)?;
@@ -100,25 +127,19 @@ fn enter_into_keyring(room: &Room, app: &App, source: &RegisteredSource) -> Resu
     room.depot().put_keyring(&keyring).attempt(what)
 }
 
-fn free_name(catalog: &Catalog, name: &str) -> Result<String, Failure> {
-    let is_odd = |c: char| c.is_control() || c.is_whitespace() || "@:/\\".contains(c);
-    if name.is_empty() || name == "latest" || name.chars().any(is_odd) || name.chars().count() > NAME_CHARS_MAX {
-        return Err(Failure::new(Code::Usage, format!("{name:?} can't be the name of a source"))
-            .advise("Choose one without blanks, @, :, / and \\."));
-    }
-    if catalog.sources()?.contains_key(name) {
+fn free_name(taken: &BTreeSet<String>, name: &str) -> Result<SourceName, Failure> {
+    let named = SourceName::new(name).map_err(|_| {
+        Failure::new(Code::Usage, format!("{name:?} can't be the name of a source"))
+            .advise("Choose one of letters a to z, digits, hyphens, underscores and dots, at most 100 of them.")
+    })?;
+    if taken.contains(name) {
         return Err(
             Failure::new(Code::Usage, format!("there is a source {name} already")).advise("Choose another name.")
         );
     }
-    Ok(name.to_owned())
+    Ok(named)
 }
 
-fn derived_name(catalog: &Catalog, url: &str) -> Result<String, Failure> {
-    let taken = catalog.sources()?;
-    let base: String = sources::derived_name(url).chars().take(NAME_CHARS_MAX - 10).collect();
-    let numbered = (2..).map(|number| format!("{base}-{number}"));
-    let mut names = std::iter::once(base.clone()).chain(numbered);
-    let free = names.find(|name| !taken.contains_key(name) && name != "latest");
-    Ok(free.unwrap_or(base))
+fn derived_name(taken: &BTreeSet<String>, url: &str) -> Result<SourceName, Failure> {
+    free_name(taken, &rebuild::free_name(&sources::derived_name(url), taken))
 }

@@ -120,7 +120,7 @@ impl SnapshotFacts {
             bytes_read: run.map(|run| run.bytes_read),
             bytes_stored: run.map_or_else(|| stored_bytes(manifest), |run| run.bytes_stored),
             duration_ms: run.map_or_else(|| text::ms(Duration::from_micros(took)), |run| run.duration_ms),
-            protected: true,
+            protected: manifests.is_protected(head.snapshot),
             places: vec![site.to_owned()],
             sequence: head.sequence,
             started: head.started.to_rfc3339(),

@@ -20,7 +20,7 @@ use crate::passphrase::first_line_of_file;
 use crate::render::json::Schema;
 use crate::render::table::Table;
 use crate::render::text;
-use crate::room::catalog::SourceFacts;
+use crate::room::kept::{RegisteredSource, SourceFacts};
 use crate::{profiles, sources};
 
 pub(super) use rm::rm;
@@ -67,9 +67,9 @@ pub(super) fn add(options: &SourceAdd, app: &App) -> Result<Exit, Failure> {
 
 /// Lists the sources.
 pub(super) fn ls(app: &App) -> Result<Exit, Failure> {
-    let sources = app.room()?.catalog()?.sources()?;
+    let sources = registered::all(&app.room()?)?;
     let mut table = Table::new(&["name", "url", "profile", "added"]);
-    for (name, facts) in &sources {
+    for RegisteredSource { name, facts, .. } in &sources {
         table.row([name.as_str(), &facts.url, &facts.profile, &text::time(facts.added)]);
     }
     if table.is_empty() {
@@ -77,7 +77,7 @@ pub(super) fn ls(app: &App) -> Result<Exit, Failure> {
     } else {
         app.output.table(&table);
     }
-    let documents: Vec<_> = sources.iter().map(|(name, facts)| SourceDocument::new(name, facts)).collect();
+    let documents: Vec<_> = sources.iter().map(|source| SourceDocument::new(&source.name, &source.facts)).collect();
     app.output.documents(Schema::Source, &documents);
     Ok(Exit::Done)
 }

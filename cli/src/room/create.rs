@@ -1,10 +1,10 @@
-//! Making a room: key, keyring, depot, host key, catalog, and the settings at the very end.
+//! Making a room: key, keyring, depot, host key, the group with its member, and the settings at the very end.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_core::digest::Profile;
-use strongroom_core::entropy::{Entropy, random_array};
+use strongroom_core::entropy::random_array;
 use strongroom_core::error::Code;
 use strongroom_core::id::DomainId;
 use strongroom_core::seal::{Keyring, PassphraseCost, Recovery};
@@ -15,8 +15,9 @@ use strongroom_platform::keys::KeyFile;
 use zeroize::Zeroizing;
 
 use super::place::DepotPlace;
-use super::settings::Settings;
-use super::{Room, paths};
+use super::rebuild::remove_folder;
+use super::settings::{Parts, Settings};
+use super::{Machine, Room, paths};
 use crate::failure::{Attempt as _, Failure};
 use crate::passphrase::Secret;
 
@@ -34,7 +35,8 @@ pub(crate) struct NewRoom {
 
 impl NewRoom {
     /// Makes the room in a folder that is empty or missing.
-    pub(crate) fn create(self, root: &Path, entropy: &Arc<dyn Entropy>) -> Result<Room, Failure> {
+    pub(crate) fn create(self, root: &Path, machine: &Machine) -> Result<Room, Failure> {
+        let entropy = &machine.entropy;
         let what = || format!("can't make a room in {}", root.display());
         // A URL that means nothing leaves no folder behind.
         let store = self.depot.as_deref().map(|url| DepotPlace::open(root, Some(url))).transpose()?;
@@ -65,12 +67,17 @@ impl NewRoom {
             profile: self.profile,
             epoch: epoch.ok_or_else(|| Failure::new(Code::Internal, "the new keyring has no epoch"))?,
             depot: self.depot.clone(),
+            parts: Parts::mint(entropy.as_ref())?,
         };
         let host: Zeroizing<[u8; 32]> = Zeroizing::new(random_array(entropy.as_ref()).attempt(what)?);
         let host = Zeroizing::new(format!("{}\n", hex::encode(*host)));
         durable_write(&disk, paths::HOST_KEY, host.as_bytes()).attempt(what)?;
-        durable_write(&disk, paths::SETTINGS, settings.to_toml()?.as_bytes()).attempt(what)?;
-        Room::open(root)
+        let content = settings.to_toml()?;
+        let path = std::path::absolute(root).attempt(what)?;
+        let made = Room::assemble(path, Arc::clone(&disk), settings, machine)?;
+        made.ensure_member()?;
+        durable_write(&disk, paths::SETTINGS, content.as_bytes()).attempt(what)?;
+        Ok(made)
     }
 }
 
@@ -99,6 +106,9 @@ fn clear(root: &Path, disk: &dyn Disk) -> Result<(), Failure> {
     }
     // No pack was ever sealed for this key.
     remove_files(disk, "keys")?;
+    for folder in [paths::MEMBER, paths::MEMBER_NEW] {
+        remove_folder(&root.join(folder))?;
+    }
     remove_files(disk, "state")
 }
 

@@ -1,7 +1,7 @@
 //! The snapshots of a depot, from the heads in it. Needs no secret.
 //!
-//! A head counts only if its source signed it. Which key that is, the room's own catalog says, and for sources that it
-//! does not know, or without a room, the keyring.
+//! A head counts only if its source signed it. Which key that is, the room's group says, and for sources that it does not
+//! know, or without a room, the keyring.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,8 @@ use strongroom_depot::Depot;
 use strongroom_depot::verify::{Finding, Heads, read_heads};
 
 use super::Room;
-use super::catalog::RunFacts;
+use super::group::Group;
+use super::kept::RunFacts;
 use crate::failure::{Attempt as _, Failure};
 
 /// The snapshots of a depot.
@@ -20,6 +21,7 @@ pub(crate) struct Manifests {
     heads: Heads,
     names: BTreeMap<SourceId, String>,
     runs: BTreeMap<SnapshotId, RunFacts>,
+    protected: BTreeSet<SnapshotId>,
 }
 
 /// Who signs the heads of each source.
@@ -40,27 +42,27 @@ impl Signers {
 }
 
 impl Room {
-    /// Who signs: the keyring's word for sources that the catalog does not know.
+    /// Who signs: the keyring's word for sources that the group does not know.
     pub(crate) fn signers(&self) -> Result<Signers, Failure> {
+        self.signers_in(&self.group()?)
+    }
+
+    fn signers_in(&self, group: &Group<'_>) -> Result<Signers, Failure> {
         let keyring = self.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
         let mut known = keyring.as_ref().map(|keyring| Signers::of_keyring(keyring).known).unwrap_or_default();
-        let catalog = self.catalog()?;
-        for name in catalog.sources()?.keys() {
-            if let Some(source) = catalog.source(name)? {
-                let signer = source.secrets.signer(self.settings().profile)?;
-                known.insert(source.facts.id, vec![signer.verifying_key().clone()]);
-            }
-        }
+        known.extend(group.signers()?.into_iter().map(|(source, key)| (source, vec![key])));
         Ok(Signers { known })
     }
 
     /// Reads and checks all heads.
     pub(crate) fn manifests(&self) -> Result<Manifests, Failure> {
-        let mut manifests = Manifests::read(self.depot(), &self.signers()?)?;
-        let catalog = self.catalog()?;
-        manifests.names = catalog.sources()?.into_iter().map(|(name, facts)| (facts.id, name)).collect();
-        manifests.runs = catalog.runs()?;
-        Ok(manifests)
+        let group = self.group()?;
+        let signers = self.signers_in(&group)?;
+        let names: BTreeMap<_, _> = group.sources()?.into_iter().map(|(name, (id, _))| (id, name)).collect();
+        let protected = group.protected()?;
+        drop(group);
+        let runs = names.keys().flat_map(|source| self.runs_of(*source)).collect();
+        Ok(Manifests { names, runs, protected, ..Manifests::read(self.depot(), &signers)? })
     }
 }
 
@@ -69,8 +71,8 @@ impl Manifests {
     pub(crate) fn read(depot: &Depot, signers: &Signers) -> Result<Self, Failure> {
         let heads = read_heads(depot, &|source| signers.of(source)).attempt(|| "can't read the depot's manifests")?;
         tracing::info!(manifests = heads.verified.len(), findings = heads.findings.len(), "manifests read");
-        let (names, runs) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { heads, names, runs })
+        let (names, runs, protected) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Ok(Self { heads, names, runs, protected })
     }
 
     /// Gives the sources their names.
@@ -100,7 +102,7 @@ impl Manifests {
         &self.heads.findings
     }
 
-    /// What a source is called here; its id, if it is not in the catalog.
+    /// What a source is called here; its id, if the group does not know it.
     pub(crate) fn name(&self, source: SourceId) -> String {
         self.names.get(&source).cloned().unwrap_or_else(|| source.to_string())
     }
@@ -115,6 +117,11 @@ impl Manifests {
     /// What is remembered of the run that took a snapshot.
     pub(crate) fn run(&self, snapshot: SnapshotId) -> Option<RunFacts> {
         self.runs.get(&snapshot).copied()
+    }
+
+    /// Whether the group says that a snapshot has the copies that its contract asks for.
+    pub(crate) fn is_protected(&self, snapshot: SnapshotId) -> bool {
+        self.protected.contains(&snapshot)
     }
 
     /// The packs that a snapshot needs, as far as the chain of heads tells.

@@ -69,7 +69,7 @@ fn a_later_format_is_refused_and_left_alone() {
     let place = Place::with_sample();
     place.run(&["backup", "cmdb"]).done();
     for (file, from, to) in
-        [("depot/format", "\"version\": 1", "\"version\": 7"), ("state/room.toml", "version = 1", "version = 7")]
+        [("depot/format", "\"version\": 1", "\"version\": 7"), ("state/room.toml", "version = 2", "version = 7")]
     {
         let path = place.room().join(file);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -154,13 +154,66 @@ fn a_backup_that_dies_at_any_system_call_loses_nothing() {
     sweep("backup process", &place, &["backup", "cmdb"], |place, point| {
         let next = place.run(&["backup", "cmdb", "--json"]);
         assert_eq!(next.code, Some(0), "{point}: {next:#?}");
-        assert_eq!(next.documents().pop().unwrap()["root"], reference, "{point}");
+        let summary = next.documents().pop().unwrap();
+        assert_eq!((&summary["root"], &summary["protected"]), (&reference, &true.into()), "{point}");
         let verified = place.run(&["verify", "--read-data"]);
         assert_eq!(verified.code, Some(0), "{point}: {verified:#?}");
         let roots: Vec<_> = place.snapshots().iter().map(|id| place.json(&["show", id])["root"].clone()).collect();
         assert_eq!(roots[0], first, "{point}");
         assert!(roots.iter().skip(1).all(|root| *root == reference), "{point}");
     });
+}
+
+/// A room with nothing in it, and a small database beside it.
+fn small() -> Place {
+    let place = Place::empty();
+    place.run(&["init"]).done();
+    let script = "CREATE TABLE device (id INTEGER PRIMARY KEY); INSERT INTO device VALUES (1);";
+    Connection::open(place.path("small.db")).unwrap().execute_batch(script).unwrap();
+    place
+}
+
+/// A room works: a source that may be there is backed up, and nothing is wrong with the group.
+fn works(place: &Place, point: &str) {
+    let added = place.run(&["source", "add", "small", &place.url("small.db")]);
+    assert!(matches!(added.code, Some(0 | 2)), "{point}: {added:#?}");
+    let taken = place.run(&["backup", "small", "--json"]);
+    assert_eq!(taken.code, Some(0), "{point}: {taken:#?}");
+    assert_eq!(taken.documents().pop().unwrap()["protected"], true, "{point}");
+    let checked = place.run(&["doctor", "--json"]).documents().pop().unwrap();
+    assert_eq!(checked["ok"], true, "{point}: {checked:#}");
+}
+
+#[test]
+fn a_room_whose_making_dies_at_any_system_call_is_made_anew() {
+    if !can_trace() {
+        return not_run("a_room_whose_making_dies_at_any_system_call_is_made_anew", "strace, and the right to use it");
+    }
+    let place = small();
+    std::fs::remove_dir_all(place.room()).unwrap();
+    let outcomes = Sweep { name: "init process", faults: &FAULTS, most: 24 }.run(
+        &place,
+        |_| vec!["init".to_owned()],
+        |place, point| {
+            // It may have died after the room was whole.
+            let again = place.run(&["init"]);
+            assert!(matches!(again.code, Some(0 | 2)), "{point}: {again:#?}");
+            works(place, point);
+        },
+    );
+    assert!(outcomes.of("killed") > 10);
+}
+
+#[test]
+fn a_registration_that_dies_at_any_system_call_leaves_a_room_that_works() {
+    if !can_trace() {
+        let test = "a_registration_that_dies_at_any_system_call_leaves_a_room_that_works";
+        return not_run(test, "strace, and the right to use it");
+    }
+    let place = small();
+    let arguments = |place: &Place| vec!["source".into(), "add".into(), "small".into(), place.url("small.db")];
+    let outcomes = Sweep { name: "registration process", faults: &FAULTS, most: 24 }.run(&place, arguments, works);
+    assert!(outcomes.of("killed") > 10);
 }
 
 /// Whether the target is as it was before the restore, or as the snapshot.

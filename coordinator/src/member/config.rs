@@ -41,6 +41,9 @@ impl MemberConfig {
         joint_ticks_max: 40,
         copy_ticks_max: 1_200,
     };
+    /// For the only member of a group, which is opened for moments and lets no tick pass: a small log, and no entry kept
+    /// for others.
+    pub const ALONE: Self = Self { segment_bytes: 1024 * 1024, log_entries_kept: 0, ..Self::LAN };
     /// For members that are up to 200 ms apart, at ticks of 100 ms.
     pub const WAN: Self = Self { timing: Timing::WAN, ..Self::LAN };
 }

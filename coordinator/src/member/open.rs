@@ -90,7 +90,7 @@ impl Member {
         let applied = machine.position();
         check(&log, applied, disk)?;
         let seed = u64::from_be_bytes(random_array(entropy).map_err(|_| OpenError::NoIdentity)?);
-        let group = Group::resume(log, identity.member, applied, machine.configuration(), config.timing, seed)?;
+        let mut group = Group::resume(log, identity.member, applied, machine.configuration(), config.timing, seed)?;
         let core = Core {
             disk: Arc::clone(disk),
             lock,
@@ -108,6 +108,11 @@ impl Member {
             flushed: applied,
         };
         let standing = group.standing();
+        // An election timeout protects a leader that others hear. A sole voter has no others: only it can lead, and it
+        // wins by its own vote, which its disk has before it says or agrees on anything. The first turn does the rest.
+        if *core.machine.configuration() == Configuration::single(core.identity.member) {
+            group.campaign();
+        }
         Ok(Self { config, group, core, standing, flush_ticks: 0, joint_ticks: 0 })
     }
 }

@@ -269,6 +269,11 @@ impl Group {
         Ok(())
     }
 
+    /// Campaigns at once, for a sole voter. While an agreed change of the members is not applied, the crate refuses.
+    pub fn campaign(&mut self) {
+        drop(self.node.campaign());
+    }
+
     /// Takes a message from a member whose identity was checked. New entries are taken only if there is room for them.
     pub fn receive(&mut self, from: MemberId, message: LogMessage, takes_entries: bool) -> Result<(), Verdict> {
         let malformed = |error: Meaningless| Verdict::Malformed { what: error.what };

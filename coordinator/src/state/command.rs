@@ -16,6 +16,7 @@ use super::passing::PassTime;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
 use super::refounding::Refound;
+use super::retired::RetireSource;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
 use super::signing::{KeepCheckpoint, RegisterAuditKey};
@@ -202,4 +203,6 @@ commands! {
     DisableSource,
     /// Lets accrued time pass.
     PassTime,
+    /// Retires a source.
+    RetireSource,
 }

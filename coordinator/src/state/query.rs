@@ -22,12 +22,13 @@ use super::packs::{LivePacks, PackDifference, PackRow, Packs};
 use super::places::{JurisdictionRow, Jurisdictions, RegionRow, Regions, SiteRow, Sites};
 use super::refounding::{RefoundingRow, Refoundings};
 use super::request::Actor;
+use super::retired::{RetiredRow, RetiredSources};
 use super::rows::{Rows, Table, Unreadable};
 use super::runs::{HostGroupRow, HostGroups, RunRow, Runs, ScheduleRow, Schedules, SourceRuns};
 use super::snapshots::{HeadRow, Heads, SnapshotPacks, SnapshotRow, Snapshots, SourceSnapshots};
 use super::sources::{SourceNames, SourceRow, Sources};
 use super::tables;
-use super::text::{JurisdictionName, Name, Subject};
+use super::text::{JurisdictionName, Name, SourceName, Subject};
 use super::tokens::{TokenRow, TokenState, TokenTerms, Tokens};
 use super::uploads::{EpochRow, Epochs};
 use crate::id::{ClusterEpoch, MemberId};
@@ -92,6 +93,8 @@ listings! {
     agents, agent: Agents, AgentId => AgentRow;
     /// Sources by id.
     sources, source: Sources, SourceId => SourceRow;
+    /// Sources that were retired.
+    retired_sources, retired_source: RetiredSources, SourceId => RetiredRow;
     /// Where each source stands in its periods.
     schedules, schedule: Schedules, SourceId => ScheduleRow;
     /// Host groups that had a run or a cap.
@@ -133,7 +136,7 @@ pub fn tokens(rows: &Rows, after: Option<&TokenId>, limit: usize) -> Paged<Token
 }
 
 /// The source that bears a name.
-pub fn source_named(rows: &Rows, name: &Name) -> Result<Option<(SourceId, SourceRow)>, Unreadable> {
+pub fn source_named(rows: &Rows, name: &SourceName) -> Result<Option<(SourceId, SourceRow)>, Unreadable> {
     let Some(source) = rows.get::<SourceNames>(name)? else { return Ok(None) };
     Ok(rows.get::<Sources>(&source)?.map(|row| (source, row)))
 }

@@ -20,6 +20,7 @@ use super::context::Context;
 use super::counters::Counter;
 use super::outcome::{Answer, Effected, Fault, Outcome, Refusal, require};
 use super::request::Sequence;
+use super::rows::{Rows, Unreadable};
 use super::tables::tables;
 
 /// Most outcomes that a session remembers: as far as a client may run ahead of what it acknowledged.
@@ -82,6 +83,16 @@ impl Effect for OpenSession {
         cx.put::<ClientSessions>(&self.session, &row)?;
         Ok(Answer::Applied)
     }
+}
+
+/// The newest request of a session whose outcome is remembered at an accrued time; nothing if the session is not open.
+pub fn newest_outcome(rows: &Rows, session: ClientSession, now_ms: u64) -> Result<Option<Sequence>, Unreadable> {
+    let row = rows.get::<ClientSessions>(&session)?.filter(|row| !is_idle(row.last_day, now_ms / DAY_MS));
+    let Some(row) = row else { return Ok(None) };
+    let most = usize::try_from(OUTCOMES_MAX).unwrap_or(usize::MAX);
+    let outcomes = rows.list::<ClientOutcomes>(session.as_bytes(), None, most)?;
+    let newest = outcomes.last().map(|((_, sequence), _)| Sequence(*sequence));
+    Ok(Some(newest.unwrap_or(row.acknowledged_below)))
 }
 
 /// What is known of a request before it is applied.

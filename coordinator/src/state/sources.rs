@@ -14,8 +14,9 @@ use super::context::Context;
 use super::contracts::{ContractDocument, ContractTerms, Contracts, JURISDICTION_ROWS_MAX};
 use super::counters::Counter;
 use super::outcome::{Answer, Effected, Refusal, Thing, require};
+use super::retired::RetiredSources;
 use super::tables::tables;
-use super::text::Name;
+use super::text::SourceName;
 use super::uploads;
 
 /// Most sources of one installation.
@@ -25,7 +26,7 @@ tables! {
     /// Sources.
     Sources = SOURCES: SourceId => SourceRow;
     /// Which source a name is taken by.
-    SourceNames = SOURCE_NAMES: Name => SourceId;
+    SourceNames = SOURCE_NAMES: SourceName => SourceId;
 }
 
 /// The kind of system that a source is.
@@ -55,7 +56,7 @@ pub enum Engine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFacts {
     /// An operator's word for it.
-    pub name: Name,
+    pub name: SourceName,
     /// What kind of system it is.
     pub engine: Engine,
     /// Whose keys seal it.
@@ -145,6 +146,7 @@ impl Effect for RegisterSource {
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
         cx.need_none::<Sources>(&self.source, Thing::Source)?;
+        require(cx.change.get::<RetiredSources>(&self.source)?.is_none(), Refusal::Retired(Thing::Source))?;
         cx.need_none::<SourceNames>(&self.facts.name, Thing::Source)?;
         require(cx.count(Counter::Sources)? < SOURCES_MAX, Refusal::TooMany(Thing::Source))?;
         let terms = ContractTerms::of(&self.contract)?;

@@ -8,6 +8,7 @@ mod signing;
 mod sessions;
 mod registry;
 mod running;
+mod retiring;
 mod planning;
 mod protection;
 mod persisted;

@@ -84,12 +84,20 @@ macro_rules! text {
 }
 
 text!(
-    /// An operator's word for a place, a source, a group of jurisdictions or a colleague.
+    /// An operator's word for a place, a group of jurisdictions or a colleague.
     Name,
     "a name",
     "lower-case letters, digits and hyphens, at most 63 of them",
     1..=63,
     is_name
+);
+text!(
+    /// An operator's word for a source. The word `latest` means another thing where snapshots are chosen.
+    SourceName,
+    "a source's name",
+    "letters a to z of both cases, digits, hyphens, underscores and dots, at most 100 of them, and not `latest`",
+    1..=100,
+    is_source_name
 );
 text!(
     /// An ISO 3166-1 alpha-2 code.
@@ -153,6 +161,10 @@ fn is_name(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
 }
 
+fn is_source_name(text: &[u8]) -> bool {
+    text != b"latest" && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+}
+
 fn is_country(text: &[u8]) -> bool {
     text.len() == 2 && text.iter().all(u8::is_ascii_uppercase)
 }
@@ -168,6 +180,16 @@ mod tests {
         assert_eq!(Name::new("eu-west-1").unwrap().as_str(), "eu-west-1");
         for text in ["", "Berlin", "a b", "a_b", "straße", "a.b", "a/b", &"a".repeat(64)] {
             assert!(Name::new(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sources_name_is_a_word_of_an_operator_and_no_selector() {
+        for text in ["cmdb", "CMDB_2.old", "it-top", &"a".repeat(100)] {
+            assert_eq!(SourceName::new(text).unwrap().as_str(), text);
+        }
+        for text in ["", "latest", "a b", "straße", "a/b", "a@b", "a:b", &"a".repeat(101)] {
+            assert!(SourceName::new(text).is_err(), "{text}");
         }
     }
 

@@ -12,8 +12,9 @@ use strongroom_depot::backend::object::BucketLock;
 use strongroom_depot::verify::Finding;
 use strongroom_platform::disk::{Disk, DiskError, durable_write};
 
-use super::Check;
+use super::{Check, group};
 use crate::app::App;
+use crate::commands::registered;
 use crate::failure::Failure;
 use crate::render::text;
 use crate::room::{Room, paths};
@@ -40,6 +41,7 @@ pub(super) fn all(app: &App) -> Vec<Check> {
         }
     };
     let mut checks = vec![Check::ok("room", room.root().display().to_string())];
+    checks.extend(group::checks(&room));
     checks.extend(volume(app, &room));
     checks.extend([permissions(&room), clock(app), tools()]);
     checks.extend(store(&room));
@@ -102,7 +104,7 @@ fn sync_time(app: &App, disk: &Arc<dyn Disk>) -> Result<Duration, DiskError> {
 }
 
 fn permissions(room: &Room) -> Check {
-    let open: Vec<String> = [paths::KEY_FILE, paths::HOST_KEY]
+    let open: Vec<String> = [paths::KEY_FILE, paths::HOST_KEY, paths::DEPOT_KEY]
         .into_iter()
         .filter(|path| {
             let mode = room.root().join(path).metadata().map(|facts| facts.permissions().mode());
@@ -260,15 +262,12 @@ fn depot(room: &Room) -> Vec<Check> {
 }
 
 fn sources(app: &App, room: &Room) -> Vec<Check> {
-    let known = match room
-        .catalog()
-        .and_then(|catalog| catalog.sources()?.keys().map(|name| catalog.source(name)).collect::<Result<Vec<_>, _>>())
-    {
+    let known = match registered::all(room) {
         Ok(known) => known,
         Err(failure) => return vec![failed("sources", &failure)],
     };
     let mut checks = Vec::new();
-    for source in known.into_iter().flatten() {
+    for source in known {
         let password = source.secrets.password.as_ref().map(|text| text.as_str());
         let options = CaptureOptions { readers: 1, records_only: true, ..CaptureOptions::default() };
         let opened = crate::sources::source(&source.secrets.url, password, &app.clock).and_then(|engine| {
@@ -288,6 +287,6 @@ fn sources(app: &App, room: &Room) -> Vec<Check> {
     checks
 }
 
-fn failed(check: &'static str, failure: &Failure) -> Check {
+pub(super) fn failed(check: &'static str, failure: &Failure) -> Check {
     Check::failed(check, failure.chain().join(": "), failure.next())
 }

@@ -1,6 +1,6 @@
 //! `source rm`: the room forgets a source, and its name is free again.
 //!
-//! Nothing in the depot changes: the keyring keeps the key of the source's ids, so its snapshots are listed, restored
+//! The group retires it: what was committed for it stays in the catalogue. Nothing in the depot changes: the keyring keeps the key of the source's ids, so its snapshots are listed, restored
 //! and verified as before, by ids. What only its next snapshot would need goes with it: URL, password and signing key,
 //! ledger and cache. So the same system, registered again, begins a line of its own.
 
@@ -45,7 +45,7 @@ pub(in crate::commands) fn rm(options: &SourceRm, app: &App) -> Result<Exit, Fai
             confirm::confirm(&format!("Forget {name}?"), "the source would be forgotten", "nothing was forgotten")?;
         }
         let lock = room.lock_source(facts.id, name)?;
-        room.catalog()?.remove(name)?;
+        registered::retire(&room, name, facts.id)?;
         remove_state(&room, app, facts.id);
         drop(lock);
         output.result(format!("Forgot the source {name}. Its name is free."));

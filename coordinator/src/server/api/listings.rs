@@ -15,7 +15,7 @@ use super::rows;
 use crate::server::failure::{rejected, unreadable};
 use crate::state::counters::Counter;
 use crate::state::query::{self, Page, Paged};
-use crate::state::text::{JurisdictionName, Name};
+use crate::state::text::{JurisdictionName, Name, SourceName};
 use crate::state::{Rows, Unreadable};
 
 /// Most rows of a page.
@@ -140,7 +140,7 @@ pub(super) fn source_of(rows: &Rows, text: &str) -> Result<SourceId, Failure> {
     if text.len() > KEY_BYTES_MAX {
         return Err(no_source());
     }
-    let named = match Name::new(text) {
+    let named = match SourceName::new(text) {
         Ok(name) => query::source_named(rows, &name).map_err(|error| unreadable(&error))?,
         Err(_) => None,
     };

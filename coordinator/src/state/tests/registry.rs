@@ -6,8 +6,8 @@ use strongroom_core::id::{AgentId, CertificateSerial, DepotId, DomainId, TokenId
 use strongroom_core::time::WallTime;
 
 use super::world::{
-    World, at, codes, law, member, mint, name, new_agent, new_depot, promise, put_member, register, source_id, spend,
-    subject,
+    World, at, codes, law, member, mint, name, new_agent, new_depot, promise, put_member, register, source_id,
+    source_name, spend, subject,
 };
 use crate::state::agents::{Agents, ReportAgent, RetireAgent};
 use crate::state::certificates::{Denial, Deny, IssueCertificate};
@@ -251,16 +251,16 @@ fn an_agents_report_is_kept_and_not_audited() {
 fn a_sources_name_is_its_own_and_its_domain_fixed() {
     let mut world = World::installed();
     let mut twin = register(2);
-    twin.facts.name = name("source-1");
+    twin.facts.name = source_name("source-1");
     assert_eq!(world.refused(twin), Refusal::Exists(Thing::Source));
     let mut facts = register(1).facts;
     facts.domain = DomainId([9; 16]);
     assert_eq!(world.refused(ChangeSource { source: source_id(1), facts }), Refusal::DomainFixed);
     let mut facts = register(1).facts;
-    facts.name = name("renamed");
+    facts.name = source_name("renamed");
     world.done(ChangeSource { source: source_id(1), facts });
-    assert!(query::source_named(world.machine.rows(), &name("source-1")).unwrap().is_none());
-    assert!(query::source_named(world.machine.rows(), &name("renamed")).unwrap().is_some());
+    assert!(query::source_named(world.machine.rows(), &source_name("source-1")).unwrap().is_none());
+    assert!(query::source_named(world.machine.rows(), &source_name("renamed")).unwrap().is_some());
 }
 
 #[test]

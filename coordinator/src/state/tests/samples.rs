@@ -20,6 +20,7 @@ use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOper
 use crate::state::passing::PassTime;
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use crate::state::refounding::{Refound, RefoundedFrom};
+use crate::state::retired::RetireSource;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
@@ -30,7 +31,11 @@ use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators(), founding(), signing(), later()].concat()
+    [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring()].concat()
+}
+
+fn retiring() -> Vec<Command> {
+    vec![RetireSource { source: source_id(1) }.into()]
 }
 
 fn founding() -> Vec<Command> {

@@ -21,6 +21,7 @@ use crate::state::members::MemberBooted;
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator};
 use crate::state::places::{PutJurisdiction, PutSite, RemoveSite};
 use crate::state::request::{Request, Sequence};
+use crate::state::retired::RetireSource;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunCause, RunOutcome, RunPlan};
 use crate::state::sources::{DisableSource, PauseSource, SetContract};
@@ -47,7 +48,7 @@ fn seeds(most: usize) -> impl Strategy<Value = Vec<Seed>> {
 
 fn command(world: &World, Seed { kind, a, b, .. }: Seed) -> Command {
     let (few, source) = (a % 4, 1 + a % 2);
-    match kind % 24 {
+    match kind % 25 {
         0 => PutJurisdiction { name: law(&format!("zone-{few}")), codes: codes(&[["DE", "FR"][usize::from(b % 2)]]) }
             .into(),
         1 => PutSite { name: word("site", few), region: name("berlin") }.into(),
@@ -71,6 +72,9 @@ fn command(world: &World, Seed { kind, a, b, .. }: Seed) -> Command {
         19 => open_upload(source, b % 4).into(),
         20 => end_upload(world, source, b),
         21 => operator(few, b),
+        // Sources of their own: one that is retired never comes back.
+        24 if b.is_multiple_of(2) => RetireSource { source: source_id(40 + few) }.into(),
+        24 => register(40 + few).into(),
         _ if b.is_multiple_of(2) => some_commit(world, source, a, b).into(),
         _ => some_receipt(world, source, a, b).into(),
     }
@@ -245,6 +249,8 @@ fn check_counters(world: &World) {
     let depots = query::depots(rows, None, 1_000).unwrap().rows;
     let active = depots.iter().filter(|(_, row)| row.state == DepotState::Active).count();
     assert_eq!(u64::try_from(active).unwrap(), world.count(Counter::DepotsActive));
+    let sources = query::sources(rows, None, 1_000).unwrap().rows.len();
+    assert_eq!(u64::try_from(sources).unwrap(), world.count(Counter::Sources));
     let (mut committed, mut protected) = (0, 0);
     for source in [1, 2] {
         let snapshots = query::snapshots(rows, source_id(source), None, 1_000).unwrap().rows;

@@ -28,7 +28,7 @@ use crate::state::session::OpenSession;
 use crate::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use crate::state::sources::{Engine, RegisterSource, SourceFacts};
 use crate::state::tables;
-use crate::state::text::{Address, CountryCode, JurisdictionName, Name, Subject};
+use crate::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
 use crate::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use crate::state::uploads::OpenUpload;
 use crate::state::{Answer, Machine, MemoryBase, Outcome, Refusal, StateDigest};
@@ -212,6 +212,10 @@ pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
+pub(super) fn source_name(text: &str) -> SourceName {
+    SourceName::new(text).unwrap()
+}
+
 pub(super) fn law(text: &str) -> JurisdictionName {
     JurisdictionName::new(text).unwrap()
 }
@@ -228,7 +232,7 @@ pub(super) fn member(number: u64) -> MemberId {
     MemberId::from_number(number).unwrap()
 }
 
-pub(super) fn source_id(number: u8) -> SourceId {
+pub(super) const fn source_id(number: u8) -> SourceId {
     SourceId([number; 16])
 }
 
@@ -291,7 +295,7 @@ pub(super) fn promise(copies: u8, regions: u8, jurisdictions: &[&str]) -> Contra
 
 pub(super) fn register(number: u8) -> RegisterSource {
     let facts = SourceFacts {
-        name: name(&format!("source-{number}")),
+        name: source_name(&format!("source-{number}")),
         engine: Engine::PostgreSql,
         domain: DomainId([number; 16]),
         agent: AgentId([1; 16]),

@@ -7,11 +7,12 @@ use strongroom_proto::operators::v1::{
     ChangeSource, PauseSource, RegisterSource, SetContract, SourceFacts as WireFacts,
 };
 
-use super::{Malformed, id, name, words};
+use super::{Malformed, id, words};
 use crate::state::Command;
 use crate::state::bytes::PublicKey;
 use crate::state::contracts::ContractDocument;
 use crate::state::sources::{self, SourceFacts};
+use crate::state::text::SourceName;
 
 pub(super) fn register(it: &RegisterSource) -> Result<Command, Malformed> {
     let facts = facts(it.facts.as_ref().ok_or("nothing is said of the source")?)?;
@@ -33,7 +34,7 @@ pub(super) fn pause(it: &PauseSource) -> Result<Command, Malformed> {
 
 fn facts(it: &WireFacts) -> Result<SourceFacts, Malformed> {
     Ok(SourceFacts {
-        name: name(&it.name)?,
+        name: SourceName::new(&it.name).map_err(|_| "a source's name has letters, digits, - _ and . only")?,
         engine: words::engine(&it.engine).ok_or("the engine is unknown")?,
         domain: id(&it.domain)?,
         agent: id(&it.agent)?,

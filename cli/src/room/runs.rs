@@ -1,0 +1,77 @@
+//! Runs of this process, as the group sees them: begun before anything is read, ended when the heads are committed.
+//!
+//! ```text
+//!   begin ── abandon what a dead process left ── start ── open an upload ── commit what the depot has already
+//!     │         nobody has the member while the source is read and the depot filled
+//!   end ──── commit heads ── close the upload ── finish          or: fail
+//! ```
+//!
+//! Owns this order. The caller holds the source's lock, so a run that the group believes to be under way is that of a
+//! process which is gone. What a killed run left durable in the depot is committed by the next one.
+
+use strongroom_coordinator::state::Command;
+use strongroom_coordinator::state::query;
+use strongroom_coordinator::state::runs::commands::{FinishRun, StartRun};
+use strongroom_coordinator::state::runs::{RunCause, RunOutcome, RunPlan, ScheduleSeen};
+use strongroom_core::entropy::random_array;
+use strongroom_core::error::Code;
+use strongroom_core::id::{RunId, SnapshotId, SourceId};
+
+use super::Room;
+use super::group::unread;
+use super::heads::{Agreement, Upload};
+use crate::failure::{Attempt as _, Failure};
+
+/// A run that the group knows to be under way.
+pub(crate) struct OpenRun {
+    run: RunId,
+    upload: Upload,
+    /// What is wrong with the source's earlier snapshots, and keeps none from being taken.
+    pub(crate) fault: Option<Failure>,
+}
+
+impl Room {
+    /// Begins a run of a source.
+    pub(crate) fn begin_run(&self, source: SourceId, name: &str) -> Result<OpenRun, Failure> {
+        let what = || format!("can't begin a run of {name}");
+        let mut group = self.group()?;
+        let schedule = query::schedule(group.rows(), &source).attempt(unread)?.unwrap_or_default();
+        let mut before: Vec<Command> = Vec::new();
+        if let Some(run) = schedule.seen.running {
+            before.push(FinishRun { run, outcome: RunOutcome::Abandoned }.into());
+        }
+        let run = RunId(random_array(self.entropy()).attempt(what)?);
+        let plan = RunPlan { source, period: 0, attempt: 1, cause: RunCause::Manual };
+        before.push(StartRun { run, plan, seen: ScheduleSeen { running: None, ..schedule.seen } }.into());
+        let upload = group.open_upload(source, Some(run), before)?;
+        let fault = match group.agreement(source) {
+            Ok(Agreement::Same) => None,
+            Ok(Agreement::DepotAhead) => group.commit_heads(&upload).err(),
+            Ok(Agreement::DepotLacks(snapshot)) => Some(lost(name, snapshot)),
+            Err(failure) => Some(failure),
+        };
+        Ok(OpenRun { run, upload, fault })
+    }
+
+    /// Ends a run that brought a snapshot, which the depot has by now; says whether it is protected.
+    pub(crate) fn end_run(&self, open: &OpenRun, snapshot: SnapshotId) -> Result<bool, Failure> {
+        let mut group = self.group()?;
+        group.commit_heads(&open.upload)?;
+        let finish = FinishRun { run: open.run, outcome: RunOutcome::Succeeded { snapshot } };
+        group.submit(vec![open.upload.closing(), finish.into()], || format!("can't commit snapshot {snapshot}"))?;
+        group.is_protected(snapshot)
+    }
+
+    /// Ends a run that failed.
+    pub(crate) fn fail_run(&self, open: &OpenRun, code: Code) -> Result<(), Failure> {
+        let finish = FinishRun { run: open.run, outcome: RunOutcome::Failed { code: code.number() } };
+        self.group()?.submit(vec![open.upload.closing(), finish.into()], || "can't end the run")?;
+        Ok(())
+    }
+}
+
+/// A snapshot that the group has committed and the depot does not hold.
+pub(crate) fn lost(name: &str, snapshot: SnapshotId) -> Failure {
+    let what = format!("snapshot {snapshot} of {name} was committed, and the depot does not hold its manifest");
+    Failure::new(Code::SnapshotLost, what)
+}
