@@ -5,9 +5,9 @@
 //! healing phase, in which nothing fails any more and the group has to come back within a deadline.
 //!
 //! ```text
-//!   queue ──► tick, delivery, restart, client, fault ──► host ──► member.handle ──► effects ──► queue
-//!                                                                      │
-//!                                                            invariants after each event
+//!   queue ──► tick, delivery, restart, client, fault ──► host ──► member: take …, turn ──► effects ──► queue
+//!                                                                        │
+//!                                                             invariants after each turn
 //! ```
 
 mod clients;
@@ -19,6 +19,7 @@ mod network;
 mod operator;
 mod plan;
 mod reach;
+mod turns;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -29,7 +30,6 @@ use strongroom_coordinator::raft::Role;
 use crate::dice::Dice;
 use crate::invariants::{Broken, Invariants};
 use clients::{Asked, Clients, Reply};
-use effects::Effects;
 use faults::Fault;
 use host::Host;
 use network::Network;
@@ -48,6 +48,7 @@ enum What {
     Tick { host: HostNumber, life: u64 },
     Deliver { host: HostNumber, bytes: Vec<u8> },
     DeliverSnapshot { from: HostNumber, host: HostNumber, envelope: Vec<u8>, bytes: Vec<u8> },
+    Turn { host: HostNumber, life: u64 },
     Work { host: HostNumber, life: u64, event: Box<MemberEvent> },
     Job { host: HostNumber, life: u64, job: effects::Job },
     Start { host: HostNumber },
@@ -97,6 +98,8 @@ pub struct Report {
     pub events: u64,
     /// Operations of clients that were answered.
     pub answered: u64,
+    /// The most events that one turn of a member took.
+    pub batch_largest: usize,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -115,6 +118,7 @@ pub struct World {
     nemesis: Dice,
     is_healing: bool,
     invariants: Invariants,
+    batch_largest: usize,
     faults: BTreeMap<&'static str, u64>,
 }
 
@@ -135,6 +139,7 @@ impl World {
             nemesis: Dice::new(seed, "nemesis"),
             is_healing: false,
             invariants: Invariants::default(),
+            batch_largest: 0,
             faults: BTreeMap::new(),
             plan,
         };
@@ -161,9 +166,9 @@ impl World {
             }
         }
         self.clients.judge()?;
-        let Self { trace, now, happened, clients, faults, .. } = self;
+        let Self { trace, now, happened, clients, batch_largest, faults, .. } = self;
         let trace = *trace.finalize().as_bytes();
-        Ok(Report { trace, elapsed: now, events: happened, answered: clients.answered(), faults })
+        Ok(Report { trace, elapsed: now, events: happened, answered: clients.answered(), batch_largest, faults })
     }
 
     fn begin(&mut self) {
@@ -198,6 +203,7 @@ impl World {
             What::DeliverSnapshot { from, host, envelope, bytes } => {
                 self.deliver_snapshot(from, host, &envelope, &bytes)
             }
+            What::Turn { host, life } => self.turn(host, life),
             What::Work { host, life, event } => self.work(host, life, *event),
             What::Job { host, life, job } => self.job(host, life, job),
             What::Start { host } => self.start(host),
@@ -223,23 +229,6 @@ impl World {
         self.trace.update(&self.now.to_le_bytes());
         self.trace.update(&[kind, u8::try_from(place).unwrap_or(u8::MAX)]);
         self.trace.update(detail);
-    }
-
-    /// Lets a host's member take an event, and sees to what comes of it.
-    fn feed(&mut self, number: HostNumber, event: MemberEvent) -> Result<(), Broken> {
-        let mut effects = Effects::default();
-        let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
-        let Some(member) = host.member.as_mut() else { return Ok(()) };
-        let result = member.handle(event, &mut effects);
-        let is_alive = result.is_ok();
-        if is_alive {
-            self.invariants.look_at(number, member)?;
-        }
-        self.follow(number, effects)?;
-        if let Err(error) = result {
-            self.die(number, &error)?;
-        }
-        Ok(())
     }
 
     /// Whether everything that should live does, agrees, and clients get what they ask for.

@@ -42,6 +42,15 @@ fn a_seed_always_gives_the_same_run() {
 }
 
 #[test]
+fn turns_that_take_many_events_are_among_the_runs() {
+    let largest = |seed| World::new(Plan::from_seed(seed)).run().map_or(0, |report| report.batch_largest);
+    let batches: Vec<usize> = (0..40).map(largest).collect();
+    assert!(batches.contains(&1), "{batches:?}");
+    assert!(batches.iter().any(|batch| (2..=8).contains(batch)), "{batches:?}");
+    assert!(batches.iter().any(|batch| *batch > 20), "{batches:?}");
+}
+
+#[test]
 fn every_seed_keeps_every_promise() {
     if env::var_os("STRONGROOM_SEEDS").is_some() {
         // For a person who looks at a few seeds: RUST_LOG says how closely.
@@ -49,7 +58,7 @@ fn every_seed_keeps_every_promise() {
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_ansi(false).init();
     }
     let mut faults = std::collections::BTreeMap::new();
-    let mut answered = 0;
+    let (mut answered, mut batch_largest) = (0, 0);
     let mut failed = Vec::new();
     for seed in seeds() {
         // A panic is a finding like any other: the seed must be named.
@@ -58,6 +67,7 @@ fn every_seed_keeps_every_promise() {
         match run {
             Ok(report) => {
                 answered += report.answered;
+                batch_largest = batch_largest.max(report.batch_largest);
                 for (kind, count) in report.faults {
                     *faults.entry(kind).or_insert(0) += count;
                 }
@@ -65,6 +75,6 @@ fn every_seed_keeps_every_promise() {
             Err(broken) => failed.push(format!("seed {seed}: {broken}")),
         }
     }
-    println!("{answered} operations, faults {faults:?}");
+    println!("{answered} operations, up to {batch_largest} events in a turn, faults {faults:?}");
     assert!(failed.is_empty(), "{} seeds failed:\n{}", failed.len(), failed.join("\n"));
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strongroom_core::entropy::{Entropy, EntropyError, random_array};
 
 macro_rules! number {
@@ -78,8 +78,9 @@ impl fmt::Debug for ClusterId {
     }
 }
 
-/// A member of the group, as long as its data folder lives: minted with the folder, and never used again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A member of the group, as long as its data folder lives: minted with the folder, and never used again. A number in
+/// the log and in rows, 16 hexadecimal digits wherever people read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(NonZeroU64);
 
 impl MemberId {
@@ -130,6 +131,23 @@ impl FromStr for MemberId {
         let is_plain = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u64::from_str_radix(text, 16).ok().filter(|_| is_plain);
         number.and_then(Self::from_number).ok_or(NotAMember)
+    }
+}
+
+impl Serialize for MemberId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
+    }
+}
+
+impl<'de> Deserialize<'de> for MemberId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            let text = String::deserialize(from)?;
+            text.parse().map_err(serde::de::Error::custom)
+        } else {
+            NonZeroU64::deserialize(from).map(Self)
+        }
     }
 }
 

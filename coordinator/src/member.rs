@@ -21,11 +21,15 @@ mod config;
 mod divergence;
 mod error;
 mod event;
+mod flush;
 mod identity;
+mod lock;
 mod open;
 mod proposals;
 mod quarantine;
 mod reads;
+mod refound;
+mod settled;
 mod snapshots;
 mod turn;
 
@@ -38,7 +42,6 @@ use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{DigestReport, Envelope};
 
 use crate::id::{LogIndex, MemberId, Position};
-use crate::raft::log::Floor;
 use crate::raft::{Change, Group, Role, Standing, Unproposed};
 use crate::state::request::RequestTooLong;
 use crate::state::{Configuration, Machine, Request, StateDigest};
@@ -48,15 +51,17 @@ pub use config::MemberConfig;
 use divergence::Divergence;
 pub use error::{MemberError, OpenError};
 pub use event::{Answer, CopyJob, Event, FlushJob, Outbox, SnapshotJob, Staged, Ticket};
+use flush::Flushing;
 pub use identity::{Founding, MemberIdentity};
+pub use lock::{FolderLock, FolderShares};
 use proposals::Proposals;
+pub(crate) use quarantine::read as quarantine_of;
 use reads::Reads;
+pub use refound::{Heritage, RefoundError};
 use snapshots::Snapshots;
 pub use snapshots::stage;
 use turn::Turn;
 
-/// How many flushes' worth of rows may wait for the database before nothing new is taken on.
-const BEHIND_MAX: usize = 16;
 /// Entries by which a learner may be behind when it gets its vote.
 const LAG_MAX: u64 = 1_000;
 /// Election timeouts after which a proposal that is neither agreed on nor lost is called unknown.
@@ -75,6 +80,7 @@ pub struct Member {
 /// What a turn of the log works on.
 struct Core {
     disk: Arc<dyn Disk>,
+    lock: FolderLock,
     identity: MemberIdentity,
     machine: Machine,
     store: Arc<Store>,
@@ -86,8 +92,8 @@ struct Core {
     accrual: Accrual,
     /// The latest start of each member that was heard of.
     boots: BTreeMap<MemberId, u64>,
-    /// Where the state stands that is on its way to the database.
-    flushing: Option<Position>,
+    /// The part of the state that is on its way to the database.
+    flushing: Option<Flushing>,
     flushed: Position,
 }
 
@@ -95,6 +101,11 @@ impl Member {
     /// Who this is.
     pub const fn identity(&self) -> &MemberIdentity {
         &self.core.identity
+    }
+
+    /// The way to the lock on its folder, for whoever writes there on its behalf.
+    pub fn folder(&self) -> FolderShares {
+        self.core.lock.shares()
     }
 
     /// What it is at the moment.
@@ -206,7 +217,9 @@ impl Member {
     }
 
     fn step(&mut self, from: MemberId, message: strongroom_proto::peers::v1::LogMessage) -> Result<(), MemberError> {
-        match self.group.receive(from, message) {
+        // A follower that can't flush takes no more entries than it can hold.
+        let takes_entries = !(self.core.is_waiting() && self.is_behind());
+        match self.group.receive(from, message, takes_entries) {
             Ok(()) => Ok(()),
             Err(crate::raft::Verdict::Malformed { what }) => {
                 tracing::warn!(%from, what, "a peer's message was refused");
@@ -224,8 +237,7 @@ impl Member {
     }
 
     fn submit(&mut self, ticket: Ticket, request: Request, out: &mut dyn Outbox) {
-        if self.core.machine.changed_rows() > BEHIND_MAX.saturating_mul(self.config.flush_rows_max) {
-            // The database does not keep up: what waits for it must not grow without end.
+        if self.is_behind() {
             out.answer(ticket, Answer::Busy);
             return;
         }
@@ -303,67 +315,6 @@ impl Member {
             tracing::info!(?left, "a joint configuration lasts; its end is proposed again");
         }
     }
-
-    /// Starts a flush when enough has changed, or enough time has passed. `is_forced` asks for it whatever has changed.
-    fn flush_if_due(&mut self, is_forced: bool, out: &mut dyn Outbox) -> Result<(), MemberError> {
-        let core = &mut self.core;
-        if core.flushing.is_some() || core.snapshots.is_copying() || core.machine.position() == core.flushed {
-            return Ok(());
-        }
-        let rows = core.machine.changed_rows();
-        let is_due =
-            rows >= self.config.flush_rows_max || (rows > 0 && self.flush_ticks >= self.config.flush_ticks_max);
-        let behind = core.machine.position().index.0 - core.flushed.index.0;
-        if !is_forced && !is_due && behind < self.config.flush_entries_max {
-            return Ok(());
-        }
-        // The log must know that all of this is agreed on before the state can stand there after a crash.
-        if !mutant::is_active(Mutant::CommitUnsettled) {
-            self.group.settle_commit(core.machine.position().index)?;
-        }
-        let Some(frozen) = core.machine.freeze() else { return Ok(()) };
-        self.flush_ticks = 0;
-        core.flushing = Some(frozen.position);
-        out.flush(FlushJob { store: Arc::clone(&core.store), generation: core.generation, frozen });
-        Ok(())
-    }
-
-    fn flushed(&mut self, generation: u64, result: Result<(), crate::store::StoreError>) -> Result<(), MemberError> {
-        if generation != self.core.generation {
-            // Of a state that was replaced while it was being flushed.
-            return Ok(());
-        }
-        result?;
-        self.core.machine.thaw();
-        if let Some(position) = self.core.flushing.take() {
-            self.core.flushed = position;
-        }
-        self.compact()
-    }
-
-    /// Lets the log forget what is flushed and what no other member is about to ask for.
-    fn compact(&mut self) -> Result<(), MemberError> {
-        let is_past = mutant::is_active(Mutant::FloorPastFlush);
-        let flushed = if is_past { self.core.machine.position() } else { self.core.flushed }.index.0;
-        let is_full = self.group.entry_bytes() > self.config.log_bytes_max;
-        let wanted = if is_full {
-            // Memory goes before those who are on their way with a snapshot: they will need another.
-            flushed
-        } else {
-            let kept = flushed.saturating_sub(self.config.log_entries_kept);
-            kept.min(self.core.snapshots.needed_from(flushed))
-        };
-        let floor = self.group.log().floor().position.index.0;
-        let is_worth_it = is_full || wanted.saturating_sub(floor) > self.config.log_entries_kept / 4;
-        if wanted <= floor || !is_worth_it {
-            return Ok(());
-        }
-        let index = LogIndex(wanted);
-        if let Some(term) = self.group.term_at(index) {
-            self.group.compact(Floor { position: Position { index, term }, generation: self.core.generation })?;
-        }
-        Ok(())
-    }
 }
 
 impl Core {
@@ -399,3 +350,6 @@ impl Core {
         configuration.members().into_iter().filter(|id| *id != self.identity.member).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use group::{Group, Handler, OpenedLog, Progress, Role, Standing, Unproposed};
+pub use group::{Found, Group, Handler, OpenedLog, Progress, Role, Standing, Unproposed};
 pub use ingress::Verdict;
 pub use membership::{Change, Unchanged};
 pub use timing::Timing;

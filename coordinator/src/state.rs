@@ -53,6 +53,7 @@ pub mod packs;
 pub mod receipts;
 pub mod placement;
 pub mod pending;
+pub mod refounding;
 pub mod query;
 pub mod planning;
 

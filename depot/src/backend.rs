@@ -1,7 +1,7 @@
 //! Where a depot's files lie.
 //!
-//! A [`Backend`] stores three kinds of things under ids and knows nothing of what is in them: packs and manifests, which
-//! are put once and never changed, and keyrings, which are replaced as a whole. What a call has returned is durable;
+//! A [`Backend`] stores four kinds of things under ids and knows nothing of what is in them: packs, manifests and states
+//! of coordinators, which are put once and never changed, and keyrings, which are replaced as a whole. What a call has returned is durable;
 //! what failed is *unknown*: it may be there after a crash. A manifest's sequence is a name of its own, so of two
 //! writers one wins and the other is told ([`BackendError::Conflict`]).
 //!
@@ -16,6 +16,7 @@ mod reads;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use strongroom_core::error::Code;
@@ -42,6 +43,18 @@ pub enum BackendError {
     PackExists {
         /// The pack to be put.
         pack: PackId,
+    },
+    /// The state is not here.
+    #[error("state {state} is not in this depot")]
+    NoState {
+        /// The state asked for.
+        state: StateName,
+    },
+    /// A state of this name is here already.
+    #[error("state {state} is in this depot already")]
+    StateExists {
+        /// The state to be put.
+        state: StateName,
     },
     /// The manifest is not here.
     #[error("source {source_id} has no manifest {sequence} in this depot")]
@@ -71,9 +84,9 @@ impl BackendError {
     /// The stable code of the error.
     pub const fn code(&self) -> Code {
         match self {
-            Self::NoPack { .. } | Self::NoManifest { .. } => Code::NotFound,
+            Self::NoPack { .. } | Self::NoManifest { .. } | Self::NoState { .. } => Code::NotFound,
             Self::PackExists { .. } => Code::Internal,
-            Self::Conflict { .. } => Code::Busy,
+            Self::Conflict { .. } | Self::StateExists { .. } => Code::Busy,
             Self::Disk(error) => disk_code(error),
             Self::Store(error) => error.code(),
         }
@@ -85,6 +98,7 @@ pub const fn disk_code(error: &DiskError) -> Code {
     match error {
         DiskError::NotFound { .. } => Code::NotFound,
         DiskError::NoSpace { .. } => Code::NoSpace,
+        DiskError::Locked { .. } => Code::Busy,
         DiskError::TooLarge { .. } | DiskError::UnexpectedEnd { .. } => Code::Damaged,
         DiskError::InvalidPath { .. } => Code::Internal,
         _ => Code::VolumeFailed,
@@ -109,6 +123,32 @@ pub struct StoredManifest {
     pub sequence: u64,
 }
 
+/// The backup of a coordinator's state, as of a place in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StateName {
+    /// The group's id.
+    pub cluster: [u8; 16],
+    /// How often the group was founded anew.
+    pub epoch: u64,
+    /// The last entry of the log that is part of it.
+    pub index: u64,
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{:020}-{:020}", hex::encode(self.cluster), self.epoch, self.index)
+    }
+}
+
+/// A state that is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoredState {
+    /// Its name.
+    pub state: StateName,
+    /// Its size as a file.
+    pub bytes: u64,
+}
+
 /// What a listing found: things by id, and the names of what does not belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
@@ -124,7 +164,7 @@ impl<T> Default for Listing<T> {
     }
 }
 
-/// A store of packs, manifests and keyrings.
+/// A store of packs, manifests, states and keyrings.
 pub trait Backend: Send + Sync {
     /// Begins a pack.
     fn put_pack(&self, pack: PackId) -> Result<Box<dyn PackSink>, BackendError>;
@@ -144,6 +184,15 @@ pub trait Backend: Send + Sync {
 
     /// Lists the manifests of all sources.
     fn list_manifests(&self) -> Result<Listing<StoredManifest>, BackendError>;
+
+    /// Begins a state.
+    fn put_state(&self, state: StateName) -> Result<Box<dyn PackSink>, BackendError>;
+
+    /// Opens a state for reading.
+    fn open_state(&self, state: StateName) -> Result<Box<dyn PackSource>, BackendError>;
+
+    /// Lists the states.
+    fn list_states(&self) -> Result<Listing<StoredState>, BackendError>;
 
     /// Puts a domain's keyring in the place of the one before.
     fn put_keyring(&self, domain: DomainId, bytes: &[u8]) -> Result<(), BackendError>;
@@ -188,16 +237,33 @@ pub trait Backend: Send + Sync {
     }
 }
 
-/// A pack on its way. Dropped without a commit, it leaves nothing behind.
+/// What is put under a name of its own, and may find that it is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Put {
+    Pack(PackId),
+    State(StateName),
+}
+
+impl Put {
+    /// The error of a name that is taken.
+    const fn taken(self) -> BackendError {
+        match self {
+            Self::Pack(pack) => BackendError::PackExists { pack },
+            Self::State(state) => BackendError::StateExists { state },
+        }
+    }
+}
+
+/// A pack, or a state, on its way. Dropped without a commit, it leaves nothing behind.
 pub trait PackSink: Send {
     /// Appends bytes.
     fn write(&mut self, bytes: &[u8]) -> Result<(), BackendError>;
 
-    /// Makes the pack durable under its name.
+    /// Makes it durable under its name.
     fn commit(self: Box<Self>) -> Result<(), BackendError>;
 }
 
-/// A pack that is open for reading.
+/// A pack, or a state, that is open for reading.
 pub trait PackSource: Send {
     /// Its size as a file.
     fn bytes(&self) -> Result<u64, BackendError>;
@@ -229,6 +295,18 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn list_manifests(&self) -> Result<Listing<StoredManifest>, BackendError> {
         (**self).list_manifests()
+    }
+
+    fn put_state(&self, state: StateName) -> Result<Box<dyn PackSink>, BackendError> {
+        (**self).put_state(state)
+    }
+
+    fn open_state(&self, state: StateName) -> Result<Box<dyn PackSource>, BackendError> {
+        (**self).open_state(state)
+    }
+
+    fn list_states(&self) -> Result<Listing<StoredState>, BackendError> {
+        (**self).list_states()
     }
 
     fn put_keyring(&self, domain: DomainId, bytes: &[u8]) -> Result<(), BackendError> {

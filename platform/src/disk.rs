@@ -29,7 +29,10 @@
 pub mod durable;
 mod error;
 pub mod failpoint;
+mod lock;
+mod overlay;
 mod path;
+mod pieces;
 mod poison;
 mod real;
 mod sim;
@@ -39,6 +42,9 @@ mod tests;
 pub use durable::{DurableFile, durable_replace, durable_write};
 pub use error::{DiskError, DiskOp};
 pub use failpoint::{FailpointDisk, Fault, LoggedOp};
+pub use lock::DiskLock;
+pub use overlay::OverlayDisk;
+pub use pieces::Pieces;
 pub use real::RealDisk;
 pub use sim::{SimDisk, Unsynced};
 
@@ -78,6 +84,11 @@ pub trait Disk: Send + Sync {
     /// Says whether a file or folder has this name now, durable or not.
     fn exists(&self, path: &str) -> Result<bool, DiskError>;
 
+    /// Takes the lock of this name, without waiting; [`DiskError::Locked`] if anybody has it, in this process too.
+    ///
+    /// A file of the name is made where there is none, and stays when the lock is given back.
+    fn lock(&self, path: &str) -> Result<DiskLock, DiskError>;
+
     /// Bytes that can still be written.
     fn free_space(&self) -> Result<u64, DiskError>;
 
@@ -92,6 +103,15 @@ pub trait Disk: Send + Sync {
         let mut bytes = vec![0; usize::try_from(len).map_err(|_| too_large())?];
         file.read_at(0, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads a whole file as [`Self::read`] does; nothing if no file has the name.
+    fn read_if_there(&self, path: &str, max_len: u64) -> Result<Option<Vec<u8>>, DiskError> {
+        match self.read(path, max_len) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(DiskError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -253,14 +253,11 @@ impl<'a> SafetyVault<'a> {
 
     /// What is noted of a restore.
     pub fn outcome(&self, restore: RestoreId) -> Result<Option<Outcome>, PartialError> {
-        match self.disk.read(&self.path(&restore.to_string(), "outcome"), OUTCOME_BYTES_MAX) {
-            Ok(json) => {
-                let document: OutcomeDocument = serde_json::from_slice(&json).map_err(PartialError::SafetyCopy)?;
-                Ok(Some(document.outcome))
-            }
-            Err(DiskError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(PartialError::NotKept(error)),
-        }
+        let path = self.path(&restore.to_string(), "outcome");
+        let json = self.disk.read_if_there(&path, OUTCOME_BYTES_MAX).map_err(PartialError::NotKept)?;
+        let document: Option<OutcomeDocument> =
+            json.map(|json| serde_json::from_slice(&json).map_err(PartialError::SafetyCopy)).transpose()?;
+        Ok(document.map(|document| document.outcome))
     }
 }
 

@@ -151,7 +151,8 @@ impl World {
         let is_there = |it: &&mut super::Host| it.member.is_some() && it.paused_until <= self.now && it.id == to;
         let staged = self.hosts.get_mut(host).filter(is_there).and_then(|target| {
             let disk: std::sync::Arc<dyn Disk> = std::sync::Arc::new(target.disk.clone());
-            let path = strongroom_coordinator::store::staged_path("incoming");
+            target.receipts += 1;
+            let path = strongroom_coordinator::store::staged_path(&format!("incoming-{}", target.receipts));
             durable_replace(&disk, &path, bytes).ok()?;
             stage(&disk, envelope, path).ok()
         });

@@ -3,7 +3,7 @@
 //! Owns the nemesis and the faults that pass: processes that die or stand still, links, full and failing disks, clocks.
 //! What does not pass is in [`super::harm`].
 
-use strongroom_coordinator::member::Event;
+use strongroom_coordinator::member::{Event, OpenError};
 use strongroom_platform::disk::Fault as DiskFault;
 use strongroom_platform::disk::{Disk, Unsynced};
 
@@ -86,6 +86,7 @@ impl World {
             Some("skew") => self.skew(host),
             Some("transfer") => return self.transfer(host),
             Some("retire") => self.begin_retirement(host),
+            Some("twin") => return self.start_twin(host),
             _ => {}
         }
         Ok(())
@@ -223,6 +224,21 @@ impl World {
         host.armed = Some((at, fault));
         self.crash(number, false);
         self.count("failing disk", number);
+    }
+
+    /// A second process is started on the folder of a member that runs: it must be refused, and change nothing.
+    fn start_twin(&mut self, number: HostNumber) -> Result<(), Broken> {
+        let config = self.plan.member;
+        let Some(host) = self.hosts.get(number).filter(|host| host.member.is_some()) else { return Ok(()) };
+        let refused = host.start_twin(config);
+        self.count("second process", number);
+        match refused {
+            Err(OpenError::InUse) => Ok(()),
+            Err(error) => {
+                Err(Broken::new("lock", format!("a second process on host {number} got as far as {error:?}")))
+            }
+            Ok(()) => Err(Broken::new("lock", format!("two processes have the folder of host {number}"))),
+        }
     }
 
     fn skew(&mut self, number: HostNumber) {

@@ -1,9 +1,10 @@
 //! A host: its disk, its clocks, and the member that runs on it from one start to the next.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use strongroom_coordinator::id::MemberId;
-use strongroom_coordinator::member::{Founding, Member, MemberConfig, OpenError};
+use strongroom_coordinator::member::{Event, Founding, Member, MemberConfig, OpenError};
 use strongroom_coordinator::state::Stamp;
 use strongroom_core::time::WallTime;
 use strongroom_platform::disk::{Disk, FailpointDisk, Fault, SimDisk};
@@ -18,6 +19,10 @@ const WALL_AT_START: i64 = 1_790_000_000_000_000;
 pub(super) struct Host {
     pub(super) disk: SimDisk,
     pub(super) member: Option<Member>,
+    /// What has come since the member's last turn.
+    pub(super) inbox: VecDeque<Event>,
+    /// Snapshots that were received, each under a name of its own.
+    pub(super) receipts: u64,
     /// Counts the starts: what was planned for an earlier one does not happen.
     pub(super) life: u64,
     /// The id of the member in the folder, once there is one.
@@ -51,6 +56,8 @@ impl Host {
         Self {
             disk: SimDisk::from_seed(disk_seed(seed, number, 0)),
             member: None,
+            inbox: VecDeque::new(),
+            receipts: 0,
             life: 0,
             id: None,
             paused_until: 0,
@@ -85,9 +92,17 @@ impl Host {
         Ok(())
     }
 
+    /// Starts a second process on the same folder, and ends it at once.
+    pub(super) fn start_twin(&self, config: MemberConfig) -> Result<(), OpenError> {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let entropy = SimEntropy::from_seed(disk_seed(self.seed, self.number, 2_000_000 + self.life));
+        Member::open(&disk, config, &entropy).map(drop)
+    }
+
     /// The process is gone; its disk stays.
     pub(super) fn stop(&mut self) {
         self.member = None;
+        self.inbox.clear();
         self.life += 1;
     }
 

@@ -21,14 +21,23 @@ pub(super) struct Network {
     duplicates: u64,
     delay_max: Nanos,
     stragglers: u64,
+    turn_max: Nanos,
     /// Directed links that carry nothing.
     cut: BTreeSet<(HostNumber, HostNumber)>,
 }
 
 impl Network {
     pub(super) fn new(plan: &Plan) -> Self {
-        let Plan { seed, loss, duplicates, delay_max, stragglers, .. } = *plan;
-        Self { dice: Dice::new(seed, "network"), loss, duplicates, delay_max, stragglers, cut: BTreeSet::new() }
+        let Plan { seed, loss, duplicates, delay_max, stragglers, turn_max, .. } = *plan;
+        Self {
+            dice: Dice::new(seed, "network"),
+            loss,
+            duplicates,
+            delay_max,
+            stragglers,
+            turn_max,
+            cut: BTreeSet::new(),
+        }
     }
 
     /// From now on nothing is lost, and all links are up.
@@ -57,6 +66,10 @@ impl Network {
 
     pub(super) fn work_delay(&mut self) -> Nanos {
         self.dice.between(MS / 2, 30 * MS)
+    }
+
+    pub(super) fn turn_delay(&mut self) -> Nanos {
+        self.dice.between(MS / 10, self.turn_max)
     }
 
     pub(super) fn transfer_delay(&mut self) -> Nanos {

@@ -70,6 +70,9 @@ impl World {
             MemberError::Diverged { .. } | MemberError::NotStaged | MemberError::Unreadable(_) => {
                 return Err(Broken::new("member", format!("host {number} ended with {error:?}")));
             }
+            MemberError::Store(full) if format!("{full:?}").contains("NoSpace") => {
+                return Err(Broken::new("space", format!("host {number} did not wait for space: {full:?}")));
+            }
             _ => {}
         }
         // A system that failed to sync may drop what it could not write.

@@ -9,6 +9,9 @@ use strongroom_platform::mutant::Mutant;
 use super::{MS, Nanos};
 use crate::dice::Dice;
 
+/// Events that one turn of the engine of a real process takes together.
+const ENGINE_BATCH_MAX: u64 = 1_024;
+
 /// The settings of a run. A run is a function of them alone.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -36,6 +39,10 @@ pub struct Plan {
     pub delay_max: Nanos,
     /// Messages that take much longer, in a thousand.
     pub stragglers: u64,
+    /// Events that a turn of a member takes at most.
+    pub batch_max: usize,
+    /// The longest time that a turn takes, where turns take more than one event.
+    pub turn_max: Nanos,
     /// How long a process that died stays down at most.
     pub down_max: Nanos,
     /// Which kinds of faults may strike.
@@ -72,12 +79,14 @@ pub struct FaultKinds {
     pub transfers: bool,
     /// Healthy members are taken out and replaced.
     pub removals: bool,
+    /// A second process is started on the folder of one that runs.
+    pub twins: bool,
 }
 
 impl FaultKinds {
     /// The kinds that may strike, each as often as it weighs.
     pub(super) fn weighted(self) -> Vec<&'static str> {
-        let all: [(bool, &[&'static str]); 12] = [
+        let all: [(bool, &[&'static str]); 13] = [
             (self.crashes, &["crash", "crash", "power"]),
             (self.pauses, &["pause"]),
             (self.partitions, &["partition", "partition"]),
@@ -90,6 +99,7 @@ impl FaultKinds {
             (self.slowness, &["slow"]),
             (self.transfers, &["transfer"]),
             (self.removals, &["retire"]),
+            (self.twins, &["twin"]),
         ];
         all.iter().filter(|(is_on, _)| *is_on).flat_map(|(_, kinds)| kinds.iter().copied()).collect()
     }
@@ -115,6 +125,12 @@ impl Plan {
             slowness: dice.in_a_thousand(300),
             transfers: dice.in_a_thousand(400),
             removals: dice.in_a_thousand(250),
+            twins: dice.in_a_thousand(250),
+        };
+        let batch_max = match dice.below(3) {
+            0 => 1,
+            1 => dice.between(2, 8),
+            _ => ENGINE_BATCH_MAX,
         };
         Self {
             seed,
@@ -129,6 +145,8 @@ impl Plan {
             duplicates: if is_rough { dice.between(0, 100) } else { 0 },
             delay_max: dice.between(1, 20) * MS,
             stragglers: if is_rough { dice.between(0, 30) } else { 0 },
+            batch_max: usize::try_from(batch_max).unwrap_or(1),
+            turn_max: dice.between(1, 20) * MS,
             down_max: 4_000 * MS,
             faults,
             member: Self::member(&mut dice),
@@ -153,7 +171,8 @@ impl Plan {
 
     /// A run in which nothing fails and clients ask now and then, as an installation mostly is.
     pub fn modest(seed: u64, safety: Nanos) -> Self {
-        Self { pause_max: 4_000 * MS, member: MemberConfig::LAN, ..Self::calm(seed, safety) }
+        // One event a turn: what is counted then is what members and clients say.
+        Self { pause_max: 4_000 * MS, member: MemberConfig::LAN, batch_max: 1, ..Self::calm(seed, safety) }
     }
 
     /// A run of a seed with the faults that a mutant is likely to fall over.

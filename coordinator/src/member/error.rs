@@ -46,6 +46,12 @@ impl From<DiskError> for MemberError {
 /// Why a member is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Another process has this folder, or this process has it open already.
+    #[error("another process has this folder")]
+    InUse,
+    /// The folder holds a member, and was to get a new one.
+    #[error("there is a member in this folder already")]
+    IsMember,
     /// The folder holds no member.
     #[error("there is no member in this folder")]
     Absent,
@@ -55,6 +61,9 @@ pub enum OpenError {
         /// What was found when it was.
         reason: String,
     },
+    /// The disk is full, so that this start can't be counted. Nothing is lost; with space it can be tried again.
+    #[error("this start can't be counted: the disk is full")]
+    NoSpace(#[source] DiskError),
     /// The identity file can't be read as one.
     #[error("the member's identity file is no identity file")]
     NoIdentity,
@@ -85,28 +94,26 @@ pub enum OpenError {
     Member(#[from] MemberError),
 }
 
-impl<E> From<E> for OpenError
-where
-    E: IntoMemberError,
-{
-    fn from(error: E) -> Self {
-        Self::Member(error.into_member_error())
+impl From<LogError> for OpenError {
+    fn from(error: LogError) -> Self {
+        Self::Member(error.into())
     }
 }
 
-/// Errors of the parts, which end a member in any stage of its life.
-pub(super) trait IntoMemberError {
-    fn into_member_error(self) -> MemberError;
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Member(error.into())
+    }
 }
 
-macro_rules! ends_a_member {
-    ($($error:ty),*) => {
-        $(impl IntoMemberError for $error {
-            fn into_member_error(self) -> MemberError {
-                self.into()
-            }
-        })*
-    };
+impl From<Unreadable> for OpenError {
+    fn from(error: Unreadable) -> Self {
+        Self::Member(error.into())
+    }
 }
 
-ends_a_member!(LogError, StoreError, Unreadable, DiskError);
+impl From<DiskError> for OpenError {
+    fn from(error: DiskError) -> Self {
+        Self::Member(error.into())
+    }
+}

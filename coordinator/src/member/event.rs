@@ -8,6 +8,7 @@ use std::sync::Arc;
 use strongroom_platform::disk::DiskError;
 use strongroom_proto::peers::v1::Envelope;
 
+use super::lock::FolderLock;
 use crate::id::{MemberId, Position};
 use crate::raft::{Change, Standing, Unchanged};
 use crate::state::request::RequestTooLong;
@@ -126,12 +127,16 @@ pub struct FlushJob {
     pub(super) store: Arc<Store>,
     pub(super) generation: u64,
     pub(super) frozen: Frozen,
+    pub(super) lock: FolderLock,
 }
 
 impl FlushJob {
     /// Does the work. Another thread may.
     pub fn run(self) -> Event {
-        Event::Flushed { generation: self.generation, result: self.store.flush(&self.frozen.layer) }
+        let Self { store, generation, frozen, lock } = self;
+        let result = store.flush(&frozen.layer);
+        drop((store, lock));
+        Event::Flushed { generation, result }
     }
 }
 
@@ -140,12 +145,16 @@ pub struct CopyJob {
     pub(super) disk: Arc<dyn strongroom_platform::disk::Disk>,
     pub(super) from: String,
     pub(super) to: String,
+    pub(super) lock: FolderLock,
 }
 
 impl CopyJob {
     /// Does the work. Another thread may.
     pub fn run(self) -> Event {
-        Event::Copied { result: crate::store::copy(&self.disk, &self.from, &self.to) }
+        let Self { disk, from, to, lock } = self;
+        let result = crate::store::copy(&disk, &from, &to);
+        drop(lock);
+        Event::Copied { result }
     }
 }
 

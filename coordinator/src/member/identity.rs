@@ -59,6 +59,14 @@ impl MemberIdentity {
         Ok(Self { cluster, epoch, member: MemberId::mint(entropy)?, boot: 0 })
     }
 
+    /// Mints the identity of a folder anew, in the place of one that never spoke.
+    pub(super) fn renew(disk: &Arc<dyn Disk>, founding: Founding, entropy: &dyn Entropy) -> Result<Self, OpenError> {
+        if Self::read(disk.as_ref())?.is_some() {
+            disk.remove(PATH)?;
+        }
+        Self::mint(founding, entropy).map_err(|_| OpenError::NoIdentity)
+    }
+
     /// Writes the identity where there is none.
     pub(super) fn write_new(&self, disk: &Arc<dyn Disk>) -> Result<(), DiskError> {
         durable_write(disk, PATH, &self.encode())
@@ -68,17 +76,17 @@ impl MemberIdentity {
     pub(super) fn start(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
         let mut identity = Self::read(disk.as_ref())?.ok_or(OpenError::Absent)?;
         identity.boot += 1;
-        durable_replace(disk, PATH, &identity.encode())?;
-        Ok(identity)
+        match durable_replace(disk, PATH, &identity.encode()) {
+            Ok(()) => Ok(identity),
+            Err(full @ DiskError::NoSpace { .. }) => Err(OpenError::NoSpace(full)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads the identity, if the folder has one.
-    pub(super) fn read(disk: &dyn Disk) -> Result<Option<Self>, OpenError> {
-        match disk.read(PATH, FILE_BYTES_MAX) {
-            Ok(bytes) => Self::decode(&bytes).map(Some).ok_or(OpenError::NoIdentity),
-            Err(DiskError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Self>, OpenError> {
+        let bytes = disk.read_if_there(PATH, FILE_BYTES_MAX)?;
+        bytes.map(|bytes| Self::decode(&bytes).ok_or(OpenError::NoIdentity)).transpose()
     }
 
     fn encode(&self) -> Vec<u8> {

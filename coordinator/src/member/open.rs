@@ -13,7 +13,7 @@ use strongroom_platform::mutant::{self, Mutant};
 use super::config::MemberConfig;
 use super::error::{MemberError, OpenError};
 use super::identity::{Founding, MemberIdentity};
-use super::{Core, Member, quarantine};
+use super::{Core, FolderLock, Member, quarantine};
 use crate::id::{LogIndex, Position, Term};
 use crate::raft::log::{Floor, Hard, Log, LogError, LogIdentity};
 use crate::raft::{Group, OpenedLog};
@@ -31,16 +31,20 @@ impl Member {
         config: &MemberConfig,
         entropy: &dyn Entropy,
     ) -> Result<MemberIdentity, OpenError> {
+        let _lock = FolderLock::take(disk.as_ref())?;
+        if Self::exists(disk.as_ref())? {
+            return Err(OpenError::IsMember);
+        }
         disk.create_dir_all(store::DIR)?;
         clear_temporaries(disk.as_ref(), "")?;
         clear_temporaries(disk.as_ref(), store::DIR)?;
-        let identity = match MemberIdentity::read(disk.as_ref())? {
+        let (identity, is_new) = match MemberIdentity::read(disk.as_ref())? {
             // It has spoken already, and what it promised is gone: nobody may go on under its name.
             Some(identity) if identity.boot > 0 && !mutant::is_active(Mutant::IdReused) => {
                 return Err(OpenError::LogGone { member: identity.member });
             }
-            Some(identity) => identity,
-            None => MemberIdentity::mint(founding, entropy).map_err(|_| OpenError::NoIdentity)?,
+            Some(identity) => (identity, false),
+            None => (MemberIdentity::mint(founding, entropy).map_err(|_| OpenError::NoIdentity)?, true),
         };
         let (position, configuration) = match founding {
             Founding::Group => (FOUNDED, Configuration::single(identity.member)),
@@ -52,7 +56,7 @@ impl Member {
         let mut rows = Layer::default();
         Machine::found(&mut rows, position, &configuration)?;
         Store::create(disk, &store::path(1), &rows)?;
-        if MemberIdentity::read(disk.as_ref())?.is_none() {
+        if is_new {
             identity.write_new(disk)?;
         }
         let hard = Hard { term: position.term, vote: None, commit: position.index };
@@ -66,7 +70,10 @@ impl Member {
     }
 
     /// Opens a member: its log, the state that belongs to it, and what was agreed on since.
+    ///
+    /// The folder is this process's alone from here on, until the member and all of its jobs are gone.
     pub fn open(disk: &Arc<dyn Disk>, config: MemberConfig, entropy: &dyn Entropy) -> Result<Self, OpenError> {
+        let lock = FolderLock::take(disk.as_ref())?;
         clear_temporaries(disk.as_ref(), "")?;
         if let Some(reason) = quarantine::read(disk.as_ref())? {
             return Err(OpenError::Quarantined { reason });
@@ -86,6 +93,7 @@ impl Member {
         let group = Group::resume(log, identity.member, applied, machine.configuration(), config.timing, seed)?;
         let core = Core {
             disk: Arc::clone(disk),
+            lock,
             identity,
             machine,
             store,
@@ -140,6 +148,6 @@ fn forget(disk: &Arc<dyn Disk>, error: MemberError) -> OpenError {
     }
 }
 
-const fn log_identity(identity: &MemberIdentity) -> LogIdentity {
+pub(super) const fn log_identity(identity: &MemberIdentity) -> LogIdentity {
     LogIdentity { cluster: identity.cluster, member: identity.member }
 }

@@ -28,10 +28,7 @@ pub(super) fn note(disk: &Arc<dyn Disk>, why: &dyn Error) -> Result<(), DiskErro
 }
 
 /// The note, if there is one.
-pub(super) fn read(disk: &dyn Disk) -> Result<Option<String>, DiskError> {
-    match disk.read(PATH, NOTE_BYTES_MAX) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(DiskError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+pub(crate) fn read(disk: &dyn Disk) -> Result<Option<String>, DiskError> {
+    let bytes = disk.read_if_there(PATH, NOTE_BYTES_MAX)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
-use strongroom_platform::disk::{Disk, DiskError};
+use strongroom_platform::disk::{Disk, DiskError, Pieces};
 use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{Envelope, LogMessage, SnapshotFacts};
 
 use super::event::{CopyJob, Outbox, SnapshotJob, StageError, Staged};
+use super::flush::RETRY_TICKS;
 use super::{Core, Member, MemberError};
 use crate::id::{LogIndex, MemberId, Position, Term};
 use crate::raft::Role;
@@ -21,6 +22,8 @@ use crate::store::{self, Copied, Store};
 
 /// Rows whose digest is taken at once when a state is verified.
 const ROWS_AT_ONCE: usize = 4_096;
+/// Bytes of a received file that are read at once.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// What is prepared, and what is staged.
 #[derive(Default)]
@@ -29,6 +32,8 @@ pub(super) struct Snapshots {
     prepared: Option<Prepared>,
     pub(super) staged: Option<Box<Staged>>,
     counter: u64,
+    /// Ticks until a copy is tried again that could not be made: flushes have their turn meanwhile.
+    pause_ticks: u32,
     /// Copies that are being sent: the prepared one does not grow old meanwhile.
     being_sent: u32,
     /// Members that were to get a copy which is not there any more; Raft must hear of it.
@@ -95,8 +100,8 @@ impl Snapshots {
 impl Member {
     /// Prepares a copy when somebody needs one, and drops one that nobody has asked for in a while.
     pub(super) fn watch_snapshots(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
-        let is_wanted = self.group.is_snapshot_wanted() && self.standing.role == Role::Leader;
-        if is_wanted && !self.core.snapshots.is_copying() {
+        self.core.snapshots.pause_ticks = self.core.snapshots.pause_ticks.saturating_sub(1);
+        if self.needs_copy() && !self.core.snapshots.is_copying() {
             self.begin_copy(out)?;
         }
         let Some(prepared) = &mut self.core.snapshots.prepared else { return Ok(()) };
@@ -107,8 +112,13 @@ impl Member {
         Ok(())
     }
 
+    /// Whether another member needs a copy that is not there.
+    pub(super) fn needs_copy(&self) -> bool {
+        self.group.is_snapshot_wanted() && self.standing.role == Role::Leader && self.core.snapshots.pause_ticks == 0
+    }
+
     fn begin_copy(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
-        if self.core.flushing.is_some() {
+        if self.core.flushing.is_some() && !self.core.is_waiting() {
             return Ok(());
         }
         // The database stands where it was flushed last, whatever has been applied since. A member that is not in its
@@ -130,7 +140,8 @@ impl Member {
             ..SnapshotFacts::default()
         };
         core.snapshots.copying = Some(Copying { facts, path: path.clone() });
-        out.copy(CopyJob { disk: Arc::clone(&core.disk), from: store::path(core.generation), to: path });
+        let (disk, lock) = (Arc::clone(&core.disk), core.lock.clone());
+        out.copy(CopyJob { disk, from: store::path(core.generation), to: path, lock });
         Ok(())
     }
 
@@ -141,6 +152,7 @@ impl Member {
             Err(error) => {
                 // A full disk must not end a leader: whoever needs the copy waits.
                 tracing::warn!(%error, "the state could not be copied for another member");
+                self.core.snapshots.pause_ticks = RETRY_TICKS;
                 return Ok(store::discard(&self.core.disk, &path)?);
             }
         };
@@ -208,16 +220,11 @@ pub fn stage(disk: &Arc<dyn Disk>, envelope: Envelope, path: String) -> Result<S
 
 fn digest_of(disk: &dyn Disk, path: &str) -> Result<(u64, [u8; 32]), DiskError> {
     let file = disk.open_read(path)?;
-    let len = file.len()?;
+    let pieces = Pieces::of(file.as_ref(), PIECE_BYTES)?;
+    let len = pieces.file_bytes();
     let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; 256 * 1024];
-    let mut at = 0;
-    while at < len {
-        let wanted = usize::try_from(len - at).unwrap_or(usize::MAX).min(piece.len());
-        let piece = piece.get_mut(..wanted).unwrap_or_default();
-        file.read_at(at, piece)?;
-        hasher.update(piece);
-        at += piece.len() as u64;
+    for piece in pieces {
+        hasher.update(&piece?);
     }
     Ok((len, *hasher.finalize().as_bytes()))
 }

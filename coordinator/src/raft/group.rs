@@ -112,41 +112,53 @@ pub struct Progress {
 /// A log as it was found on the disk.
 pub struct OpenedLog {
     log: Log,
-    recovered: Recovered,
+    shelf: Shelf,
 }
 
 impl OpenedLog {
     /// Opens the log of a member.
     pub fn open(disk: &Arc<dyn Disk>, identity: LogIdentity, segment_bytes: u64) -> Result<Self, LogError> {
-        let (log, recovered) = Log::open(disk, identity, segment_bytes)?;
-        Ok(Self { log, recovered })
+        let (log, Recovered { hard, floor, entries }) = Log::open(disk, identity, segment_bytes)?;
+        Ok(Self { log, shelf: Shelf::new(hard, floor, entries) })
     }
 
     /// Where it begins.
     pub const fn floor(&self) -> Floor {
-        self.recovered.floor
+        self.log.floor()
     }
 
     /// Its hard state.
     pub const fn hard(&self) -> Hard {
-        self.recovered.hard
+        self.log.hard()
     }
 
     /// Its last entry.
     pub fn last(&self) -> LogIndex {
-        let floor = self.recovered.floor.position.index;
-        self.recovered.entries.back().map_or(floor, |last| LogIndex(last.index))
+        LogIndex(self.shelf.last())
     }
 
     /// The term of an entry.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        let floor = self.recovered.floor.position;
-        if index == floor.index {
-            return Some(floor.term);
-        }
-        let at = usize::try_from(index.0.checked_sub(floor.index.0 + 1)?).ok()?;
-        self.recovered.entries.get(at).map(|entry| Term(entry.term))
+        self.shelf.term_at(index.0).map(Term)
     }
+
+    /// All entries behind the floor, agreed on or not, for those who look at a log and do not go on with it.
+    pub fn entries(&self) -> impl Iterator<Item = (Position, Found<'_>)> {
+        self.shelf.entries().map(|entry| {
+            let at = Position { index: LogIndex(entry.index), term: Term(entry.term) };
+            let is_command = entry.get_entry_type() == EntryType::EntryNormal;
+            (at, if is_command { Found::Command(&entry.data) } else { Found::Change(&entry.context) })
+        })
+    }
+}
+
+/// What an entry of a log that is looked at holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A command; empty bytes are a leader's first entry.
+    Command(&'a [u8]),
+    /// A change of the members, with the request that came with it; empty bytes are none.
+    Change(&'a [u8]),
 }
 
 /// A member's part in the log.
@@ -168,8 +180,8 @@ impl Group {
         timing: Timing,
         seed: u64,
     ) -> Result<Self, LogError> {
-        let OpenedLog { log, recovered } = opened;
-        let Recovered { hard, floor, entries } = recovered;
+        let OpenedLog { log, mut shelf, .. } = opened;
+        shelf.configure(wire::conf_state(configuration));
         let config = Config {
             id: me.number(),
             applied: applied.index.0,
@@ -186,7 +198,6 @@ impl Group {
             max_committed_size_per_ready: COMMITTED_BYTES_MAX,
             ..Config::default()
         };
-        let shelf = Shelf::new(hard, wire::conf_state(configuration), floor, entries);
         // The crate refuses settings that contradict each other, and a state that the log does not reach.
         let node = RawNode::new(&config, shelf, &super::trace::logger()).map_err(|_| LogError::Unusable)?;
         let mut group = Self { me, node, log, jitter: Jitter::new(timing, seed), quiet_ticks: 0 };
@@ -209,11 +220,6 @@ impl Group {
             committed: LogIndex(raft.raft_log.committed),
             last: LogIndex(raft.raft_log.last_index()),
         }
-    }
-
-    /// Says whether this member leads and has agreed on an entry of its own term, so that it knows what is committed.
-    pub fn leads_surely(&self) -> bool {
-        self.node.raft.state == StateRole::Leader && self.node.raft.commit_to_current_term()
     }
 
     /// How far the others are, for a leader.
@@ -263,14 +269,14 @@ impl Group {
         Ok(())
     }
 
-    /// Takes a message from a member whose identity was checked.
-    pub fn receive(&mut self, from: MemberId, message: LogMessage) -> Result<(), Verdict> {
+    /// Takes a message from a member whose identity was checked. New entries are taken only if there is room for them.
+    pub fn receive(&mut self, from: MemberId, message: LogMessage, takes_entries: bool) -> Result<(), Verdict> {
         let malformed = |error: Meaningless| Verdict::Malformed { what: error.what };
-        let message = wire::from_wire(message, from, self.me).map_err(malformed)?;
-        ingress::check(&message, &self.node.raft)?;
+        let mut message = wire::from_wire(message, from, self.me).map_err(malformed)?;
+        ingress::check(&mut message, &self.node.raft)?;
         let is_append = message.get_msg_type() == MessageType::MsgAppend && !message.entries.is_empty();
-        if is_append && !self.log.has_room() {
-            // As good as a member that is down: nothing is taken on that might not fit the disk.
+        if is_append && !(takes_entries && self.log.has_room()) {
+            // As good as a member that is down: nothing is taken on that might not fit the disk, or the memory.
             return Ok(());
         }
         self.step(message);
@@ -279,14 +285,14 @@ impl Group {
 
     /// Proposes a command; its place in the log, if it comes to be agreed on.
     pub fn propose(&mut self, bytes: Vec<u8>) -> Result<Position, Unproposed> {
-        self.require_leader()?;
+        self.require_room()?;
         let proposed = self.node.propose(Vec::new(), bytes);
         self.proposed(proposed.is_ok())
     }
 
     /// Proposes a change of the members; leaving a joint configuration is a change of nothing.
     pub(super) fn propose_change(&mut self, change: ConfChangeV2, context: Vec<u8>) -> Result<Position, Unproposed> {
-        self.require_leader()?;
+        self.require_room()?;
         if self.node.raft.has_pending_conf() {
             return Err(Unproposed::Busy);
         }
@@ -296,10 +302,7 @@ impl Group {
 
     /// Asks from which index on a read made now sees all that was acknowledged; the answer comes in a turn, or never.
     pub fn read(&mut self, token: Vec<u8>) -> Result<(), Unproposed> {
-        let standing = self.standing();
-        if standing.role != Role::Leader {
-            return Err(Unproposed::NotLeader { leader: standing.leader });
-        }
+        self.require_leader()?;
         if !self.node.raft.commit_to_current_term() {
             return Err(Unproposed::Busy);
         }
@@ -309,7 +312,7 @@ impl Group {
 
     /// Hands leadership over, if the other can take it within an election timeout.
     pub fn transfer(&mut self, to: MemberId) -> Result<(), Unproposed> {
-        self.require_leader()?;
+        self.require_room()?;
         self.node.transfer_leader(to.number());
         Ok(())
     }
@@ -410,8 +413,8 @@ impl Group {
         let Some(last) = entries.last().map(|entry| entry.index) else { return Ok(()) };
         for entry in entries {
             let at = Position { index: LogIndex(entry.index), term: Term(entry.term) };
-            let is_settled = mutant::is_active(Mutant::ConfigurationUnsettled);
-            if entry.get_entry_type() == EntryType::EntryConfChangeV2 && !is_settled {
+            let is_left_unsettled = mutant::is_active(Mutant::ConfigurationUnsettled);
+            if entry.get_entry_type() == EntryType::EntryConfChangeV2 && !is_left_unsettled {
                 // From here on this member acts on other voters. It must not wake up one day not knowing that they were
                 // agreed on, and lead by the old ones alone.
                 self.settle_commit(at.index)?;
@@ -470,12 +473,16 @@ impl Group {
     }
 
     fn require_leader(&self) -> Result<(), Unproposed> {
-        let standing = self.standing();
-        match standing.role {
-            Role::Leader if self.log.has_room() => Ok(()),
-            Role::Leader => Err(Unproposed::Busy),
-            _ => Err(Unproposed::NotLeader { leader: standing.leader }),
+        if self.node.raft.state == StateRole::Leader {
+            return Ok(());
         }
+        Err(Unproposed::NotLeader { leader: self.standing().leader })
+    }
+
+    /// A leader whose disk has space for what comes.
+    fn require_room(&self) -> Result<(), Unproposed> {
+        self.require_leader()?;
+        if self.log.has_room() { Ok(()) } else { Err(Unproposed::Busy) }
     }
 
     /// Gives the node its election timeout: the crate draws one of its own, which no seed could replay.

@@ -1,7 +1,7 @@
 //! What a peer's message must be before it is stepped.
 //!
 //! Owns the guard in front of the crate `raft`, which ends the process on several messages that are malformed or stale,
-//! and takes others for its own (a message without a term, for one). What is refused here is dropped and counted; what
+//! and takes others for its own (a message without a term, for one). What is refused here is dropped, with a warning; what
 //! shows that this member has forgotten something that it promised is a [`Verdict::Amnesia`], and ends its membership.
 
 use raft::Raft;
@@ -36,8 +36,8 @@ pub enum Verdict {
     },
 }
 
-/// Checks a message against what this member is.
-pub(super) fn check(message: &Message, raft: &Raft<Shelf>) -> Result<(), Verdict> {
+/// Checks a message against what this member is, and takes out of it what must not be stepped.
+pub(super) fn check(message: &mut Message, raft: &Raft<Shelf>) -> Result<(), Verdict> {
     let refuse = |what| Err(Verdict::Malformed { what });
     if message.term == 0 {
         return refuse("no term");
@@ -93,16 +93,20 @@ fn check_append(message: &Message) -> Result<(), Verdict> {
     Ok(())
 }
 
-fn check_heartbeat(message: &Message, raft: &Raft<Shelf>) -> Result<(), Verdict> {
+/// A leader says how far this member has come as it knows it. What it says past the end of the log was forgotten here.
+///
+/// One that is not known to lead yet is made known first, by a message that commits nothing: a leader with nothing new to
+/// say sends no appends, and a member that was started anew would never hear of it otherwise. The next message tells.
+fn check_heartbeat(message: &mut Message, raft: &Raft<Shelf>) -> Result<(), Verdict> {
     let last = raft.raft_log.last_index();
     if message.commit <= last || message.term < raft.term {
         return Ok(());
     }
-    if message.term != raft.term || message.from != raft.leader_id {
-        // Whoever says so is not known to lead. A leader's appends come first, and make it known.
-        return Err(Verdict::Malformed { what: "a commit past the log, from one that is not known to lead" });
+    if message.term == raft.term && message.from == raft.leader_id {
+        return Err(Verdict::Amnesia { known: LogIndex(message.commit), last: LogIndex(last) });
     }
-    Err(Verdict::Amnesia { known: LogIndex(message.commit), last: LogIndex(last) })
+    message.commit = raft.raft_log.committed;
+    Ok(())
 }
 
 fn check_append_response(message: &Message, raft: &Raft<Shelf>) -> Result<(), Verdict> {

@@ -28,10 +28,14 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(hard: Hard, configuration: ConfState, floor: Floor, entries: VecDeque<Entry>) -> Self {
+    pub(super) fn new(hard: Hard, floor: Floor, entries: VecDeque<Entry>) -> Self {
         let bytes = entries.iter().map(size).sum();
-        let (snapshot, is_snapshot_wanted) = Default::default();
-        Self { hard: hard_to_raft(hard), configuration, floor, entries, bytes, snapshot, is_snapshot_wanted }
+        Self { hard: hard_to_raft(hard), floor, entries, bytes, ..Self::default() }
+    }
+
+    /// Says who the members are, as of where the state stands. The crate asks once, when it is begun.
+    pub(super) fn configure(&mut self, configuration: ConfState) {
+        self.configuration = configuration;
     }
 
     /// Mirrors entries that the log has taken: they replace those from the first one's index on.
@@ -61,6 +65,11 @@ impl Shelf {
         self.floor = floor;
         self.configuration = configuration;
         self.snapshot = None;
+    }
+
+    /// The entries behind the floor.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
     }
 
     /// Bytes that the entries hold.
@@ -101,7 +110,7 @@ impl Shelf {
         self.floor.position.index.0 + 1
     }
 
-    fn last(&self) -> u64 {
+    pub(super) fn last(&self) -> u64 {
         self.floor.position.index.0 + self.entries.len() as u64
     }
 

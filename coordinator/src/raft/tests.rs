@@ -7,7 +7,7 @@ use strongroom_platform::disk::{Disk, SimDisk};
 use strongroom_proto::peers::v1::{Configuration as WireConfiguration, LogEntry, LogMessage, SnapshotFacts};
 
 use super::log::{Floor, Hard, Log, LogError, LogIdentity};
-use super::{Group, Handler, OpenedLog, Role, Timing, Unproposed};
+use super::{Group, Handler, OpenedLog, Role, Timing, Unproposed, Verdict};
 use crate::id::{ClusterId, LogIndex, MemberId, Position, Term};
 use crate::state::Configuration;
 
@@ -106,6 +106,19 @@ fn a_member_of_three_says_nothing_that_is_not_on_its_disk() {
     assert_eq!(OpenedLog::open(&disk, identity, SEGMENT_BYTES).unwrap().hard().term, Term(1));
 }
 
+#[test]
+fn a_member_that_forgot_is_told_so_by_a_leader_with_nothing_new() {
+    let (mut group, _disk) = group(3);
+    let mut notes = Notes::default();
+    let heartbeat = LogMessage { kind: 6, term: 2, commit: 9, ..LogMessage::default() };
+    assert_eq!(group.receive(id(2), heartbeat.clone(), true), Ok(()));
+    group.turn(&mut notes).unwrap();
+    let standing = group.standing();
+    assert_eq!((standing.leader, standing.committed), (Some(id(2)), LogIndex(1)));
+    let amnesia = Verdict::Amnesia { known: LogIndex(9), last: LogIndex(1) };
+    assert_eq!(group.receive(id(2), heartbeat, true), Err(amnesia));
+}
+
 fn numbers() -> impl Strategy<Value = u64> {
     prop_oneof![4 => 0..6_u64, 1 => any::<u64>(), 1 => Just(u64::MAX)]
 }
@@ -168,7 +181,7 @@ proptest! {
                 group.propose(b"x".to_vec()).ok();
                 group.read(b"r".to_vec()).ok();
             }
-            if from != 1 && group.receive(id(from), message).is_err() {
+            if from != 1 && group.receive(id(from), message, true).is_err() {
                 continue;
             }
             group.turn(&mut notes).unwrap();

@@ -28,11 +28,15 @@ pub(super) struct Jitter {
     seed: u64,
     seen: (u64, u8, u64),
     draws: u64,
+    /// What was drawn last.
+    ticks: u32,
 }
 
 impl Jitter {
-    pub(super) const fn new(timing: Timing, seed: u64) -> Self {
-        Self { timing, seed, seen: (0, 0, 0), draws: 0 }
+    pub(super) fn new(timing: Timing, seed: u64) -> Self {
+        let mut jitter = Self { timing, seed, seen: (0, 0, 0), draws: 0, ticks: 0 };
+        jitter.draw();
+        jitter
     }
 
     /// The timeout for a member in this term and role under this leader.
@@ -40,13 +44,18 @@ impl Jitter {
         if self.seen != (term, role, leader) {
             self.seen = (term, role, leader);
             self.draws += 1;
+            self.draw();
         }
+        self.ticks
+    }
+
+    fn draw(&mut self) {
         let Timing { election_ticks_min, election_ticks_max, .. } = self.timing;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.seed.to_be_bytes());
         hasher.update(&self.draws.to_be_bytes());
         let drawn = u32::from_be_bytes(hasher.finalize().as_bytes().first_chunk().copied().unwrap_or_default());
-        election_ticks_min + drawn % election_ticks_max.saturating_sub(election_ticks_min).max(1)
+        self.ticks = election_ticks_min + drawn % election_ticks_max.saturating_sub(election_ticks_min).max(1);
     }
 }
 

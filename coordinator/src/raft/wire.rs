@@ -123,7 +123,6 @@ pub(super) fn snapshot_from_wire(facts: &v1::SnapshotFacts) -> Result<Snapshot, 
 
 /// A configuration for the wire.
 pub fn configuration_to_wire(configuration: &Configuration) -> v1::Configuration {
-    let numbers = |ids: &BTreeSet<MemberId>| ids.iter().map(|id| id.number()).collect();
     v1::Configuration {
         voters: numbers(&configuration.voters),
         learners: numbers(&configuration.learners),
@@ -135,10 +134,6 @@ pub fn configuration_to_wire(configuration: &Configuration) -> v1::Configuration
 
 /// A configuration from the wire.
 pub fn configuration_from_wire(wire: &v1::Configuration) -> Result<Configuration, Meaningless> {
-    let members = |numbers: &[u64]| {
-        let ids = numbers.iter().map(|number| MemberId::from_number(*number).ok_or(Meaningless { what: "member" }));
-        ids.collect::<Result<_, _>>()
-    };
     Ok(Configuration {
         voters: members(&wire.voters)?,
         learners: members(&wire.learners)?,
@@ -148,9 +143,16 @@ pub fn configuration_from_wire(wire: &v1::Configuration) -> Result<Configuration
     })
 }
 
+fn numbers(ids: &BTreeSet<MemberId>) -> Vec<u64> {
+    ids.iter().map(|id| id.number()).collect()
+}
+
+fn members(numbers: &[u64]) -> Result<BTreeSet<MemberId>, Meaningless> {
+    numbers.iter().map(|number| MemberId::from_number(*number).ok_or(Meaningless { what: "member" })).collect()
+}
+
 /// A configuration as Raft knows it.
 pub(super) fn conf_state(configuration: &Configuration) -> ConfState {
-    let numbers = |ids: &BTreeSet<MemberId>| ids.iter().map(|id| id.number()).collect::<Vec<u64>>();
     ConfState {
         voters: numbers(&configuration.voters),
         learners: numbers(&configuration.learners),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use rustls::ClientConfig;
-use strongroom_platform::disk::{Disk, DiskError, DurableFile};
+use strongroom_platform::disk::{Disk, DiskError, DurableFile, Pieces};
 use strongroom_platform::tls::{PeerIdentity, Role};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::peers_client::PeersClient;
@@ -30,7 +30,7 @@ use super::engine::{Engine, EngineError, member_of};
 use super::open::OpenConnections;
 use super::pause::pause;
 use crate::id::MemberId;
-use crate::member::{Answer, Event, SnapshotJob, stage};
+use crate::member::{Answer, Event, FolderShares, SnapshotJob, stage};
 use crate::state::Request as StateRequest;
 use crate::store;
 
@@ -274,16 +274,14 @@ async fn transfer(address: &str, dialler: Dialler, disk: Arc<dyn Disk>, job: Sna
 
 fn read_parts(disk: &dyn Disk, job: SnapshotJob, parts: &mpsc::Sender<SnapshotPart>) -> Result<(), DiskError> {
     let file = disk.open_read(&job.path)?;
-    let len = file.len()?;
     let send = |part| parts.blocking_send(SnapshotPart { part: Some(part) }).is_ok();
-    let mut is_wanted = send(Part::Envelope(job.envelope));
-    let mut at = 0;
-    while is_wanted && at < len {
-        let wanted = usize::try_from(len - at).unwrap_or(PART_BYTES).min(PART_BYTES);
-        let mut bytes = vec![0; wanted];
-        file.read_at(at, &mut bytes)?;
-        at += bytes.len() as u64;
-        is_wanted = send(Part::Bytes(bytes.into()));
+    if !send(Part::Envelope(job.envelope)) {
+        return Ok(());
+    }
+    for piece in Pieces::of(file.as_ref(), PART_BYTES)? {
+        if !send(Part::Bytes(piece?.into())) {
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -292,6 +290,8 @@ fn read_parts(disk: &dyn Disk, job: SnapshotJob, parts: &mpsc::Sender<SnapshotPa
 pub struct PeerService {
     engine: Engine,
     disk: Arc<dyn Disk>,
+    /// Snapshots are received into the member's folder.
+    folder: FolderShares,
     /// One snapshot at a time: two would be one too many for the disk.
     installing: tokio::sync::Mutex<()>,
     receipts: AtomicU64,
@@ -299,8 +299,8 @@ pub struct PeerService {
 
 impl PeerService {
     /// The service of a member.
-    pub fn new(engine: Engine, disk: Arc<dyn Disk>) -> Self {
-        Self { engine, disk, installing: tokio::sync::Mutex::new(()), receipts: AtomicU64::new(0) }
+    pub fn new(engine: Engine, disk: Arc<dyn Disk>, folder: FolderShares) -> Self {
+        Self { engine, disk, folder, installing: tokio::sync::Mutex::new(()), receipts: AtomicU64::new(0) }
     }
 }
 
@@ -323,6 +323,7 @@ impl Peers for PeerService {
         let Ok(_alone) = self.installing.try_lock() else {
             return Err(Status::resource_exhausted("another snapshot is being received"));
         };
+        let Some(share) = self.folder.take() else { return Err(Status::unavailable("the member has ended")) };
         let mut parts = request.into_inner();
         let first = parts.message().await?.and_then(|part| part.part);
         let Some(Part::Envelope(envelope)) = first else {
@@ -339,7 +340,8 @@ impl Peers for PeerService {
         let path = store::staged_path(&format!("incoming-{number}"));
         self.receive(&path, &mut parts, facts.file_bytes).await?;
         let (disk, staged_at) = (Arc::clone(&self.disk), path);
-        let staged = tokio::task::spawn_blocking(move || stage(&disk, envelope, staged_at)).await;
+        let staging = move || (stage(&disk, envelope, staged_at), share).0;
+        let staged = tokio::task::spawn_blocking(staging).await;
         let staged = staged.map_err(|_| Status::internal("the snapshot could not be verified"))?;
         let staged = staged.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let taken = self.engine.tell(Event::Staged(Box::new(staged))).await;

@@ -33,7 +33,7 @@ use super::open::OpenConnections;
 use super::peers::{Links, MESSAGE_BYTES_MAX, PeerService};
 use super::renewal::RenewalService;
 use crate::id::MemberId;
-use crate::member::{Member, MemberError};
+use crate::member::{FolderShares, Member, MemberError};
 use crate::state::{Actor, query};
 
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
@@ -111,7 +111,7 @@ pub fn run(member: Member, settings: Settings) -> Result<Running, RunError> {
 pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Running, RunError> {
     let Settings { tick, disk, clock, server, client, listener, known } = settings;
     let address = listener.local_addr().map_err(RunError::Listen)?;
-    let me = member.identity().member;
+    let (me, folder) = (member.identity().member, member.folder());
     let open = Arc::new(OpenConnections::new(Arc::clone(&clock), Arc::clone(&extras.denied)));
     let links = Links::new(me, client, Arc::clone(&disk), tokio::runtime::Handle::current());
     let links = Arc::new(links.routed(extras.routes));
@@ -129,7 +129,17 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
     };
     let certifier = desk.clone();
     let doors = Doors { main: server, desk: doors };
-    tokio::spawn(serve(Serving { engine: engine.clone(), disk, listener, doors, desk, open, denials, stopped }));
+    tokio::spawn(serve(Serving {
+        engine: engine.clone(),
+        disk,
+        folder,
+        listener,
+        doors,
+        desk,
+        open,
+        denials,
+        stopped,
+    }));
     Ok(Running { engine, links, certifier, thread, address, stop })
 }
 
@@ -143,6 +153,7 @@ fn certifier(desk: Desk, engine: &Engine, links: &Arc<Links>, clock: &Arc<dyn Cl
 struct Serving {
     engine: Engine,
     disk: Arc<dyn Disk>,
+    folder: FolderShares,
     listener: TcpListener,
     doors: Doors,
     desk: Option<Arc<Certifier>>,
@@ -153,7 +164,7 @@ struct Serving {
 
 /// Listens once it is known who is denied, until the member is stopped.
 async fn serve(serving: Serving) {
-    let Serving { engine, disk, listener, doors, desk, open, mut denials, stopped } = serving;
+    let Serving { engine, disk, folder, listener, doors, desk, open, mut denials, stopped } = serving;
     if denials.follow(&engine).await.is_err() {
         return;
     }
@@ -168,7 +179,8 @@ async fn serve(serving: Serving) {
         let ended = until_stopped(stopped.clone());
         tokio::spawn(server().add_service(enrolments).serve_with_incoming_shutdown(enrolment, ended));
     }
-    let peers = PeersServer::new(PeerService::new(engine.clone(), disk)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let peers =
+        PeersServer::new(PeerService::new(engine.clone(), disk, folder)).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let operators = OperatorsServer::new(OperatorService::new(engine.clone()));
     let served = server()
         .add_service(peers)

@@ -14,6 +14,7 @@ use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
+use super::refounding::Refound;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
 use super::snapshots::CommitSnapshot;
@@ -164,4 +165,6 @@ commands! {
     SetOperatorRoles,
     /// Removes an operator.
     RemoveOperator,
+    /// Founds the group anew.
+    Refound,
 }

@@ -12,7 +12,7 @@ use strongroom_core::id::{
 };
 
 use super::rows::Key;
-use crate::id::MemberId;
+use crate::id::{ClusterEpoch, MemberId};
 
 macro_rules! keyed_by_bytes {
     ($($name:ident),*) => {
@@ -128,6 +128,16 @@ impl Key for TileCoordinate {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (level, index) = bytes.split_first()?;
         Some(Self { level: *level, index: u64::decode(index)? })
+    }
+}
+
+impl Key for ClusterEpoch {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        u64::decode(bytes).map(Self)
     }
 }
 

@@ -20,6 +20,7 @@ use super::members::{MemberRow, Members};
 use super::operators::{OperatorIdentities, OperatorRow, Operators};
 use super::packs::{LivePacks, PackDifference, PackRow, Packs};
 use super::places::{JurisdictionRow, Jurisdictions, RegionRow, Regions, SiteRow, Sites};
+use super::refounding::{RefoundingRow, Refoundings};
 use super::request::Actor;
 use super::rows::{Rows, Table, Unreadable};
 use super::runs::{HostGroupRow, HostGroups, RunRow, Runs, ScheduleRow, Schedules, SourceRuns};
@@ -29,7 +30,7 @@ use super::tables;
 use super::text::{JurisdictionName, Name, Subject};
 use super::tokens::{TokenRow, TokenState, TokenTerms, Tokens};
 use super::uploads::{EpochRow, Epochs};
-use crate::id::MemberId;
+use crate::id::{ClusterEpoch, MemberId};
 
 /// Most rows on one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
@@ -101,6 +102,8 @@ listings! {
     epochs, epoch: Epochs, SourceId => EpochRow;
     /// Operators by name.
     operators, operator: Operators, Name => OperatorRow;
+    /// Foundings after the first, by epoch.
+    refoundings, refounding: Refoundings, ClusterEpoch => RefoundingRow;
     /// Certificates by serial number.
     certificates, certificate: Certificates, CertificateSerial => CertificateRow;
     /// The deny-list in the order of its versions; after a version, what was denied since.

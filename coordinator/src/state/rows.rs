@@ -125,17 +125,25 @@ impl Rows {
     /// The digest of all rows, counted anew: for a state that came from elsewhere. Reads `rows_at_once` at a time.
     pub fn count_digest(&self, rows_at_once: usize) -> Result<StateDigest, Unreadable> {
         let mut digest = StateDigest::default();
-        let mut after = None;
-        loop {
-            let rows = self.scan(&[], after, rows_at_once)?;
-            for (key, value) in rows.iter().filter(|(key, _)| key.first() != Some(&super::tables::META)) {
+        for rows in self.pages(rows_at_once) {
+            for (key, value) in rows?.iter().filter(|(key, _)| key.first() != Some(&super::tables::META)) {
                 digest.add(key, value);
             }
-            after = match rows.into_iter().next_back() {
-                Some((key, _)) => Some(key),
-                None => return Ok(digest),
-            };
         }
+        Ok(digest)
+    }
+
+    /// All rows in key order, the machine's notes among them, `rows_at_once` at a time.
+    pub fn pages(&self, rows_at_once: usize) -> impl Iterator<Item = Result<RawRows, Unreadable>> {
+        let mut after = Some(None);
+        std::iter::from_fn(move || {
+            let rows = match self.scan(&[], after.take()?, rows_at_once) {
+                Ok(rows) => rows,
+                Err(error) => return Some(Err(error)),
+            };
+            after = Some(Some(rows.last()?.0.clone()));
+            Some(Ok(rows))
+        })
     }
 
     /// Begins the change of one command.

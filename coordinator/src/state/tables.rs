@@ -54,6 +54,7 @@ tags! {
     OPERATORS = 100;
     OPERATOR_IDENTITIES = 101;
     AUDIT_TILES = 110;
+    REFOUNDINGS = 140;
 }
 
 /// Declares tables: name, tag, key and value.

@@ -1,19 +1,33 @@
 //! A file of the disk seam as the storage of `redb`.
+//!
+//! Owns the memory that the disk ran full: the engine calls every failure by one name, and refuses all that comes after it.
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
 use strongroom_platform::disk::{DiskError, DiskUpdate};
 
 /// The engine's file.
 pub(super) struct DiskBackend {
-    file: Box<dyn DiskUpdate>,
+    file: Arc<dyn DiskUpdate>,
+    has_run_full: Arc<AtomicBool>,
 }
 
 impl DiskBackend {
-    pub(super) fn new(file: Box<dyn DiskUpdate>) -> Self {
-        Self { file }
+    /// The file as storage, and the sign that is set once the disk had no space for it.
+    pub(super) fn new(file: Arc<dyn DiskUpdate>) -> (Self, Arc<AtomicBool>) {
+        let has_run_full = Arc::new(AtomicBool::new(false));
+        (Self { file, has_run_full: Arc::clone(&has_run_full) }, has_run_full)
+    }
+
+    fn changed(&self, result: Result<(), DiskError>) -> io::Result<()> {
+        if matches!(result, Err(DiskError::NoSpace { .. })) {
+            self.has_run_full.store(true, Ordering::Release);
+        }
+        result.map_err(to_io)
     }
 }
 
@@ -33,15 +47,15 @@ impl StorageBackend for DiskBackend {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len).map_err(to_io)
+        self.changed(self.file.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data().map_err(to_io)
+        self.changed(self.file.sync_data())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write_at(offset, data).map_err(to_io)
+        self.changed(self.file.write_at(offset, data))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use strongroom_platform::disk::{Disk, DurableFile};
+use strongroom_platform::disk::{Disk, DurableFile, Pieces};
 
 use super::StoreError;
 
@@ -24,16 +24,14 @@ pub struct Copied {
 /// Copies a file durably, under a name that is free.
 pub fn copy(disk: &Arc<dyn Disk>, from: &str, to: &str) -> Result<Copied, StoreError> {
     let source = disk.open_read(from)?;
-    let len = source.len()?;
+    let pieces = Pieces::of(source.as_ref(), PIECE_BYTES)?;
+    let len = pieces.file_bytes();
     let mut target = DurableFile::create(disk, to)?;
     let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; PIECE_BYTES];
-    while target.len() < len {
-        let wanted = usize::try_from(len - target.len()).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-        let piece = piece.get_mut(..wanted).unwrap_or_default();
-        source.read_at(target.len(), piece)?;
-        hasher.update(piece);
-        target.write_all(piece)?;
+    for piece in pieces {
+        let piece = piece?;
+        hasher.update(&piece);
+        target.write_all(&piece)?;
     }
     target.commit()?;
     Ok(Copied { len, digest: *hasher.finalize().as_bytes() })

@@ -5,6 +5,7 @@
 //!   packs/<first two digits>/<pack id>.pack
 //!   manifests/<source id>/<sequence, 20 digits>.manifest
 //!   keys/<domain id>.keyring
+//!   states/<group id>/<epoch, 20 digits>-<log index, 20 digits>.state
 //! ```
 //!
 //! Every file is written by the durable order of the disk's module: temporary name, write, sync, rename without replace
@@ -18,10 +19,13 @@ use strongroom_platform::disk::durable::{clear_temporaries, is_temporary};
 use strongroom_platform::disk::{DirEntry, Disk, DiskError, DiskRead, DurableFile, durable_replace, durable_write};
 
 use super::layout::{
-    self, FORMAT, FORMAT_BYTES_MAX, KEYRING_BYTES_MAX, KEYS, MANIFEST_BYTES_MAX, MANIFESTS, PACKS, keyring_path,
-    manifest_dir, manifest_path, pack_dir, pack_path,
+    self, FORMAT, FORMAT_BYTES_MAX, KEYRING_BYTES_MAX, KEYS, MANIFEST_BYTES_MAX, MANIFESTS, PACKS, STATES,
+    keyring_path, manifest_dir, manifest_path, pack_dir, pack_path, state_dir, state_path,
 };
-use super::{Backend, BackendError, Listing, PackSink, PackSource, ReadCounter, StoredManifest, StoredPack};
+use super::{
+    Backend, BackendError, Listing, PackSink, PackSource, Put, ReadCounter, StateName, StoredManifest, StoredPack,
+    StoredState,
+};
 
 /// A [`Backend`] over a disk.
 pub struct DirectoryBackend {
@@ -67,34 +71,35 @@ impl DirectoryBackend {
         Ok(listing)
     }
 
-    fn read_whole(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, BackendError> {
-        match self.disk.read(path, max) {
-            Ok(bytes) => {
-                self.reads.count(bytes.len());
-                Ok(Some(bytes))
-            }
-            Err(DiskError::NotFound { .. }) => Ok(None),
+    fn put(&self, put: Put, dir: &str, path: &str) -> Result<Box<dyn PackSink>, BackendError> {
+        if self.disk.exists(path)? {
+            return Err(put.taken());
+        }
+        self.disk.create_dir_all(dir)?;
+        Ok(Box::new(DirectorySink { file: DurableFile::create(&self.disk, path)?, put }))
+    }
+
+    fn open(&self, path: &str, absent: BackendError) -> Result<Box<dyn PackSource>, BackendError> {
+        match self.disk.open_read(path) {
+            Ok(file) => Ok(Box::new(DirectorySource { file, reads: Arc::clone(&self.reads) })),
+            Err(DiskError::NotFound { .. }) => Err(absent),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn read_whole(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, BackendError> {
+        let bytes = self.disk.read_if_there(path, max)?;
+        Ok(bytes.inspect(|bytes| self.reads.count(bytes.len())))
     }
 }
 
 impl Backend for DirectoryBackend {
     fn put_pack(&self, pack: PackId) -> Result<Box<dyn PackSink>, BackendError> {
-        let path = pack_path(pack);
-        if self.disk.exists(&path)? {
-            return Err(BackendError::PackExists { pack });
-        }
-        self.disk.create_dir_all(&pack_dir(pack))?;
-        Ok(Box::new(DirectorySink { file: DurableFile::create(&self.disk, &path)?, pack }))
+        self.put(Put::Pack(pack), &pack_dir(pack), &pack_path(pack))
     }
 
     fn open_pack(&self, pack: PackId) -> Result<Box<dyn PackSource>, BackendError> {
-        match self.disk.open_read(&pack_path(pack)) {
-            Ok(file) => Ok(Box::new(DirectorySource { file, reads: Arc::clone(&self.reads) })),
-            Err(DiskError::NotFound { .. }) => Err(BackendError::NoPack { pack }),
-            Err(error) => Err(error.into()),
-        }
+        self.open(&pack_path(pack), BackendError::NoPack { pack })
     }
 
     fn list_packs(&self) -> Result<Listing<StoredPack>, BackendError> {
@@ -125,6 +130,18 @@ impl Backend for DirectoryBackend {
         self.walk(MANIFESTS, |path, _| layout::stored_manifest(path))
     }
 
+    fn put_state(&self, state: StateName) -> Result<Box<dyn PackSink>, BackendError> {
+        self.put(Put::State(state), &state_dir(state), &state_path(state))
+    }
+
+    fn open_state(&self, state: StateName) -> Result<Box<dyn PackSource>, BackendError> {
+        self.open(&state_path(state), BackendError::NoState { state })
+    }
+
+    fn list_states(&self) -> Result<Listing<StoredState>, BackendError> {
+        self.walk(STATES, layout::stored_state)
+    }
+
     fn put_keyring(&self, domain: DomainId, bytes: &[u8]) -> Result<(), BackendError> {
         self.disk.create_dir_all(KEYS)?;
         Ok(durable_replace(&self.disk, &keyring_path(domain), bytes)?)
@@ -144,7 +161,7 @@ impl Backend for DirectoryBackend {
 
     fn recover(&self) -> Result<usize, BackendError> {
         let mut removed = clear_temporaries(self.disk.as_ref(), "")?;
-        for top in [PACKS, MANIFESTS, KEYS] {
+        for top in [PACKS, MANIFESTS, KEYS, STATES] {
             if !self.disk.exists(top)? {
                 continue;
             }
@@ -163,7 +180,7 @@ impl Backend for DirectoryBackend {
 
 struct DirectorySink {
     file: DurableFile,
-    pack: PackId,
+    put: Put,
 }
 
 impl PackSink for DirectorySink {
@@ -173,7 +190,7 @@ impl PackSink for DirectorySink {
 
     fn commit(self: Box<Self>) -> Result<(), BackendError> {
         match self.file.commit() {
-            Err(DiskError::AlreadyExists { .. }) => Err(BackendError::PackExists { pack: self.pack }),
+            Err(DiskError::AlreadyExists { .. }) => Err(self.put.taken()),
             committed => Ok(committed?),
         }
     }

@@ -4,7 +4,7 @@
 
 use strongroom_core::id::{DomainId, PackId, SourceId};
 
-use super::{StoredManifest, StoredPack};
+use super::{StateName, StoredManifest, StoredPack, StoredState};
 
 /// The file that says what the depot is.
 pub(super) const FORMAT: &str = "format";
@@ -14,6 +14,9 @@ pub(super) const PACKS: &str = "packs";
 pub(super) const MANIFESTS: &str = "manifests";
 /// The folder of keyrings.
 pub const KEYS: &str = "keys";
+/// The folder of coordinators' states.
+pub(super) const STATES: &str = "states";
+const STATE_SUFFIX: &str = ".state";
 const PACK_SUFFIX: &str = ".pack";
 const MANIFEST_SUFFIX: &str = ".manifest";
 const KEYRING_SUFFIX: &str = ".keyring";
@@ -43,6 +46,26 @@ pub(super) fn manifest_dir(source: SourceId) -> String {
 /// The path of a manifest.
 pub(super) fn manifest_path(source: SourceId, sequence: u64) -> String {
     format!("{}/{sequence:020}{MANIFEST_SUFFIX}", manifest_dir(source))
+}
+
+/// The folder of a group's states.
+pub(super) fn state_dir(state: StateName) -> String {
+    format!("{STATES}/{}", hex::encode(state.cluster))
+}
+
+/// The path of a state.
+pub(super) fn state_path(state: StateName) -> String {
+    format!("{STATES}/{state}{STATE_SUFFIX}")
+}
+
+/// The state that has a path, if it is a state's.
+pub(super) fn stored_state(path: &str, bytes: u64) -> Option<StoredState> {
+    let (folder, name) = path.rsplit_once('/')?;
+    let mut cluster = [0; 16];
+    hex::decode_to_slice(folder.rsplit('/').next()?, &mut cluster).ok()?;
+    let (epoch, index) = name.strip_suffix(STATE_SUFFIX)?.split_once('-')?;
+    let state = StateName { cluster, epoch: epoch.parse().ok()?, index: index.parse().ok()? };
+    (state_path(state) == path).then_some(StoredState { state, bytes })
 }
 
 /// The path of a domain's keyring.

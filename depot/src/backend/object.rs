@@ -32,10 +32,13 @@ use strongroom_core::id::{DomainId, PackId, SourceId};
 use strongroom_platform::clock::Clock;
 
 use super::layout::{
-    self, FORMAT, FORMAT_BYTES_MAX, KEYRING_BYTES_MAX, MANIFEST_BYTES_MAX, MANIFESTS, PACKS, keyring_path,
-    manifest_path, pack_path,
+    self, FORMAT, FORMAT_BYTES_MAX, KEYRING_BYTES_MAX, MANIFEST_BYTES_MAX, MANIFESTS, PACKS, STATES, keyring_path,
+    manifest_path, pack_path, state_path,
 };
-use super::{Backend, BackendError, Listing, PackSink, PackSource, ReadCounter, StoredManifest, StoredPack};
+use super::{
+    Backend, BackendError, Listing, PackSink, PackSource, Put, ReadCounter, StateName, StoredManifest, StoredPack,
+    StoredState,
+};
 pub use bucket::{BucketLock, StoreFacts};
 use engine::Engine;
 pub use error::StoreError;
@@ -122,6 +125,18 @@ impl ObjectBackend {
         }
     }
 
+    fn put(&self, put: Put, path: String) -> Result<Box<dyn PackSink>, BackendError> {
+        if self.remote.size(&path)?.is_some() {
+            return Err(put.taken());
+        }
+        Ok(Box::new(ObjectSink::new(Arc::clone(&self.remote), put, path)))
+    }
+
+    fn source(&self, path: String, absent: BackendError) -> Result<Box<dyn PackSource>, BackendError> {
+        let bytes = self.remote.size(&path)?.ok_or(absent)?;
+        Ok(Box::new(ObjectSource { remote: Arc::clone(&self.remote), path, bytes, reads: Arc::clone(&self.reads) }))
+    }
+
     fn seen(&self, domain: DomainId) -> Option<Seen> {
         self.keyrings.lock().unwrap_or_else(PoisonError::into_inner).get(&domain).cloned()
     }
@@ -137,16 +152,11 @@ impl ObjectBackend {
 
 impl Backend for ObjectBackend {
     fn put_pack(&self, pack: PackId) -> Result<Box<dyn PackSink>, BackendError> {
-        if self.remote.size(&pack_path(pack))?.is_some() {
-            return Err(BackendError::PackExists { pack });
-        }
-        Ok(Box::new(ObjectSink::new(Arc::clone(&self.remote), pack)))
+        self.put(Put::Pack(pack), pack_path(pack))
     }
 
     fn open_pack(&self, pack: PackId) -> Result<Box<dyn PackSource>, BackendError> {
-        let path = pack_path(pack);
-        let bytes = self.remote.size(&path)?.ok_or(BackendError::NoPack { pack })?;
-        Ok(Box::new(ObjectSource { remote: Arc::clone(&self.remote), path, bytes, reads: Arc::clone(&self.reads) }))
+        self.source(pack_path(pack), BackendError::NoPack { pack })
     }
 
     fn list_packs(&self) -> Result<Listing<StoredPack>, BackendError> {
@@ -167,6 +177,18 @@ impl Backend for ObjectBackend {
 
     fn list_manifests(&self) -> Result<Listing<StoredManifest>, BackendError> {
         Ok(self.remote.list(MANIFESTS, |path, _| layout::stored_manifest(path))?)
+    }
+
+    fn put_state(&self, state: StateName) -> Result<Box<dyn PackSink>, BackendError> {
+        self.put(Put::State(state), state_path(state))
+    }
+
+    fn open_state(&self, state: StateName) -> Result<Box<dyn PackSource>, BackendError> {
+        self.source(state_path(state), BackendError::NoState { state })
+    }
+
+    fn list_states(&self) -> Result<Listing<StoredState>, BackendError> {
+        Ok(self.remote.list(STATES, layout::stored_state)?)
     }
 
     /// Replaces the keyring that this process has read, and no other: what somebody else has put meanwhile stays.
@@ -190,8 +212,6 @@ impl Backend for ObjectBackend {
         Ok(put.map(|_| ())?)
     }
 
-    /// The version that is read first is the one that may be replaced, until a put succeeds or fails: a change that is
-    /// based on an earlier read can't be taken for one that is based on a later.
     fn locks_packs(&self) -> bool {
         self.retention.is_some() && self.s3.is_some()
     }
@@ -200,6 +220,8 @@ impl Backend for ObjectBackend {
         Ok(self.extend(packs.iter().map(|pack| pack_path(*pack)).collect())?)
     }
 
+    /// The version that is read first is the one that may be replaced, until a put succeeds or fails: a change that is
+    /// based on an earlier read can't be taken for one that is based on a later.
     fn read_keyring(&self, domain: DomainId) -> Result<Option<Vec<u8>>, BackendError> {
         let found = self.read_counted(&keyring_path(domain), KEYRING_BYTES_MAX)?;
         if self.seen(domain).is_none() {

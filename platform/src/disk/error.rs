@@ -53,6 +53,12 @@ pub enum DiskError {
         /// The end of the range that was asked for.
         end: u64,
     },
+    /// Somebody else has the lock, in this process or in another one.
+    #[error("{} is locked: another process has it", path.display())]
+    Locked {
+        /// The lock's name.
+        path: PathBuf,
+    },
     /// A sync failed. What had not been synced may be lost or not, and the volume takes no more changes.
     #[error("{} could not be made durable; this volume takes no more changes", path.display())]
     SyncFailed {
@@ -132,6 +138,8 @@ pub enum DiskOp {
     Remove,
     /// Looking whether a name is taken.
     Exists,
+    /// Taking a lock.
+    Lock,
     /// Asking for the free space.
     FreeSpace,
 }
@@ -173,6 +181,7 @@ impl fmt::Display for DiskOp {
             Self::CreateDirAll => "make the folder",
             Self::Remove => "remove",
             Self::Exists => "look for",
+            Self::Lock => "lock",
             Self::FreeSpace => "ask for the free space of",
         })
     }

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use super::poison::Poison;
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead, DiskUpdate};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskOp, DiskRead, DiskUpdate};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +154,11 @@ impl Disk for FailpointDisk {
         self.inner.exists(path)
     }
 
+    fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
+        self.gate.pass(DiskOp::Lock, path)?;
+        self.inner.lock(path)
+    }
+
     fn free_space(&self) -> Result<u64, DiskError> {
         self.gate.pass(DiskOp::FreeSpace, "")?;
         self.inner.free_space()
@@ -186,19 +191,7 @@ impl DiskFile for Watched<dyn DiskFile> {
     }
 }
 
-impl DiskRead for Watched<dyn DiskRead> {
-    fn len(&self) -> Result<u64, DiskError> {
-        self.gate.pass(DiskOp::Len, &self.path)?;
-        self.inner.len()
-    }
-
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
-        self.gate.pass(DiskOp::ReadAt, &self.path)?;
-        self.inner.read_at(offset, bytes)
-    }
-}
-
-impl DiskRead for Watched<dyn DiskUpdate> {
+impl<F: DiskRead + ?Sized> DiskRead for Watched<F> {
     fn len(&self) -> Result<u64, DiskError> {
         self.gate.pass(DiskOp::Len, &self.path)?;
         self.inner.len()

@@ -3,7 +3,7 @@
 //! Owns the system calls. Bytes go straight to the kernel, without a buffer of our own, so callers write in pieces of
 //! some size. It believes what the kernel says about a sync; a disk that lies can only be found by reading it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::path;
 use super::poison::Poison;
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskOp, DiskRead, DiskUpdate};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskOp, DiskRead, DiskUpdate};
 
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
@@ -136,6 +136,19 @@ impl Disk for RealDisk {
     fn exists(&self, path: &str) -> Result<bool, DiskError> {
         let path = self.dir(path)?;
         path.try_exists().map_err(|source| DiskError::from_io(DiskOp::Exists, &path, source))
+    }
+
+    fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
+        let path = self.file(path)?;
+        let failed = |source| DiskError::from_io(DiskOp::Lock, &path, source);
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
+        let file = opened.map_err(failed)?;
+        match file.try_lock() {
+            // The kernel gives it back when the file is closed, which happens when the process dies at the latest.
+            Ok(()) => Ok(DiskLock::new(file)),
+            Err(TryLockError::WouldBlock) => Err(DiskError::Locked { path }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
     }
 
     fn free_space(&self) -> Result<u64, DiskError> {

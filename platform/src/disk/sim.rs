@@ -10,7 +10,7 @@
 //!   written, whatever becomes of its neighbours;
 //! - of the changes to a folder's names since its last sync, any number of the first ones is kept, whatever becomes of
 //!   other folders: a rename from one folder to another can leave both names, or neither;
-//! - every file that was open answers [`DiskError::Killed`] from then on.
+//! - every file that was open answers [`DiskError::Killed`] from then on, and no lock is held any more.
 //!
 //! A medium that fails is told to: bits that flip, sectors that are written elsewhere or never, syncs that are forgotten.
 //! Apart from these, bytes that were synced, under names that were synced, always stay, and so do folders, which are made durable as they
@@ -22,7 +22,7 @@ mod volume;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{DirEntry, Disk, DiskError, DiskFile, DiskRead, DiskUpdate};
+use super::{DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskRead, DiskUpdate};
 use crate::rng::stream_of;
 use content::Content;
 use volume::{FileHandle, Volume};
@@ -128,6 +128,10 @@ impl Disk for SimDisk {
 
     fn exists(&self, path: &str) -> Result<bool, DiskError> {
         self.volume().exists(path)
+    }
+
+    fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
+        Ok(DiskLock::new(self.volume().lock(path)?))
     }
 
     fn free_space(&self) -> Result<u64, DiskError> {

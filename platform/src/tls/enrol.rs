@@ -14,17 +14,17 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::CertificateError;
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 
 use super::denylist::DenyWatch;
 use super::identity::HotIdentity;
 use super::spiffe::Role;
 use super::token::RootPin;
-use super::verify::{BundleError, Expect, PeerVerifier, TrustBundle, TrustBundles};
+use super::verify::{BundleError, Expect, PeerVerifier, TrustBundle, TrustBundles, tls13_signatures};
 
 /// The chain of a coordinator, with the root at its end.
 #[derive(Debug)]
@@ -88,26 +88,5 @@ impl ServerCertVerifier for PinnedVerifier {
         verifier.verify_server_cert(end_entity, issuers, server_name, ocsp_response, now)
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(super::verify::too_old())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = super::config::provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        super::verify::schemes()
-    }
+    tls13_signatures!(self, super::config::provider().signature_verification_algorithms);
 }

@@ -19,13 +19,13 @@ mod peer;
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::DistinguishedName;
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, PeerIncompatible, SignatureScheme};
 
 pub use bundle::{BundleError, ROOTS_MAX, TrustBundle, TrustBundles};
 pub use peer::{Expect, PeerIdentity, PeerRefused};
@@ -33,6 +33,34 @@ pub use peer::{Expect, PeerIdentity, PeerRefused};
 use super::denylist::DenyWatch;
 use super::identity::RENEWAL_GRACE;
 use super::validity::wall;
+
+/// What a verifier says of signatures in a handshake: TLS 1.3 alone, and the one kind of key that all of ours are of.
+macro_rules! tls13_signatures {
+    ($self:ident, $algorithms:expr) => {
+        fn verify_tls12_signature(
+            &$self,
+            _: &[u8],
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Err(rustls::Error::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOfferedOrEnabled))
+        }
+
+        fn verify_tls13_signature(
+            &$self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            rustls::crypto::verify_tls13_signature(message, cert, dss, &$algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            vec![rustls::SignatureScheme::ECDSA_NISTP256_SHA256]
+        }
+    };
+}
+pub(super) use tls13_signatures;
 
 /// What a peer's key is asked to do, and so what its certificate must allow.
 #[derive(Clone, Copy, Debug)]
@@ -111,15 +139,6 @@ fn client_chains(
     builder.build().map_err(|_| BundleError::Empty)
 }
 
-/// All keys of ours are of this kind.
-pub(super) fn schemes() -> Vec<SignatureScheme> {
-    vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-}
-
-pub(super) fn too_old() -> rustls::Error {
-    rustls::Error::PeerIncompatible(PeerIncompatible::Tls12NotOfferedOrEnabled)
-}
-
 impl ClientCertVerifier for PeerVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
@@ -134,27 +153,7 @@ impl ClientCertVerifier for PeerVerifier {
         self.check(end_entity, intermediates, now, Side::Client).map(|_| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(too_old())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        schemes()
-    }
+    tls13_signatures!(self, self.algorithms);
 }
 
 impl ServerCertVerifier for PeerVerifier {
@@ -169,25 +168,5 @@ impl ServerCertVerifier for PeerVerifier {
         self.check(end_entity, intermediates, now, Side::Server).map(|_| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(too_old())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        schemes()
-    }
+    tls13_signatures!(self, self.algorithms);
 }

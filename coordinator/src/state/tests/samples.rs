@@ -9,6 +9,7 @@ use super::world::{
     codes, commit, depot_facts, law, member, mint, name, new_agent, open_upload, packs, plan, put_member, receipt,
     register, run_id, snapshot_id, source_id, spend, subject,
 };
+use crate::id::{ClusterEpoch, LogIndex, Position, Term};
 use crate::state::agents::{ReportAgent, RetireAgent};
 use crate::state::certificates::{Denial, Deny, IssueCertificate};
 use crate::state::command::Command;
@@ -16,6 +17,7 @@ use crate::state::depots::{ChangeDepot, DepotState, SetDepotState};
 use crate::state::members::{MemberBooted, RetireMember};
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
+use crate::state::refounding::{Refound, RefoundedFrom};
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
@@ -25,7 +27,21 @@ use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators()].concat()
+    [places(), identity(), protection(), operators(), founding()].concat()
+}
+
+fn founding() -> Vec<Command> {
+    let put = put_member(2);
+    let place = |index| Position { index: LogIndex(index), term: Term(7) };
+    let refound = Refound {
+        epoch: ClusterEpoch(2),
+        member: put.member,
+        details: Some(put.details),
+        from: RefoundedFrom::Survivor(member(1)),
+        last: place(900),
+        committed: place(880),
+    };
+    vec![refound.into()]
 }
 
 fn places() -> Vec<Command> {

@@ -1,4 +1,4 @@
-//! A pack on its way into an object store.
+//! A pack, or a state, on its way into an object store.
 //!
 //! Owns at most `PARTS_IN_FLIGHT + 2` parts of memory. A pack of one part is one conditional put. A larger one is
 //! uploaded in parts, which show under no name before they are completed; the completion is conditional where the
@@ -11,13 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::{MultipartUpload, ObjectStore as _, PutMode, PutMultipartOptions, PutPayload};
-use strongroom_core::id::PackId;
 
-use super::super::layout::pack_path;
 use super::engine::Pending;
 use super::error::StoreError;
 use super::remote::Remote;
-use crate::backend::{BackendError, PackSink};
+use crate::backend::{BackendError, PackSink, Put};
 
 /// The size of a part: S3 takes none below 5 MiB but the last, and 10,000 of them.
 pub(super) const PART_BYTES: usize = 8 << 20;
@@ -29,7 +27,7 @@ const ABORT_WAIT: Duration = Duration::from_secs(10);
 /// A pack on its way.
 pub(super) struct ObjectSink {
     remote: Arc<Remote>,
-    pack: PackId,
+    put: Put,
     path: String,
     part: Vec<u8>,
     bytes: u64,
@@ -42,9 +40,9 @@ struct Upload {
 }
 
 impl ObjectSink {
-    /// Begins a pack whose name is free.
-    pub(super) fn new(remote: Arc<Remote>, pack: PackId) -> Self {
-        Self { remote, pack, path: pack_path(pack), part: Vec::new(), bytes: 0, upload: None }
+    /// Begins what is to have a name that is free.
+    pub(super) fn new(remote: Arc<Remote>, put: Put, path: String) -> Self {
+        Self { remote, put, path, part: Vec::new(), bytes: 0, upload: None }
     }
 
     fn error(&self, error: object_store::Error) -> StoreError {
@@ -97,7 +95,8 @@ impl ObjectSink {
     }
 
     fn complete(&mut self) -> Result<(), BackendError> {
-        // Packs end with the root of all their bytes, so the last part tells this pack from any other.
+        // Packs end with the root of all their bytes, and states with a checksum of them: the last part tells this one
+        // from any other.
         let last = self.part.clone();
         if !last.is_empty() {
             self.send_part()?;
@@ -133,7 +132,7 @@ impl ObjectSink {
         if same_size {
             self.remote.read_at(&self.path, size.saturating_sub(tail.len() as u64), &mut found)?;
         }
-        if same_size && found == tail { Ok(()) } else { Err(BackendError::PackExists { pack: self.pack }) }
+        if same_size && found == tail { Ok(()) } else { Err(self.put.taken()) }
     }
 
     fn abort(&self, upload: Upload) {

@@ -1,6 +1,6 @@
 //! The suite: a backend that passes keeps the promises of the trait.
 
-use crate::backend::{Backend, BackendError, Listing, Reads, StoredPack};
+use crate::backend::{Backend, BackendError, Listing, Reads, StateName, StoredPack, StoredState};
 use strongroom_core::id::{DomainId, PackId, SourceId};
 
 /// A pack's id.
@@ -20,6 +20,7 @@ pub(crate) fn conforms(backend: &dyn Backend) {
     packs_are_put_once_and_read_in_parts(backend);
     a_pack_without_commit_leaves_nothing(backend);
     one_writer_of_a_manifest_wins(backend);
+    states_are_put_once_and_listed_in_order(backend);
     keyrings_are_replaced(backend);
     reads_are_counted(backend);
     large_packs_are_put_once_and_whole(backend);
@@ -41,6 +42,24 @@ fn packs_are_put_once_and_read_in_parts(backend: &dyn Backend) {
     one.commit().unwrap();
     assert!(matches!(two.commit(), Err(BackendError::PackExists { .. })));
     assert_eq!(backend.read_pack(pack(3), 0, 3).unwrap(), b"one");
+}
+
+fn states_are_put_once_and_listed_in_order(backend: &dyn Backend) {
+    assert_eq!(backend.list_states().unwrap(), Listing::default());
+    let state = |epoch, index| StateName { cluster: [3; 16], epoch, index };
+    for (name, bytes) in [(state(2, 4), "after"), (state(1, 900), "before")] {
+        let mut sink = backend.put_state(name).unwrap();
+        sink.write(bytes.as_bytes()).unwrap();
+        sink.commit().unwrap();
+    }
+    assert!(matches!(backend.put_state(state(2, 4)).map(drop), Err(BackendError::StateExists { .. })));
+    assert!(matches!(backend.open_state(state(2, 5)).map(drop), Err(BackendError::NoState { .. })));
+    let listed = backend.list_states().unwrap();
+    let expected = [(state(1, 900), 6), (state(2, 4), 5)].map(|(state, bytes)| StoredState { state, bytes });
+    assert_eq!((listed.items.as_slice(), listed.foreign.len()), (expected.as_slice(), 0));
+    let mut found = [0; 5];
+    backend.open_state(state(2, 4)).unwrap().read_at(0, &mut found).unwrap();
+    assert_eq!(&found, b"after");
 }
 
 fn a_pack_without_commit_leaves_nothing(backend: &dyn Backend) {

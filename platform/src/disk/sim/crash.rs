@@ -40,6 +40,7 @@ impl Volume {
         }
         self.names.clone_from(&self.durable);
         self.life += 1;
+        self.unlock_all();
         self.is_forgetful = false;
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use rand_chacha::ChaCha12Rng;
 
@@ -37,14 +37,16 @@ pub(super) struct Volume {
     /// Counts the crashes: a file that was opened in an earlier life belongs to a dead process.
     pub(super) life: u64,
     capacity: u64,
+    /// Who holds which lock; a holder that is gone has given it back.
+    locks: BTreeMap<String, Weak<()>>,
     /// Syncs say that they are done and do nothing, until the next crash.
     pub(super) is_forgetful: bool,
 }
 
 impl Volume {
     pub(super) fn empty(stream: ChaCha12Rng) -> Self {
-        let (names, durable, pending) = Default::default();
-        Self { names, durable, pending, stream, life: 0, capacity: u64::MAX, is_forgetful: false }
+        let (names, durable, pending, locks) = Default::default();
+        Self { names, durable, pending, stream, life: 0, capacity: u64::MAX, locks, is_forgetful: false }
     }
 
     pub(super) fn life(&self) -> u64 {
@@ -73,6 +75,26 @@ impl Volume {
         let file = FileHandle::default();
         self.change(vec![(path.to_owned(), Some(Node::File(Arc::clone(&file))))]);
         Ok(file)
+    }
+
+    /// Takes a lock for as long as what it gives lives.
+    pub(super) fn lock(&mut self, path: &str) -> Result<Arc<()>, DiskError> {
+        path::check_file(path)?;
+        if !self.names.contains_key(path) {
+            self.create_new(path)?;
+        }
+        self.file(DiskOp::Lock, path)?;
+        if self.locks.get(path).is_some_and(|holder| holder.strong_count() > 0) {
+            return Err(DiskError::Locked { path: path.into() });
+        }
+        let holder = Arc::new(());
+        self.locks.insert(path.to_owned(), Arc::downgrade(&holder));
+        Ok(holder)
+    }
+
+    /// The processes that held locks are dead.
+    pub(super) fn unlock_all(&mut self) {
+        self.locks.clear();
     }
 
     pub(super) fn find_file(&self, path: &str) -> Result<FileHandle, DiskError> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::disk::durable::clear_temporaries;
-use crate::disk::{Disk, DiskError, DurableFile, FailpointDisk, RealDisk, SimDisk, durable_replace, durable_write};
+use crate::disk::{
+    Disk, DiskError, DurableFile, FailpointDisk, OverlayDisk, RealDisk, SimDisk, durable_replace, durable_write,
+};
 
 type Check = fn(&Arc<dyn Disk>);
 
@@ -22,6 +24,7 @@ const SUITE: &[(&str, Check)] = &[
     ("a removed file is gone, and still open to its reader", removes),
     ("a folder is no file, and a file no folder", tells_files_from_folders),
     ("no path leads out of the root", stays_below_the_root),
+    ("a lock has one holder at a time", locks_for_one),
     ("there is space", has_space),
     ("a durable write is whole and leaves nothing else", writes_durably),
     ("a durable file can be given up", gives_up_a_durable_file),
@@ -53,6 +56,11 @@ fn a_fail_point_that_never_strikes_changes_nothing() {
     let new_real = real_disks(&dir);
     run_suite(|| Arc::new(FailpointDisk::counting(Arc::new(SimDisk::from_seed(1)))));
     run_suite(|| Arc::new(FailpointDisk::counting(new_real())));
+}
+
+#[test]
+fn a_disk_whose_changes_stay_in_memory_conforms() {
+    run_suite(|| Arc::new(OverlayDisk::over(Arc::new(SimDisk::from_seed(1)))));
 }
 
 /// Gives an empty real disk each time, below one temporary folder.
@@ -223,6 +231,23 @@ fn stays_below_the_root(disk: &Arc<dyn Disk>) {
         assert!(is_refused(durable_write(disk, path, b"")), "{path}");
     }
     assert!(is_refused(disk.remove("")));
+}
+
+fn locks_for_one(disk: &Arc<dyn Disk>) {
+    let is_locked = |path: &str| matches!(disk.lock(path), Err(DiskError::Locked { .. }));
+    let held = disk.lock("lock").unwrap();
+    assert!(is_locked("lock"));
+    assert!(!is_locked("other"));
+    drop(held);
+    assert!(!is_locked("lock"));
+    assert!(disk.exists("lock").unwrap());
+    write(disk, "written", b"kept");
+    drop(disk.lock("written").unwrap());
+    assert_eq!(disk.read("written", 4).unwrap(), b"kept");
+    disk.create_dir_all("dir").unwrap();
+    assert!(matches!(disk.lock("dir"), Err(DiskError::Io { .. })));
+    assert!(matches!(disk.lock("missing/lock"), Err(DiskError::NotFound { .. })));
+    assert!(matches!(disk.lock("../lock"), Err(DiskError::InvalidPath { .. })));
 }
 
 fn has_space(disk: &Arc<dyn Disk>) {

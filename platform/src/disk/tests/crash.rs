@@ -297,3 +297,19 @@ fn a_sector_can_land_elsewhere_or_nowhere() {
     assert_eq!(read[1_536..], content()[1_536..]);
     assert!(sim.lose_write("file", 1_000).is_err());
 }
+
+#[test]
+fn a_lock_dies_with_its_process() {
+    for unsynced in [Unsynced::Lost, Unsynced::Kept, Unsynced::BySeed] {
+        let disk = SimDisk::from_seed(1);
+        let held = disk.lock("lock").unwrap();
+        assert!(matches!(disk.lock("lock"), Err(DiskError::Locked { .. })));
+        disk.crash_with(unsynced);
+        let again = disk.lock("lock").unwrap();
+        // What the dead process held does not count any more, and giving it back gives nothing of anybody else's away.
+        drop(held);
+        assert!(matches!(disk.lock("lock"), Err(DiskError::Locked { .. })));
+        drop(again);
+        drop(disk.lock("lock").unwrap());
+    }
+}

@@ -54,3 +54,14 @@ fn an_error_names_the_path_that_an_operator_would_look_for() {
     let expected = format!("{} does not exist", dir.path().join("packs/0a").display());
     assert_eq!(error.to_string(), expected);
 }
+
+#[test]
+fn a_lock_holds_against_whoever_opens_the_folder_anew() {
+    let dir = TempDir::new().unwrap();
+    let held = RealDisk::open(dir.path()).unwrap().lock("lock").unwrap();
+    let other = RealDisk::open(dir.path()).unwrap();
+    assert!(matches!(other.lock("lock"), Err(DiskError::Locked { .. })));
+    assert_eq!(mode(&dir.path().join("lock")), 0o600);
+    drop(held);
+    drop(other.lock("lock").unwrap());
+}

@@ -1,0 +1,28 @@
+//! What to do when a group can't help itself: its quorum is lost, or all of its disks.
+//!
+//! Owns the tools of that hour. All of them look before they act, and none changes what it looks at: a survivor's folder
+//! stays as it was found, and what begins the new epoch is another folder, under another id.
+//!
+//! ```text
+//!   survivors' folders ── Survivor::look ──► Survey ──► Plan::of ──► what may be lost, and whose log to take
+//!                              │                                            │ consent
+//!                              └──────────── Member::refound ◄──────────────┘
+//!                                                   ▲
+//!   backup ── backup::Reader ───────────────────────┘
+//! ```
+//!
+//! **What can be lost.** A majority is gone, so an entry may have been agreed on that no survivor has. The plan says
+//! which members could have had one, and what the survivors hold beyond the last entry that they know to be agreed on:
+//! that is kept, since whoever was told that it is done must not be made a liar.
+
+pub mod backup;
+pub mod plan;
+pub mod survey;
+pub mod survivor;
+
+pub use plan::{Plan, PlanRefused};
+pub use survey::Survey;
+pub use survivor::{LookError, Survivor};
+
+#[cfg(test)]
+mod tests;
