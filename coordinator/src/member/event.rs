@@ -12,7 +12,7 @@ use super::lock::FolderLock;
 use crate::id::{MemberId, Position};
 use crate::raft::{Change, Standing, Unchanged};
 use crate::state::request::RequestTooLong;
-use crate::state::{Frozen, Machine, Outcome, Request, Rows};
+use crate::state::{Frozen, Machine, Outcome, Refusal, Request, Rows};
 use crate::store::{Copied, Store, StoreError};
 
 /// The shell's name for somebody who waits for an answer.
@@ -100,6 +100,8 @@ pub enum Answer {
     TooLong(RequestTooLong),
     /// The change of the members can't be made.
     Unchanged(Unchanged),
+    /// It was not proposed: the state would reject what it is to note of the change.
+    Refused(Refusal),
 }
 
 /// Where effects go, in the order in which they happen.

@@ -56,7 +56,7 @@ impl OperatorService {
         let (change, request) = commands::change(request, peer).map_err(|what| rejected("malformed", what))?;
         match self.engine.change(change, request).await {
             Ok(Answer::Applied { at, outcome: Outcome::Done(_) }) => Ok(at.index.0),
-            // The members have changed, and what was to be noted of the new one was not.
+            // The members have changed, and what was to be noted of the new one was not: the state changed meanwhile.
             Ok(Answer::Applied { outcome: Outcome::Rejected(refusal), .. }) => {
                 Err(rejected(refusal.code(), &refusal.to_string()))
             }
@@ -104,6 +104,7 @@ impl OperatorService {
             Answer::Busy => {
                 failure(Class::Retry, "busy", "the leader takes no more at the moment", "Ask again in a moment.")
             }
+            Answer::Refused(refusal) => rejected(refusal.code(), &refusal.to_string()),
             Answer::TooLong(error) => rejected("too-long", &error.to_string()),
             Answer::Unchanged(error @ Unchanged::UnderWay) => {
                 failure(Class::Retry, "under-way", &error.to_string(), "Ask again when the members are settled.")
