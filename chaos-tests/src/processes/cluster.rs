@@ -38,7 +38,7 @@ pub const PLACES: usize = 6;
 /// The one region of the group.
 const REGION: &str = "here";
 /// How long the group may take for anything, on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How long one member may take to say what it is.
 const STATUS_TIME_MAX: Duration = Duration::from_secs(1);
 /// Accrued time at which tokens of a run end; a run lasts a few minutes, and the group's time begins with it.
