@@ -144,6 +144,10 @@ impl Member {
                 Ok(())
             }
             Event::Change { ticket, change, request } => self.change(ticket, &change, request, out),
+            Event::Copy { ticket } => {
+                self.ask_copy(ticket, out);
+                Ok(())
+            }
             Event::Transfer { to } => {
                 // Not being able to hand over is no error: whoever asked looks at who leads.
                 self.group.transfer(to).ok();
@@ -159,7 +163,7 @@ impl Member {
                 Ok(())
             }
             Event::Flushed { generation, result } => self.flushed(generation, result),
-            Event::Copied { result } => self.copied(result),
+            Event::Copied { result } => self.copied(result, out),
             Event::Staged(staged) => self.staged(staged),
         }
     }

@@ -47,6 +47,11 @@ pub enum Event {
         /// What the state notes of it, if it is to.
         request: Option<Request>,
     },
+    /// A copy of the state is wanted, to be kept elsewhere.
+    Copy {
+        /// Who waits.
+        ticket: Ticket,
+    },
     /// Leadership is to be handed over.
     Transfer {
         /// To whom.
@@ -116,6 +121,9 @@ pub trait Outbox {
     fn flush(&mut self, job: FlushJob);
     /// Copies; the end comes back as [`Event::Copied`]. Nothing is flushed before.
     fn copy(&mut self, job: CopyJob);
+    /// Gives the copy of the state that was asked for: a file of the member's folder, which the one who waits removes.
+    /// What a crash leaves of it is removed when the member is opened.
+    fn copy_ready(&mut self, ticket: Ticket, path: String);
     /// Sends a snapshot; the end comes back as [`Event::SnapshotSent`].
     fn send_snapshot(&mut self, job: SnapshotJob);
     /// Says that role, term or leader changed.

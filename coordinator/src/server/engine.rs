@@ -38,8 +38,15 @@ type Look = Box<dyn FnOnce(Result<&Rows, Answer>) + Send>;
 /// Looks at the member on its thread; it must be quick.
 type Inspect = Box<dyn FnOnce(&Member) + Send>;
 
+/// Makes a request out of what the member knows at the moment, or none; it must be quick.
+type Prepare = Box<dyn FnOnce(&Member) -> Option<Request> + Send>;
+
 enum Order {
     Event(Event),
+    Prepared {
+        prepare: Prepare,
+        reply: oneshot::Sender<Answer>,
+    },
     /// What another member says, and the room that it takes in the queue.
     Envelope(Envelope, OwnedSemaphorePermit),
     Submit {
@@ -52,6 +59,7 @@ enum Order {
         reply: oneshot::Sender<Answer>,
     },
     Look(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
     Inspect(Inspect),
     /// The worker did not come to the end of a job.
     JobLost,
@@ -166,6 +174,22 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Ended)
     }
 
+    /// Asks for a command that is made from what the member knows when its turn comes, with nothing between; or the
+    /// reason for which none is made.
+    pub async fn submit_prepared<E: Send + 'static>(
+        &self,
+        prepare: impl FnOnce(&Member) -> Result<Request, E> + Send + 'static,
+    ) -> Result<Result<Answer, E>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let (refuse, refused) = oneshot::channel();
+        let prepare = move |member: &Member| prepare(member).map_err(|reason| drop(refuse.send(reason))).ok();
+        self.order(Order::Prepared { prepare: Box::new(prepare), reply })?;
+        match answer.await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(_) => refused.await.map(Err).map_err(|_| EngineError::Ended),
+        }
+    }
+
     /// Asks for a change of the members.
     pub async fn change(&self, change: Change, request: Option<Request>) -> Result<Answer, EngineError> {
         let (reply, answer) = oneshot::channel();
@@ -181,6 +205,13 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Look(Box::new(move |rows| drop(reply.send(rows.map(look))))))?;
         answer.await.map_err(|_| EngineError::Ended)
+    }
+
+    /// Copies the state as of its last flush, and gives the file in the member's folder. Whoever asked removes it.
+    pub async fn copy(&self) -> Result<Result<String, Answer>, EngineError> {
+        let (reply, copied) = oneshot::channel();
+        self.order(Order::Copy(reply))?;
+        copied.await.map_err(|_| EngineError::Ended)
     }
 
     /// Looks at this member, whatever the others know.
@@ -238,6 +269,7 @@ fn unless_it_panics<T>(act: impl FnOnce() -> Result<T, MemberError>) -> Result<T
 enum Waiting {
     Answer(oneshot::Sender<Answer>),
     Rows(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
 }
 
 impl Desk {
@@ -275,6 +307,10 @@ impl Desk {
     fn take(&mut self, order: Order, member: &mut Member) -> Result<(), MemberError> {
         match order {
             Order::Event(event) => member.take(event, self),
+            Order::Prepared { prepare, reply } => match prepare(member) {
+                Some(request) => self.take(Order::Submit { request, reply }, member),
+                None => Ok(()),
+            },
             Order::Envelope(envelope, _room) => member.take(Event::Envelope(envelope), self),
             Order::Submit { mut request, reply } => {
                 request.stamp = self.stamp();
@@ -291,6 +327,10 @@ impl Desk {
             Order::Look(look) => {
                 let ticket = self.wait(Waiting::Rows(look));
                 member.take(Event::Read { ticket }, self)
+            }
+            Order::Copy(reply) => {
+                let ticket = self.wait(Waiting::Copy(reply));
+                member.take(Event::Copy { ticket }, self)
             }
             Order::Inspect(look) => {
                 look(member);
@@ -324,6 +364,7 @@ impl Outbox for Desk {
         match self.waiting.remove(&ticket) {
             Some(Waiting::Answer(reply)) => drop(reply.send(answer)),
             Some(Waiting::Rows(look)) => look(Err(answer)),
+            Some(Waiting::Copy(reply)) => drop(reply.send(Err(answer))),
             None => {}
         }
     }
@@ -340,6 +381,12 @@ impl Outbox for Desk {
 
     fn copy(&mut self, job: CopyJob) {
         self.is_alone |= self.jobs.send(Job::Copy(job)).is_err();
+    }
+
+    fn copy_ready(&mut self, ticket: Ticket, path: String) {
+        if let Some(Waiting::Copy(reply)) = self.waiting.remove(&ticket) {
+            drop(reply.send(Ok(path)));
+        }
     }
 
     fn send_snapshot(&mut self, job: SnapshotJob) {

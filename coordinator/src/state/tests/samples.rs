@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use strongroom_core::audit::{Checkpoint, KeyName, LogSigner, TreeHead, TreeSize, empty_root};
 use strongroom_core::id::{AgentId, CertificateSerial, ClientSession, DepotId, HostGroup, TokenId, UploadId};
 use strongroom_core::time::WallTime;
 
@@ -21,13 +22,14 @@ use crate::state::refounding::{Refound, RefoundedFrom};
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
+use crate::state::signing::{KeepCheckpoint, RegisterAuditKey};
 use crate::state::sources::{ChangeSource, PauseSource, SetContract};
 use crate::state::text::ProgramVersion;
 use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators(), founding()].concat()
+    [places(), identity(), protection(), operators(), founding(), signing()].concat()
 }
 
 fn founding() -> Vec<Command> {
@@ -101,6 +103,21 @@ fn protection() -> Vec<Command> {
         commit(1, 1, 1, 2, packs(&[1, 2], &[3])).into(),
         receipt(1, 1, 1, &[1, 2]).into(),
     ]
+}
+
+fn signing() -> Vec<Command> {
+    let signer = signer();
+    let head = TreeHead { size: TreeSize(0), root: empty_root() };
+    let checkpoint = Checkpoint::new(signer.verifier_key().name().clone(), head).sign(&signer).unwrap();
+    vec![
+        RegisterAuditKey { member: member(1), key: signer.verifier_key().clone() }.into(),
+        KeepCheckpoint { checkpoint }.into(),
+    ]
+}
+
+/// A key of the audit log.
+pub(super) fn signer() -> LogSigner {
+    LogSigner::from_seed(KeyName::new("example.org/strongroom/audit").unwrap(), &[1; 32]).unwrap()
 }
 
 fn operators() -> Vec<Command> {
