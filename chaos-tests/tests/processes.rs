@@ -1,6 +1,8 @@
 //! Three members as processes on one machine, under load: killed, stopped, cut off, added, removed. Every history checks.
 //!
 //! A failure names its seed; `STRONGROOM_PROCESS_SEED` runs the same plan again.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
+#![expect(clippy::print_stdout, reason = "a run says what its clients saw")]
 
 use strongroom_chaos_tests::processes::cluster::Cluster;
 use strongroom_chaos_tests::processes::plan::{Theme, carry_out, draw};
