@@ -180,9 +180,14 @@ impl Work {
         Some(Session { id: self.session.to_vec(), sequence: self.sequence, acknowledged_below: self.sequence })
     }
 
+    /// What the upload that is opened next is called.
+    fn upload(&self) -> u8 {
+        u8::try_from(self.sequence % 256).unwrap()
+    }
+
     /// Opens an upload, and gives its epoch.
     pub(crate) async fn open(&mut self, source: u8, run: &[u8]) -> Result<Done, Failure> {
-        let upload = vec![self.sequence as u8; 16];
+        let upload = vec![self.upload(); 16];
         let (session, run) = (self.next(), run.to_vec());
         let open = OpenUploadRequest { session, upload, source: source_id(source).0.to_vec(), run };
         done(within(self.agents.open_upload(open)).await.unwrap().into_inner())
@@ -214,7 +219,7 @@ impl Work {
     /// Brings a protected snapshot, and gives its id.
     async fn snapshot(&mut self, start: &StartRun) -> Vec<u8> {
         let source = start.source[0];
-        let upload = self.sequence as u8;
+        let upload = self.upload();
         let epoch = self.open(source, &start.run).await.unwrap().epoch;
         let (sequence, previous) =
             self.chains.get(&source).map_or((1, None), |(sequence, hash)| (sequence + 1, Some(*hash)));
