@@ -39,12 +39,13 @@ use std::sync::Arc;
 use strongroom_platform::disk::Disk;
 use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
-use strongroom_proto::peers::v1::{DigestReport, Envelope};
+use strongroom_proto::peers::v1::{DigestReport, Envelope, LogMessage};
 
 use crate::id::{LogIndex, MemberId, Position};
 use crate::raft::{Change, Group, Role, Standing, Unproposed};
+use crate::state::members::{MemberState, Members};
 use crate::state::request::RequestTooLong;
-use crate::state::{Configuration, Machine, Request, StateDigest};
+use crate::state::{Configuration, Machine, Outcome, Refusal, Request, StateDigest, Thing};
 use crate::store::Store;
 use accrual::Accrual;
 pub use config::MemberConfig;
@@ -142,8 +143,9 @@ impl Member {
                 self.core.reads.wait(ticket);
                 Ok(())
             }
-            Event::Change { ticket, change, request } => {
-                self.change(ticket, &change, request, out);
+            Event::Change { ticket, change, request } => self.change(ticket, &change, request, out),
+            Event::Copy { ticket } => {
+                self.ask_copy(ticket, out);
                 Ok(())
             }
             Event::Transfer { to } => {
@@ -161,7 +163,7 @@ impl Member {
                 Ok(())
             }
             Event::Flushed { generation, result } => self.flushed(generation, result),
-            Event::Copied { result } => self.copied(result),
+            Event::Copied { result } => self.copied(result, out),
             Event::Staged(staged) => self.staged(staged),
         }
     }
@@ -216,7 +218,11 @@ impl Member {
         (!is_over).then_some(from)
     }
 
-    fn step(&mut self, from: MemberId, message: strongroom_proto::peers::v1::LogMessage) -> Result<(), MemberError> {
+    fn step(&mut self, from: MemberId, message: LogMessage) -> Result<(), MemberError> {
+        if !self.may_speak(from, &message)? {
+            tracing::debug!(%from, "a message of one that is no member was dropped");
+            return Ok(());
+        }
         // A follower that can't flush takes no more entries than it can hold.
         let takes_entries = !(self.core.is_waiting() && self.is_behind());
         match self.group.receive(from, message, takes_entries) {
@@ -229,10 +235,30 @@ impl Member {
         }
     }
 
+    /// Whether a message is stepped, for who its sender is. One that left the group never speaks again. One that is not
+    /// known may have been taken in by entries that this member lacks, and may even lead by now: it is heard when it
+    /// leads or campaigns, which Raft judges by its term and its log, and not when it answers what nobody asked.
+    fn may_speak(&self, from: MemberId, message: &LogMessage) -> Result<bool, MemberError> {
+        if self.core.machine.configuration().has(from) {
+            return Ok(true);
+        }
+        Ok(crate::raft::is_from_leader_or_candidate(message) && !self.has_left(from)?)
+    }
+
+    /// Whether a member was part of the group and never will be again.
+    fn has_left(&self, member: MemberId) -> Result<bool, MemberError> {
+        let row = self.core.machine.rows().get::<Members>(&member)?;
+        Ok(row.is_some_and(|row| row.state == MemberState::Removed))
+    }
+
     fn compare(&mut self, from: MemberId, report: &DigestReport) -> Result<(), MemberError> {
         let Ok(digest) = <[u8; 32]>::try_from(report.digest.as_ref()) else { return Ok(()) };
-        let digest = StateDigest::from_bytes(digest);
-        self.core.divergence.heard(from, LogIndex(report.index), digest);
+        let (at, machine) = (LogIndex(report.index), &self.core.machine);
+        let is_near = Divergence::is_near(at, machine.position().index, self.config.digest_entries);
+        if !is_near || !machine.configuration().has(from) {
+            return Ok(());
+        }
+        self.core.divergence.heard(from, at, StateDigest::from_bytes(digest));
         self.core.check_divergence()
     }
 
@@ -250,24 +276,56 @@ impl Member {
         }
     }
 
-    fn change(&mut self, ticket: Ticket, change: &Change, request: Option<Request>, out: &mut dyn Outbox) {
+    fn change(
+        &mut self,
+        ticket: Ticket,
+        change: &Change,
+        request: Option<Request>,
+        out: &mut dyn Outbox,
+    ) -> Result<(), MemberError> {
+        let refusal = match self.prepare_change(change, request)? {
+            Ok(noted) => {
+                let proposed = self.group.change(change, noted);
+                self.core.proposals.note(proposed, ticket, out);
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        out.answer(ticket, refusal);
+        Ok(())
+    }
+
+    /// What the state is to note of a change, or why it is not proposed. A leader asks its own state first, since the
+    /// members change whatever the state says when the entry is applied.
+    fn prepare_change(
+        &mut self,
+        change: &Change,
+        request: Option<Request>,
+    ) -> Result<Result<Vec<u8>, Answer>, MemberError> {
         if let Err(unchanged) = change.check(self.core.machine.configuration()) {
-            out.answer(ticket, Answer::Unchanged(unchanged));
-            return;
+            return Ok(Err(Answer::Unchanged(unchanged)));
         }
         if let Change::Promote { learner, .. } = change
             && !self.has_caught_up(*learner)
         {
-            out.answer(ticket, Answer::Busy);
-            return;
+            return Ok(Err(Answer::Busy));
         }
-        match request.map_or(Ok(Vec::new()), |request| self.stamped(request)) {
-            Ok(bytes) => {
-                let proposed = self.group.change(change, bytes);
-                self.core.proposals.note(proposed, ticket, out);
-            }
-            Err(too_long) => out.answer(ticket, Answer::TooLong(too_long)),
+        if let Change::AddLearner(id) = change
+            && self.has_left(*id)?
+        {
+            return Ok(Err(Answer::Refused(Refusal::Retired(Thing::Member))));
         }
+        let Some(request) = request else { return Ok(Ok(Vec::new())) };
+        let bytes = match self.stamped(request) {
+            Ok(bytes) => bytes,
+            Err(too_long) => return Ok(Err(Answer::TooLong(too_long))),
+        };
+        if self.group.standing().role == Role::Leader
+            && let Outcome::Rejected(refusal) = self.core.machine.foresee(&bytes)?
+        {
+            return Ok(Err(Answer::Refused(refusal)));
+        }
+        Ok(Ok(bytes))
     }
 
     /// Whether a member follows so closely that the group can rely on its vote.

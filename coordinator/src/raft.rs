@@ -37,4 +37,4 @@ pub use group::{Found, Group, Handler, OpenedLog, Progress, Role, Standing, Unpr
 pub use ingress::Verdict;
 pub use membership::{Change, Unchanged};
 pub use timing::Timing;
-pub use wire::{Meaningless, configuration_from_wire, configuration_to_wire};
+pub use wire::{Meaningless, configuration_from_wire, configuration_to_wire, is_from_leader_or_candidate};

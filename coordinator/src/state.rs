@@ -48,6 +48,7 @@ pub mod agents;
 pub mod contracts;
 pub mod sources;
 pub mod runs;
+pub mod passing;
 pub mod uploads;
 pub mod snapshots;
 pub mod packs;

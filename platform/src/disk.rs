@@ -23,8 +23,8 @@
 //! ```
 //!
 //! **A failed sync condemns the volume.** The kernel may have dropped the pages that it could not write, and says so
-//! only once: a second sync that succeeds proves nothing. So there is no second sync. A process that starts anew has to
-//! read what it means to rely on.
+//! only once: a second sync that succeeds proves nothing. So there is no second sync. A process that starts anew may be
+//! shown what was never written, and writes again what it means to rely on.
 
 pub mod durable;
 mod error;

@@ -40,7 +40,7 @@ impl Reply {
         match answer {
             Answer::Applied { outcome, .. } => Self::Done(outcome),
             Answer::NotLeader { leader } => Self::Elsewhere(leader),
-            Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_) => Self::Refused,
+            Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_) | Answer::Refused(_) => Self::Refused,
             Answer::Unknown => Self::Unknown,
         }
     }

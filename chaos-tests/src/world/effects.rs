@@ -53,6 +53,8 @@ impl Outbox for Effects {
         self.jobs.push(Job::Copy(job));
     }
 
+    fn copy_ready(&mut self, _ticket: Ticket, _path: String) {}
+
     fn send_snapshot(&mut self, job: SnapshotJob) {
         self.snapshots.push(job);
     }

@@ -75,8 +75,7 @@ impl World {
             }
             _ => {}
         }
-        // A system that failed to sync may drop what it could not write.
-        let unsynced = if self.is_lying(number) { Unsynced::Kept } else { Unsynced::BySeed };
+        let unsynced = self.left_by(number, &format!("{error:?}"), Unsynced::BySeed);
         if let Some(host) = self.hosts.get_mut(number) {
             host.stop();
             host.disk.crash_with(unsynced);
@@ -86,14 +85,28 @@ impl World {
         Ok(())
     }
 
+    /// What a process leaves that ended with an error. A system that failed to sync may drop what it could not write, and
+    /// either forget it at once or show it until the power is cut.
+    fn left_by(&mut self, number: HostNumber, error: &str, otherwise: Unsynced) -> Unsynced {
+        if self.is_lying(number) {
+            return Unsynced::Kept;
+        }
+        if error.contains("SyncFailed") && self.nemesis.in_a_thousand(600) {
+            self.count("given up and shown", number);
+            return Unsynced::Shown;
+        }
+        otherwise
+    }
+
     /// A member could not be opened: its disk failed, or it must never speak again.
     fn refused(&mut self, number: HostNumber, error: &OpenError) -> Result<(), Broken> {
         self.note(7, number, error.to_string().as_bytes());
         tracing::debug!(ms = self.now / MS, number, ?error, "a member was not opened");
+        let unsynced = self.left_by(number, &format!("{error:?}"), Unsynced::Kept);
         let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
         host.stop();
         if !is_damage(error) {
-            host.disk.crash_with(Unsynced::Kept);
+            host.disk.crash_with(unsynced);
             let delay = self.nemesis.between(100, 1_000) * MS;
             self.plan_in(delay, What::Start { host: number });
             return Ok(());

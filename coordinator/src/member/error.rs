@@ -32,6 +32,12 @@ pub enum MemberError {
         /// The place.
         index: LogIndex,
     },
+    /// The member, or a job of its worker, panicked.
+    #[error("this member panicked")]
+    Panicked,
+    /// The worker ended before the member did.
+    #[error("the worker of this member is gone")]
+    WorkerGone,
     /// A snapshot was agreed on that is not staged.
     #[error("a snapshot was to be installed that is not staged")]
     NotStaged,

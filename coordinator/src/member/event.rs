@@ -12,7 +12,7 @@ use super::lock::FolderLock;
 use crate::id::{MemberId, Position};
 use crate::raft::{Change, Standing, Unchanged};
 use crate::state::request::RequestTooLong;
-use crate::state::{Frozen, Machine, Outcome, Request, Rows};
+use crate::state::{Frozen, Machine, Outcome, Refusal, Request, Rows};
 use crate::store::{Copied, Store, StoreError};
 
 /// The shell's name for somebody who waits for an answer.
@@ -46,6 +46,11 @@ pub enum Event {
         change: Change,
         /// What the state notes of it, if it is to.
         request: Option<Request>,
+    },
+    /// A copy of the state is wanted, to be kept elsewhere.
+    Copy {
+        /// Who waits.
+        ticket: Ticket,
     },
     /// Leadership is to be handed over.
     Transfer {
@@ -100,6 +105,8 @@ pub enum Answer {
     TooLong(RequestTooLong),
     /// The change of the members can't be made.
     Unchanged(Unchanged),
+    /// It was not proposed: the state would reject what it is to note of the change.
+    Refused(Refusal),
 }
 
 /// Where effects go, in the order in which they happen.
@@ -114,6 +121,9 @@ pub trait Outbox {
     fn flush(&mut self, job: FlushJob);
     /// Copies; the end comes back as [`Event::Copied`]. Nothing is flushed before.
     fn copy(&mut self, job: CopyJob);
+    /// Gives the copy of the state that was asked for: a file of the member's folder, which the one who waits removes.
+    /// What a crash leaves of it is removed when the member is opened.
+    fn copy_ready(&mut self, ticket: Ticket, path: String);
     /// Sends a snapshot; the end comes back as [`Event::SnapshotSent`].
     fn send_snapshot(&mut self, job: SnapshotJob);
     /// Says that role, term or leader changed.

@@ -75,7 +75,7 @@ impl Member {
     pub fn open(disk: &Arc<dyn Disk>, config: MemberConfig, entropy: &dyn Entropy) -> Result<Self, OpenError> {
         let lock = FolderLock::take(disk.as_ref())?;
         clear_temporaries(disk.as_ref(), "")?;
-        if let Some(reason) = quarantine::read(disk.as_ref())? {
+        if let Some(reason) = quarantine::read(disk)? {
             return Err(OpenError::Quarantined { reason });
         }
         let identity = MemberIdentity::start(disk)?;
@@ -122,7 +122,11 @@ fn open_state(disk: &Arc<dyn Disk>, generation: u64) -> Result<Store, OpenError>
             store::discard(disk, &path)?;
         }
     }
-    Ok(Store::open(disk.as_ref(), &ours)?)
+    let store = Store::open(disk.as_ref(), &ours)?;
+    // An empty flush writes the file's head again: the one that was read may be shown and have been given up, while the
+    // log is about to rely on it. What the head points to was durable before it was written.
+    store.flush(&Layer::default())?;
+    Ok(store)
 }
 
 /// The state must stand within the log, and not past what the log knows to be agreed on.

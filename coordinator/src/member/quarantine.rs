@@ -27,8 +27,13 @@ pub(super) fn note(disk: &Arc<dyn Disk>, why: &dyn Error) -> Result<(), DiskErro
     durable_replace(disk, PATH, text.as_bytes())
 }
 
-/// The note, if there is one.
-pub(crate) fn read(disk: &dyn Disk) -> Result<Option<String>, DiskError> {
+/// The note, if there is one. It is written again, since whoever wrote it may have died before it was durable.
+pub(crate) fn read(disk: &Arc<dyn Disk>) -> Result<Option<String>, DiskError> {
     let bytes = disk.read_if_there(PATH, NOTE_BYTES_MAX)?;
+    if let Some(bytes) = &bytes
+        && let Err(error) = durable_replace(disk, PATH, bytes)
+    {
+        tracing::warn!(%error, "the note of a quarantine could not be written again");
+    }
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -29,6 +29,7 @@ impl Outbox for Mute {
     fn read_ready(&mut self, _ticket: Ticket, _rows: &Rows) {}
     fn flush(&mut self, _job: FlushJob) {}
     fn copy(&mut self, _job: CopyJob) {}
+    fn copy_ready(&mut self, _ticket: Ticket, _path: String) {}
     fn send_snapshot(&mut self, _job: SnapshotJob) {}
     fn standing(&mut self, _standing: Standing) {}
     fn applied(&mut self, _at: Position, _outcome: &Outcome) {}

@@ -5,6 +5,7 @@
 //! its rows are counted into their digest anew, before Raft hears of it; it takes the place of the state in one frame of
 //! the log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use strongroom_platform::disk::{Disk, DiskError, Pieces};
@@ -12,7 +13,7 @@ use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{Envelope, LogMessage, SnapshotFacts};
 
-use super::event::{CopyJob, Outbox, SnapshotJob, StageError, Staged};
+use super::event::{Answer, CopyJob, Outbox, SnapshotJob, StageError, Staged, Ticket};
 use super::flush::RETRY_TICKS;
 use super::{Core, Member, MemberError};
 use crate::id::{LogIndex, MemberId, Position, Term};
@@ -25,6 +26,9 @@ const ROWS_AT_ONCE: usize = 4_096;
 /// Bytes of a received file that are read at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// Copies that may be waited for by those who keep them elsewhere.
+const ASKED_MAX: usize = 4;
+
 /// What is prepared, and what is staged.
 #[derive(Default)]
 pub(super) struct Snapshots {
@@ -32,6 +36,8 @@ pub(super) struct Snapshots {
     prepared: Option<Prepared>,
     pub(super) staged: Option<Box<Staged>>,
     counter: u64,
+    /// Those who asked for a copy of their own.
+    asked: VecDeque<Ticket>,
     /// Ticks until a copy is tried again that could not be made: flushes have their turn meanwhile.
     pause_ticks: u32,
     /// Copies that are being sent: the prepared one does not grow old meanwhile.
@@ -44,6 +50,8 @@ pub(super) struct Snapshots {
 struct Copying {
     facts: SnapshotFacts,
     path: String,
+    /// Who asked for it; nobody, if it is to be offered to other members.
+    asked: Option<Ticket>,
 }
 
 /// A copy that can be sent.
@@ -101,7 +109,8 @@ impl Member {
     /// Prepares a copy when somebody needs one, and drops one that nobody has asked for in a while.
     pub(super) fn watch_snapshots(&mut self, out: &mut dyn Outbox) -> Result<(), MemberError> {
         self.core.snapshots.pause_ticks = self.core.snapshots.pause_ticks.saturating_sub(1);
-        if self.needs_copy() && !self.core.snapshots.is_copying() {
+        let is_asked = !self.core.snapshots.asked.is_empty();
+        if (self.needs_copy() || is_asked) && !self.core.snapshots.is_copying() {
             self.begin_copy(out)?;
         }
         let Some(prepared) = &mut self.core.snapshots.prepared else { return Ok(()) };
@@ -127,7 +136,10 @@ impl Member {
         if below.configuration() != self.core.machine.configuration() {
             return self.flush_if_due(true, out);
         }
-        self.withdraw_copy()?;
+        let asked = self.core.snapshots.asked.pop_front();
+        if asked.is_none() {
+            self.withdraw_copy()?;
+        }
         let core = &mut self.core;
         core.snapshots.counter += 1;
         let path = store::staged_path(&format!("copy-{:016x}-{}", core.identity.boot, core.snapshots.counter));
@@ -139,23 +151,44 @@ impl Member {
             state_digest: below.digest().to_bytes().to_vec().into(),
             ..SnapshotFacts::default()
         };
-        core.snapshots.copying = Some(Copying { facts, path: path.clone() });
+        core.snapshots.copying = Some(Copying { facts, path: path.clone(), asked });
         let (disk, lock) = (Arc::clone(&core.disk), core.lock.clone());
         out.copy(CopyJob { disk, from: store::path(core.generation), to: path, lock });
         Ok(())
     }
 
-    pub(super) fn copied(&mut self, result: Result<Copied, store::StoreError>) -> Result<(), MemberError> {
-        let Some(Copying { mut facts, path }) = self.core.snapshots.copying.take() else { return Ok(()) };
+    /// Somebody asks for a copy of the state, to keep it elsewhere.
+    pub(super) fn ask_copy(&mut self, ticket: Ticket, out: &mut dyn Outbox) {
+        let asked = &mut self.core.snapshots.asked;
+        if asked.len() >= ASKED_MAX {
+            out.answer(ticket, Answer::Busy);
+        } else {
+            asked.push_back(ticket);
+        }
+    }
+
+    pub(super) fn copied(
+        &mut self,
+        result: Result<Copied, store::StoreError>,
+        out: &mut dyn Outbox,
+    ) -> Result<(), MemberError> {
+        let Some(Copying { mut facts, path, asked }) = self.core.snapshots.copying.take() else { return Ok(()) };
         let copied = match result {
             Ok(copied) => copied,
             Err(error) => {
                 // A full disk must not end a leader: whoever needs the copy waits.
                 tracing::warn!(%error, "the state could not be copied for another member");
-                self.core.snapshots.pause_ticks = RETRY_TICKS;
+                match asked {
+                    Some(ticket) => out.answer(ticket, Answer::Busy),
+                    None => self.core.snapshots.pause_ticks = RETRY_TICKS,
+                }
                 return Ok(store::discard(&self.core.disk, &path)?);
             }
         };
+        if let Some(ticket) = asked {
+            out.copy_ready(ticket, path);
+            return Ok(());
+        }
         facts.file_bytes = copied.len;
         facts.file_digest = copied.digest.to_vec().into();
         self.group.offer(Some(&facts)).ok();

@@ -46,6 +46,7 @@ impl Handler for Turn<'_> {
     fn configuration(&mut self, at: Position, new: Configuration, context: &[u8]) -> Result<(), MemberError> {
         tracing::info!(index = %at.index, ?new, "the members changed");
         let outcome = self.core.machine.apply_configuration(at, new, context)?;
+        self.core.divergence.keep_to(self.core.machine.configuration());
         self.applied(at, &outcome)
     }
 

@@ -310,9 +310,10 @@ impl Group {
         Ok(())
     }
 
-    /// Hands leadership over, if the other can take it within an election timeout.
+    /// Hands leadership over, if the other can take it within an election timeout. A leader whose disk is full may: the
+    /// other may have space.
     pub fn transfer(&mut self, to: MemberId) -> Result<(), Unproposed> {
-        self.require_room()?;
+        self.require_leader()?;
         self.node.transfer_leader(to.number());
         Ok(())
     }

@@ -88,6 +88,19 @@ pub(super) fn from_wire(wire: v1::LogMessage, from: MemberId, to: MemberId) -> R
     Ok(message)
 }
 
+/// Whether only one that leads, campaigns or is about to says this.
+pub fn is_from_leader_or_candidate(message: &v1::LogMessage) -> bool {
+    let kind = KINDS.iter().find(|(_, number)| *number == message.kind).map(|(kind, _)| *kind);
+    let is_answer = |kind| {
+        use MessageType::{
+            MsgAppendResponse, MsgHeartbeatResponse, MsgRequestPreVoteResponse, MsgRequestVoteResponse, MsgTimeoutNow,
+        };
+        let answers = [MsgAppendResponse, MsgHeartbeatResponse, MsgRequestVoteResponse, MsgRequestPreVoteResponse];
+        answers.contains(&kind) || kind == MsgTimeoutNow
+    };
+    kind.is_some_and(|kind| !is_answer(kind))
+}
+
 fn entry_to_wire(mut entry: Entry) -> v1::LogEntry {
     let kind = u32::from(kind_to_byte(entry.get_entry_type()));
     v1::LogEntry { term: entry.term, kind, data: entry.take_data(), context: entry.take_context() }

@@ -14,15 +14,18 @@
 //! records, no names below sources and no secret, and may cross borders as the log does.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::time::WallTime;
+use strongroom_platform::disk::Disk;
 
 use crate::id::{ClusterEpoch, ClusterId, MemberId, Position};
-use crate::member::Heritage;
+use crate::member::{Heritage, MemberIdentity};
 use crate::state::refounding::RefoundedFrom;
 use crate::state::rows::RawRows;
-use crate::state::{StateDigest, Unreadable};
+use crate::state::{Base, Machine, StateDigest, Unreadable};
+use crate::store::{Store, StoreError};
 
 const MAGIC: &[u8; 16] = b"strongroom-state";
 const VERSION: u8 = 1;
@@ -127,6 +130,29 @@ pub fn write(
 
 /// Key and value.
 type Row = (Vec<u8>, Vec<u8>);
+
+/// Writes the state that lies in a copy of its file.
+pub fn write_copy(
+    out: &mut dyn Write,
+    disk: &dyn Disk,
+    path: &str,
+    identity: &MemberIdentity,
+    taken: WallTime,
+) -> Result<Header, BackupError> {
+    let unreadable = |error: StoreError| BackupError::Io(io::Error::other(error));
+    let store: Arc<dyn Base> = Arc::new(Store::open(disk, path).map_err(unreadable)?);
+    let machine = Machine::open(store).map_err(|error| BackupError::State(Some(error)))?;
+    let header = Header {
+        cluster: identity.cluster.to_string(),
+        epoch: identity.epoch,
+        member: identity.member,
+        position: machine.position(),
+        digest: machine.digest().to_string(),
+        taken,
+    };
+    write(out, &header, machine.rows().pages(ROWS_AT_ONCE))?;
+    Ok(header)
+}
 
 /// A backup that is being read.
 pub struct Reader<R: Read> {

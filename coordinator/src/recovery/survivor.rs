@@ -75,7 +75,7 @@ impl Survivor {
     pub fn look(disk: Arc<dyn Disk>, config: &MemberConfig) -> Result<Self, LookError> {
         let overlay: Arc<dyn Disk> = Arc::new(OverlayDisk::over(disk));
         let identity = MemberIdentity::read(overlay.as_ref())?.ok_or(LookError::Absent)?;
-        let quarantine = crate::member::quarantine_of(overlay.as_ref())?;
+        let quarantine = crate::member::quarantine_of(&overlay)?;
         let log_identity = LogIdentity { cluster: identity.cluster, member: identity.member };
         let agreed = agreed_state(&overlay, config)?;
         let lock = FolderLock::take(overlay.as_ref())?;

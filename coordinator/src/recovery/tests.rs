@@ -16,6 +16,7 @@ use crate::member::{Member, MemberConfig, MemberIdentity, OpenError, RefoundErro
 use crate::raft::Role;
 use crate::state::refounding::RefoundedFrom;
 use crate::state::{Configuration, audit, query};
+use crate::store;
 use group::{Group, names};
 
 const CONFIG: MemberConfig = MemberConfig::LAN;
@@ -220,6 +221,27 @@ fn a_group_whose_disks_are_all_lost_comes_back_from_its_backup() {
     assert_eq!(names(rows).len(), 31);
     let row = query::refounding(rows, &identity.epoch).unwrap().unwrap();
     assert!(matches!(row.from, RefoundedFrom::Backup(_)));
+}
+
+#[test]
+fn a_copy_is_taken_of_a_group_that_goes_on() {
+    let mut group = Group::of(3);
+    group.write("one");
+    // A follower gives one as well as the leader does.
+    for member in 0..3 {
+        group.flush(member);
+        let (disk, path) = group.copy(member);
+        let mut bytes = Vec::new();
+        let identity = *group.member(member).identity();
+        let header = backup::write_copy(&mut bytes, disk.as_ref(), &path, &identity, WallTime(9)).unwrap();
+        store::discard(&disk, &path).unwrap();
+        assert_eq!(header.member, identity.member);
+        let fresh: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(7));
+        restored(&bytes, &fresh).unwrap();
+        let anew = Group::over(vec![fresh]);
+        assert!(names(anew.member(0).machine().rows()).contains(&"one".to_owned()));
+        group.write(&format!("after-{member}"));
+    }
 }
 
 #[test]

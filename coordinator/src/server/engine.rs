@@ -2,8 +2,12 @@
 //!
 //! Owns the queue in front of it and the people who wait behind tickets. Orders that came while a turn was under way are
 //! taken together, so that they share a write. When the member ends, everybody who waits is told that nothing is known.
+//!
+//! **A panic ends the member**, on this thread or on the worker's, with an error that whoever waits for the thread sees:
+//! what it holds in memory may be half of something, and what it has on its disk is whole. Nothing goes on without it.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -55,7 +59,10 @@ enum Order {
         reply: oneshot::Sender<Answer>,
     },
     Look(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
     Inspect(Inspect),
+    /// The worker did not come to the end of a job.
+    JobLost,
     /// A look at the clock, for a thread that would otherwise sleep through its ticks.
     Wake,
     /// The thread is to end.
@@ -95,16 +102,17 @@ impl Engine {
         let back = orders.downgrade();
         let worker = std::thread::spawn(move || {
             for job in work {
-                let event = job.run();
+                let order = unless_it_panics(|| Ok(Order::Event(job.run()))).unwrap_or(Order::JobLost);
                 // If the engine is gone, nobody needs what came of the job.
                 let Some(back) = back.upgrade() else { return };
-                drop(back.blocking_send(Order::Event(event)));
+                drop(back.blocking_send(order));
             }
         });
         let next_tick = clock.monotonic();
-        let desk = Desk { clock, links, announce, jobs, waiting: BTreeMap::new(), next: 0, tick, next_tick };
+        let desk =
+            Desk { clock, links, announce, jobs, waiting: BTreeMap::new(), next: 0, tick, next_tick, is_alone: false };
         let thread = std::thread::spawn(move || {
-            let ended = desk.serve(member, queue);
+            let ended = unless_it_panics(|| desk.serve(member, queue));
             // The folder may be opened again only when nobody writes into it any more.
             worker.join().ok();
             ended
@@ -194,6 +202,13 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Ended)
     }
 
+    /// Copies the state as of its last flush, and gives the file in the member's folder. Whoever asked removes it.
+    pub async fn copy(&self) -> Result<Result<String, Answer>, EngineError> {
+        let (reply, copied) = oneshot::channel();
+        self.order(Order::Copy(reply))?;
+        copied.await.map_err(|_| EngineError::Ended)
+    }
+
     /// Looks at this member, whatever the others know.
     pub async fn inspect<T: Send + 'static>(
         &self,
@@ -236,12 +251,20 @@ struct Desk {
     next: u64,
     tick: Duration,
     next_tick: MonotonicTime,
+    /// A job was not taken: the worker is gone.
+    is_alone: bool,
+}
+
+/// Does something, and makes an error of a panic. What was touched must not be used any more.
+fn unless_it_panics<T>(act: impl FnOnce() -> Result<T, MemberError>) -> Result<T, MemberError> {
+    std::panic::catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(MemberError::Panicked))
 }
 
 /// Somebody who waits.
 enum Waiting {
     Answer(oneshot::Sender<Answer>),
     Rows(Look),
+    Copy(oneshot::Sender<Result<String, Answer>>),
 }
 
 impl Desk {
@@ -260,6 +283,9 @@ impl Desk {
             }
             self.pass_time(&mut member)?;
             member.turn(&mut self)?;
+            if self.is_alone {
+                return Err(MemberError::WorkerGone);
+            }
         }
     }
 
@@ -297,10 +323,15 @@ impl Desk {
                 let ticket = self.wait(Waiting::Rows(look));
                 member.take(Event::Read { ticket }, self)
             }
+            Order::Copy(reply) => {
+                let ticket = self.wait(Waiting::Copy(reply));
+                member.take(Event::Copy { ticket }, self)
+            }
             Order::Inspect(look) => {
                 look(member);
                 Ok(())
             }
+            Order::JobLost => Err(MemberError::Panicked),
             Order::Wake | Order::Stop => Ok(()),
         }
     }
@@ -328,6 +359,7 @@ impl Outbox for Desk {
         match self.waiting.remove(&ticket) {
             Some(Waiting::Answer(reply)) => drop(reply.send(answer)),
             Some(Waiting::Rows(look)) => look(Err(answer)),
+            Some(Waiting::Copy(reply)) => drop(reply.send(Err(answer))),
             None => {}
         }
     }
@@ -339,11 +371,17 @@ impl Outbox for Desk {
     }
 
     fn flush(&mut self, job: FlushJob) {
-        drop(self.jobs.send(Job::Flush(job)));
+        self.is_alone |= self.jobs.send(Job::Flush(job)).is_err();
     }
 
     fn copy(&mut self, job: CopyJob) {
-        drop(self.jobs.send(Job::Copy(job)));
+        self.is_alone |= self.jobs.send(Job::Copy(job)).is_err();
+    }
+
+    fn copy_ready(&mut self, ticket: Ticket, path: String) {
+        if let Some(Waiting::Copy(reply)) = self.waiting.remove(&ticket) {
+            drop(reply.send(Ok(path)));
+        }
     }
 
     fn send_snapshot(&mut self, job: SnapshotJob) {
@@ -372,3 +410,6 @@ pub fn member_of(subject: [u8; 16]) -> Option<MemberId> {
     let number = u64::from_be_bytes(*number.first_chunk()?);
     MemberId::from_number(number).filter(|_| *zeros == [0; 8])
 }
+
+#[cfg(test)]
+mod tests;

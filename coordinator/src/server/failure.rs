@@ -50,6 +50,7 @@ pub(super) async fn not_applied(engine: &Engine, answer: &Answer) -> Failure {
         Answer::Busy => {
             failure(Class::Retry, "busy", "the leader takes no more at the moment", "Ask again in a moment.")
         }
+        Answer::Refused(refusal) => rejected(refusal.code(), &refusal.to_string()),
         Answer::TooLong(error) => rejected("too-long", &error.to_string()),
         Answer::Unchanged(error @ Unchanged::UnderWay) => {
             failure(Class::Retry, "under-way", &error.to_string(), "Ask again when the members are settled.")

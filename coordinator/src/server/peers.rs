@@ -366,9 +366,8 @@ impl PeerService {
                 postcard::to_stdvec(&outcome).map_or(Proposed::Unknown(true), |bytes| Proposed::Outcome(bytes.into()))
             }
             Ok(Answer::NotLeader { leader }) => Proposed::NotLeader(leader.map_or(0, MemberId::number)),
-            Ok(Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_)) | Err(EngineError::Overloaded) => {
-                Proposed::Busy(true)
-            }
+            Ok(Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_) | Answer::Refused(_))
+            | Err(EngineError::Overloaded) => Proposed::Busy(true),
             Ok(Answer::Unknown) | Err(EngineError::Ended) => Proposed::Unknown(true),
         }
     }

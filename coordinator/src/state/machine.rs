@@ -149,6 +149,24 @@ impl Machine {
         Ok(outcome)
     }
 
+    /// What would come of these bytes if they were the next entry; nothing of it stays.
+    pub fn foresee(&mut self, bytes: &[u8]) -> Result<Outcome, Unreadable> {
+        let (request, digest) = match Request::decode(bytes) {
+            Ok(decoded) => decoded,
+            Err(refusal) => return Ok(Outcome::Rejected(refusal)),
+        };
+        let stamp = self.stamp.advanced(request.stamp);
+        let at = Position { index: self.position.index.next(), ..self.position };
+        let (change, configuration) = (self.rows.change(), &self.configuration);
+        let (now_ms, wall, actor) = (stamp.accrued_ms, stamp.wall, &request.actor);
+        let mut cx = Context { change, at, now_ms, wall, actor, configuration };
+        match enter(&mut cx, &request, digest, stamp) {
+            Ok(outcome) => Ok(outcome),
+            Err(Fault::Refused(refusal)) => Ok(Outcome::Rejected(refusal)),
+            Err(Fault::Unreadable(unreadable)) => Err(unreadable),
+        }
+    }
+
     /// Takes what changed for the base; nothing while an earlier layer is on its way.
     pub fn freeze(&mut self) -> Option<Frozen> {
         if self.rows.is_frozen() {

@@ -1,7 +1,7 @@
 //! The memory of a failed sync.
 //!
 //! One per volume, shared by every handle and open file of it. It is set by the first sync that fails and never cleared
-//! while the process lives; it is not stored, since a new process relies on nothing that it has not read.
+//! while the process lives; it is not stored, since a new process writes again what it means to rely on.
 
 use std::path::Path;
 use std::sync::Arc;

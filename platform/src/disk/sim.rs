@@ -12,6 +12,8 @@
 //!   other folders: a rename from one folder to another can leave both names, or neither;
 //! - every file that was open answers [`DiskError::Killed`] from then on, and no lock is held any more.
 //!
+//! A system that gave up what it could not sync goes on showing it ([`Unsynced::Shown`]).
+//!
 //! A medium that fails is told to: bits that flip, sectors that are written elsewhere or never, syncs that are forgotten.
 //! Apart from these, bytes that were synced, under names that were synced, always stay, and so do folders, which are made durable as they
 //! are made.

@@ -43,6 +43,8 @@ impl Outbox for Wanted {
         self.copies.push(job);
     }
 
+    fn copy_ready(&mut self, _ticket: Ticket, _path: String) {}
+
     fn send_snapshot(&mut self, _job: SnapshotJob) {}
 
     fn standing(&mut self, _standing: Standing) {}

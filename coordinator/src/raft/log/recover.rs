@@ -1,6 +1,9 @@
 //! Opening a log after whatever happened: which frames count, and whether one that counted is gone.
 //!
-//! Owns the verdict between torn and corrupt. It writes nothing but the sync that makes what it read durable.
+//! Owns the verdict between torn and corrupt, and that what was read is durable before anything relies on it. A process
+//! that ended after a failed sync leaves bytes that are shown to its successor and were given up by the system: a sync
+//! alone would prove nothing. So the last frame is written again, as it is, and then synced; all frames before it were
+//! durable before it was written. The register is written again behind it, and a spare segment gets its name again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -28,7 +31,7 @@ impl Log {
         }
         clear_temporaries(disk.as_ref(), DIR)?;
         let numbers = segment::list(disk.as_ref())?;
-        let register = Register::open(disk.as_ref())?;
+        let mut register = Register::open(disk.as_ref())?;
         let mut reading = Reading::new(disk.as_ref(), identity);
         let mut end = None;
         for number in &numbers {
@@ -50,8 +53,8 @@ impl Log {
         }
         let Reading { link, state, segments, .. } = reading;
         let recovered = state.finish(&end)?;
-        // A process that was killed leaves what it wrote in the kernel's memory: it counts only once it is durable.
-        end.file.sync_data()?;
+        end.write_last_again()?;
+        register.renew(link.sequence)?;
         let active_len = end.file.len()?;
         let spare = spare_behind(disk.as_ref(), &numbers, end.number)?;
         let (hard, floor) = (recovered.hard, recovered.floor);
@@ -77,7 +80,20 @@ impl Log {
 struct End {
     number: u64,
     offset: u64,
+    /// Where the last frame begins.
+    last: u64,
     file: Box<dyn DiskUpdate>,
+}
+
+impl End {
+    /// Makes the last frame durable, whoever wrote it, and whatever the system believes of it.
+    fn write_last_again(&self) -> Result<(), LogError> {
+        let bytes = usize::try_from(self.offset - self.last).unwrap_or_default();
+        let mut frame = vec![0; bytes];
+        self.file.read_at(self.last, &mut frame)?;
+        self.file.write_at(self.last, &frame)?;
+        Ok(self.file.sync_data()?)
+    }
 }
 
 /// The frames so far.
@@ -100,7 +116,7 @@ impl<'a> Reading<'a> {
     fn segment(&mut self, number: u64) -> Result<Option<End>, LogError> {
         let file = self.disk.open_update(&segment::path(number))?;
         let len = file.len()?;
-        let mut end = End { number, offset: 0, file };
+        let mut end = End { number, offset: 0, last: 0, file };
         let mut highest = LogIndex::default();
         while let Some((header, payload)) = self.frame(&end, end.offset, len)? {
             if self.is_begun && (header.sequence != self.link.sequence + 1 || header.prev != self.link.crc) {
@@ -111,6 +127,7 @@ impl<'a> Reading<'a> {
             self.state.take(payload);
             self.link = header.link();
             self.is_begun = true;
+            end.last = end.offset;
             end.offset += header.stride();
         }
         if end.offset == 0 {
@@ -147,7 +164,7 @@ impl<'a> Reading<'a> {
         places.extend(later.map(|number| (*number, 0)));
         for (number, start) in places {
             let file = self.disk.open_update(&segment::path(number))?;
-            let here = End { number, offset: start, file };
+            let here = End { number, offset: start, last: start, file };
             let len = here.file.len()?;
             for offset in (start..len).step_by(usize::try_from(SECTOR_BYTES).unwrap_or(512)) {
                 let found = self.frame(&here, offset, len)?;
@@ -207,6 +224,8 @@ fn spare_behind(disk: &dyn Disk, numbers: &[u64], active: u64) -> Result<Spare, 
     if !numbers.contains(&(active + 1)) {
         return Ok(Spare::default());
     }
+    // Its bytes were durable before it had its name, which may have been given up.
+    segment::name_again(disk, active + 1)?;
     Ok(Spare::ready(disk.open_read(&segment::path(active + 1))?.len()?))
 }
 

@@ -48,12 +48,17 @@ impl Register {
 
     /// Notes that the frame of this number is durable.
     pub(super) fn raise(&mut self, sequence: u64) -> Result<(), LogError> {
-        if sequence > self.sequence {
-            self.file.write_at(self.next_slot * SECTOR_BYTES, &slot(sequence))?;
-            self.file.sync_data()?;
-            self.sequence = sequence;
-            self.next_slot = 1 - self.next_slot;
-        }
+        if sequence > self.sequence { self.renew(sequence) } else { Ok(()) }
+    }
+
+    /// Writes the number, or the one that was read if that is higher, whether it is new or not: what was read may be what
+    /// the system shows and has given up.
+    pub(super) fn renew(&mut self, sequence: u64) -> Result<(), LogError> {
+        let sequence = sequence.max(self.sequence);
+        self.file.write_at(self.next_slot * SECTOR_BYTES, &slot(sequence))?;
+        self.file.sync_data()?;
+        self.sequence = sequence;
+        self.next_slot = 1 - self.next_slot;
         Ok(())
     }
 }

@@ -26,6 +26,14 @@ pub(super) fn list(disk: &dyn Disk) -> Result<Vec<u64>, LogError> {
     Ok(numbers.collect())
 }
 
+/// Gives a segment its name anew, durably. A crash in between leaves a temporary file, and so no segment of this number.
+pub(super) fn name_again(disk: &dyn Disk, number: u64) -> Result<(), LogError> {
+    let (path, aside) = (path(number), format!("{DIR}/.{number:016x}.seg.aside.tmp"));
+    disk.rename_no_replace(&path, &aside)?;
+    disk.rename_no_replace(&aside, &path)?;
+    Ok(disk.sync_dir(DIR)?)
+}
+
 /// Makes a segment that begins with `start`, durably.
 pub(super) fn create(disk: &Arc<dyn Disk>, number: u64, len: u64, start: &[u8]) -> Result<(), LogError> {
     let mut file = DurableFile::create(disk, &path(number))?;

@@ -290,6 +290,28 @@ fn whatever_fails_and_wherever_what_was_acknowledged_is_there() {
     }
 }
 
+#[test]
+fn what_is_read_after_a_failed_sync_is_durable() {
+    let counting = Arc::new(FailpointDisk::counting(Arc::new(SimDisk::from_seed(1))));
+    let disk: Arc<dyn Disk> = counting.clone();
+    scenario(&disk);
+    let mut shown = 0;
+    for at in 0..counting.log().len() {
+        let sim = SimDisk::from_seed(at as u64);
+        let failing: Arc<dyn Disk> = Arc::new(FailpointDisk::failing(Arc::new(sim.clone()), at, Fault::SyncFails));
+        let (acknowledged, _) = scenario(&failing);
+        sim.crash_with(Unsynced::Shown);
+        let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+        let Ok((log, recovered)) = open(&disk) else { continue };
+        shown += usize::from(indexes(&recovered).len() > acknowledged.len());
+        drop(log);
+        sim.crash_with(Unsynced::Lost);
+        let (_, again) = open(&disk).unwrap_or_else(|error| panic!("at {at}: {error:?}"));
+        assert_eq!((indexes(&again), again.hard), (indexes(&recovered), recovered.hard), "at {at}");
+    }
+    assert!(shown > 0, "some frames were shown that nobody had acknowledged");
+}
+
 proptest! {
     #[test]
     fn a_payload_is_read_as_it_was_written(term in 1..u64::MAX, index in 1..u64::MAX / 2, sizes in proptest::collection::vec(0..300_usize, 0..6)) {

@@ -25,6 +25,7 @@ pub(super) struct Group {
     members: Vec<Option<Member>>,
     disks: Vec<Arc<dyn Disk>>,
     session: u8,
+    copied: Vec<String>,
 }
 
 #[derive(Default)]
@@ -33,6 +34,7 @@ struct Effects {
     answers: BTreeMap<Ticket, Answer>,
     flushes: Vec<FlushJob>,
     copies: Vec<CopyJob>,
+    copied: Vec<String>,
     snapshots: Vec<SnapshotJob>,
 }
 
@@ -53,6 +55,10 @@ impl Outbox for Effects {
 
     fn copy(&mut self, job: CopyJob) {
         self.copies.push(job);
+    }
+
+    fn copy_ready(&mut self, _ticket: Ticket, path: String) {
+        self.copied.push(path);
     }
 
     fn send_snapshot(&mut self, job: SnapshotJob) {
@@ -82,7 +88,7 @@ impl Group {
         let members: Vec<Option<Member>> = (50..).zip(&disks).map(open).collect();
         // The state remembers the sessions of earlier epochs.
         let session = members.iter().flatten().map(|it: &Member| it.identity().epoch.0 * 60).max().unwrap();
-        let mut group = Self { members, disks, session: u8::try_from(session).unwrap() };
+        let mut group = Self { members, disks, session: u8::try_from(session).unwrap(), copied: Vec::new() };
         group.run_until(|group| group.leader().is_some());
         group
     }
@@ -155,6 +161,13 @@ impl Group {
         panic!("no answer");
     }
 
+    /// A copy of a member's state, made while it runs: where it lies.
+    pub(super) fn copy(&mut self, number: usize) -> (Arc<dyn Disk>, String) {
+        self.feed(number, Event::Copy { ticket: Ticket(9) });
+        self.run_until(|group| !group.copied.is_empty());
+        (Arc::clone(&self.disks[number]), self.copied.pop().unwrap())
+    }
+
     /// Lets time pass until the state is on the disk as well.
     pub(super) fn flush(&mut self, _member: usize) {
         for _ in 0..10 {
@@ -190,6 +203,7 @@ impl Group {
             let mut effects = Effects::default();
             member.handle(event, &mut effects).unwrap();
             answers.append(&mut effects.answers);
+            self.copied.append(&mut effects.copied);
             for envelope in effects.sent {
                 if let Some(to) = self.place(envelope.to) {
                     events.push_back((to, Event::Envelope(envelope)));

@@ -21,6 +21,8 @@ pub(super) struct Content {
     synced: usize,
     /// What durable sectors held before they were written over, by number.
     replaced: BTreeMap<usize, Vec<u8>>,
+    /// What the medium holds of sectors that are shown as written, and were given up.
+    shown: BTreeMap<usize, Vec<u8>>,
     /// The length that is durable, if the file was cut below it since.
     cut_from: Option<Vec<u8>>,
 }
@@ -63,6 +65,7 @@ impl Content {
             self.replaced.retain(|sector, _| sector * SECTOR_BYTES < len);
             self.synced = len;
         }
+        self.shown.retain(|sector, _| sector * SECTOR_BYTES < len);
         self.bytes.truncate(len);
         true
     }
@@ -105,13 +108,43 @@ impl Content {
         match unsynced {
             Unsynced::Lost => self.bytes = self.before(),
             Unsynced::Kept => {}
+            Unsynced::Shown => self.give_up(),
             Unsynced::BySeed => match up_to(stream, 2) {
                 0 => self.bytes = self.before(),
                 1 => {}
                 _ => self.tear(stream),
             },
         }
+        if matches!(unsynced, Unsynced::Lost | Unsynced::BySeed) {
+            for (sector, medium) in std::mem::take(&mut self.shown) {
+                self.put(sector, &medium);
+            }
+        }
         self.sync();
+    }
+
+    /// Goes on showing what was not synced, and forgets to write it.
+    fn give_up(&mut self) {
+        for (sector, old) in std::mem::take(&mut self.replaced) {
+            self.shown.entry(sector).or_insert(old);
+        }
+        for sector in self.synced / SECTOR_BYTES..self.bytes.len().div_ceil(SECTOR_BYTES) {
+            let at = sector * SECTOR_BYTES;
+            let mut medium = self.bytes.get(at..self.synced.max(at)).unwrap_or_default().to_vec();
+            medium.resize(SECTOR_BYTES, 0);
+            self.shown.entry(sector).or_insert(medium);
+        }
+    }
+
+    /// Puts as much of a sector's content as the file has room for.
+    fn put(&mut self, sector: usize, content: &[u8]) {
+        let at = sector * SECTOR_BYTES;
+        let end = (at + content.len()).min(self.bytes.len());
+        if let Some(target) = self.bytes.get_mut(at..end)
+            && let Some(content) = content.get(..target.len())
+        {
+            target.copy_from_slice(content);
+        }
     }
 
     fn grow(&mut self, len: usize, free: u64) -> bool {
@@ -131,8 +164,12 @@ impl Content {
         }
         for sector in start / SECTOR_BYTES..=(end - 1) / SECTOR_BYTES {
             let at = sector * SECTOR_BYTES;
-            let bytes = self.bytes.get(at..(at + SECTOR_BYTES).min(self.synced)).unwrap_or_default();
-            self.replaced.entry(sector).or_insert_with(|| bytes.to_vec());
+            let len = (at + SECTOR_BYTES).min(self.synced) - at;
+            let mut medium = self.shown.remove(&sector).or_else(|| Some(self.bytes.get(at..at + len)?.to_vec()));
+            if let Some(medium) = &mut medium {
+                medium.truncate(len);
+            }
+            self.replaced.entry(sector).or_insert(medium.unwrap_or_default());
         }
     }
 

@@ -16,6 +16,9 @@ pub enum Unsynced {
     Lost,
     /// All of it is there: only the process died.
     Kept,
+    /// Only the process died, after a sync that failed: the system gave up what it could not write. It shows it to all
+    /// who read, and takes it for written, but it is gone after the next power cut unless it was written again.
+    Shown,
     /// The seed decides, for each file and each folder.
     BySeed,
 }
@@ -26,7 +29,7 @@ impl Volume {
         for (_, steps) in std::mem::take(&mut self.pending) {
             let kept = match unsynced {
                 Unsynced::Lost => 0,
-                Unsynced::Kept => steps.len(),
+                Unsynced::Kept | Unsynced::Shown => steps.len(),
                 Unsynced::BySeed => up_to(&mut self.stream, steps.len()),
             };
             for step in steps.iter().take(kept) {

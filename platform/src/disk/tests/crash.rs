@@ -313,3 +313,26 @@ fn a_lock_dies_with_its_process() {
         drop(disk.lock("lock").unwrap());
     }
 }
+
+#[test]
+fn what_was_given_up_is_shown_until_the_next_power_cut() {
+    let sim = SimDisk::from_seed(1);
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    durable_write(&disk, "a", &content()).unwrap();
+    let new = vec![b'n'; content().len() + 700];
+    sim.open_update("a").unwrap().write_at(0, &new).unwrap();
+    sim.crash_with(Unsynced::Shown);
+    assert_eq!(sim.read("a", 1 << 20).unwrap(), new);
+    // A sync has nothing to do, as far as the system knows. What is written again is another matter.
+    let file = sim.open_update("a").unwrap();
+    file.sync_data().unwrap();
+    file.write_at(512, &new[512..1_024]).unwrap();
+    file.sync_data().unwrap();
+    sim.crash_with(Unsynced::Kept);
+    assert_eq!(sim.read("a", 1 << 20).unwrap(), new);
+    sim.crash_with(Unsynced::Lost);
+    let left = sim.read("a", 1 << 20).unwrap();
+    assert_eq!(left[..512], content()[..512]);
+    assert_eq!(left[512..1_024], new[512..1_024]);
+    assert_eq!(left[1_024..content().len()], content()[1_024..]);
+}
