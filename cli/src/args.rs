@@ -3,7 +3,9 @@
 //! A verb appears here when it works. Flags beat the environment (`STRONGROOM_` and the option's name in capitals), and
 //! both beat the configuration file.
 
+pub(crate) mod audit;
 pub(crate) mod coordinator;
+pub(crate) mod operator;
 
 use std::path::PathBuf;
 
@@ -92,6 +94,12 @@ pub(crate) enum Verb {
     /// Run and administer the group that decides
     #[command(subcommand)]
     Coordinator(coordinator::CoordinatorVerb),
+    /// Register people, and say what each may do
+    #[command(subcommand)]
+    Operator(operator::OperatorVerb),
+    /// Verify, prove and export the log of what was asked for
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
 }
 
 /// `init`.

@@ -1,5 +1,6 @@
 //! The verbs, one a file.
 
+mod audit;
 mod backup;
 mod completion;
 mod confirm;
@@ -12,6 +13,7 @@ mod export;
 mod find;
 mod init;
 mod ls;
+mod operator;
 mod profile;
 mod recovery;
 mod registered;
@@ -54,5 +56,7 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Version => Ok(version::run(app)),
         Verb::Demo(options) => demo::run(options, app),
         Verb::Coordinator(verb) => coordinator::run(verb, app),
+        Verb::Operator(verb) => operator::run(verb, app),
+        Verb::Audit(verb) => audit::run(verb, app),
     }
 }

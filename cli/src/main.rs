@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod config;
 mod endpoint;
+mod group;
 mod failure;
 mod passphrase;
 mod profiles;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "the helpers of tests are tests too")]
 #![expect(clippy::print_stdout, reason = "sweeps print what they covered")]
 
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "../../agent/tests/support/cluster.rs"]
 #[expect(dead_code, reason = "tests of the agent use more of it")]
 mod cluster;

@@ -115,6 +115,8 @@ codes! {
     RestoreElsewhere = 59, exit 2, "Give --to the target that the message names.";
     /// Stopped by the user.
     Interrupted = 60, exit 130, "Run the command again; it goes on from what is durable.";
+    /// The audit log is not what was signed.
+    AuditRefuted = 61, exit 26, "Keep what you have, get the log from another member, and compare it with checkpoints that were kept elsewhere.";
     /// The folder holds no member of a coordinator.
     NoMember = 66, exit 10, "Check the folder, or make a member with `coordinator init` or `coordinator join`.";
     /// The folder of a new member is not empty.

@@ -54,6 +54,14 @@ pub(crate) enum Schema {
     Members,
     /// What was done to a member of a group.
     Member,
+    /// Those who may ask a group for something.
+    Operators,
+    /// What was done to an operator.
+    Operator,
+    /// An audit log, or one event of it, that holds.
+    AuditVerified,
+    /// An audit log that was written to a file.
+    AuditExported,
 }
 
 impl Schema {
@@ -83,6 +91,10 @@ impl Schema {
             Self::Error => "strongroom.error",
             Self::Members => "strongroom.members",
             Self::Member => "strongroom.member",
+            Self::Operators => "strongroom.operators",
+            Self::Operator => "strongroom.operator",
+            Self::AuditVerified => "strongroom.audit-verified",
+            Self::AuditExported => "strongroom.audit-exported",
         }
     }
 }
