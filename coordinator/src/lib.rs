@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod id;
 pub mod member;
 pub mod raft;
+pub mod policy;
 pub mod recovery;
 pub mod server;
 pub mod state;

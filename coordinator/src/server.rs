@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod certifier;
+pub mod checkpoints;
 pub mod dial;
 pub mod engine;
 pub mod enrolment;
@@ -24,6 +25,7 @@ pub mod renewal;
 pub mod run;
 
 mod denials;
+mod failure;
 
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};

@@ -36,6 +36,7 @@ mod context;
 pub mod counters;
 pub mod session;
 pub mod audit;
+pub mod signing;
 pub mod machine;
 pub mod places;
 pub mod members;
@@ -70,3 +71,6 @@ pub use rows::{Base, Change, Key, RawRows, Rows, Table, Unreadable};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::sample_commands;

@@ -18,7 +18,7 @@ use strongroom_proto::operators::v1::execute_reply::Result as Executed;
 use strongroom_proto::operators::v1::execute_request::Command as Wire;
 use strongroom_proto::operators::v1::operators_client::OperatorsClient;
 use strongroom_proto::operators::v1::{
-    AddMember, ChangeMembersRequest, ExecuteRequest, GetJurisdictionRequest, OpenSession, PromoteMember,
+    AddMember, AddOperator, ChangeMembersRequest, ExecuteRequest, GetJurisdictionRequest, OpenSession, PromoteMember,
     PutJurisdiction, PutRegion, Session, StatusReply, StatusRequest, change_members_request, get_jurisdiction_reply,
 };
 use tempfile::TempDir;
@@ -53,7 +53,8 @@ pub(crate) async fn start() -> Cluster {
     let folder = TempDir::new().expect("a folder");
     let (root, issuer) = authorities();
     let operator = folder.path().join("operator");
-    write_identity(&operator, &root, &identity(&issuer, Role::Operator, random_array(&SystemEntropy).expect("chance")));
+    let subject = random_array(&SystemEntropy).expect("chance");
+    write_identity(&operator, &root, &identity(&issuer, Role::Operator, subject));
     let mut members: Vec<(MemberIdentity, PathBuf, u16)> = Vec::new();
     for number in 0..3 {
         let home = folder.path().join(format!("m{number}"));
@@ -75,6 +76,8 @@ pub(crate) async fn start() -> Cluster {
     let children = children.collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (_, client) = tls(&operator, &clock);
+    let (_, as_member) = tls(&members[0].1, &clock);
+    register(&connect(members[0].2, &as_member).await, &name(Role::Operator, subject).to_string()).await;
     let first = connect(members[0].2, &client).await;
     gather(&first, &members).await;
     let leader = loop {
@@ -91,25 +94,21 @@ pub(crate) async fn start() -> Cluster {
     Cluster { children, channels, runs: AtomicU64::new(0), _folder: folder }
 }
 
+/// Adds the operator, which is a member's part as long as there is none.
+async fn register(member: &Channel, identity: &str) {
+    let operator =
+        AddOperator { name: "bench".into(), identity: identity.to_owned(), roles: vec!["operator".to_owned()] };
+    ask(&OperatorsClient::new(member.clone()), [Wire::AddOperator(operator)]).await;
+}
+
 /// Takes the second and the third member in, and gives them their votes.
 async fn gather(first: &Channel, members: &[(MemberIdentity, PathBuf, u16)]) {
     let mut client = OperatorsClient::new(first.clone());
-    let session = random_array(&SystemEntropy).expect("chance");
     let commands = [
-        Wire::OpenSession(OpenSession { id: session_bytes(session) }),
         Wire::PutJurisdiction(PutJurisdiction { name: "local".into(), codes: vec!["DE".into()] }),
         Wire::PutRegion(PutRegion { name: "here".into(), jurisdiction: "local".into() }),
     ];
-    for (command, sequence) in commands.into_iter().zip(1..) {
-        let session = Session { id: session_bytes(session), sequence, acknowledged_below: sequence };
-        let session = (!matches!(command, Wire::OpenSession(_))).then_some(session);
-        until(async || {
-            let request = ExecuteRequest { session: session.clone(), command: Some(command.clone()) };
-            let reply = client.clone().execute(request).await.expect("an answer").into_inner();
-            matches!(reply.result, Some(Executed::Done(_)))
-        })
-        .await;
-    }
+    ask(&client, commands).await;
     for (number, (member, _, port)) in members.iter().enumerate().skip(1) {
         let address = format!("127.0.0.1:{port}");
         let add = AddMember {
@@ -128,6 +127,22 @@ async fn gather(first: &Channel, members: &[(MemberIdentity, PathBuf, u16)]) {
         change(&mut client, change_members_request::Change::Promote(promote)).await;
         let voters = number + 1;
         until(async || status(first).await.members.iter().filter(|it| it.part == "voter").count() == voters).await;
+    }
+}
+
+/// Asks for commands in a session of their own until each is done.
+async fn ask(client: &OperatorsClient<Channel>, commands: impl IntoIterator<Item = Wire>) {
+    let session = random_array(&SystemEntropy).expect("chance");
+    let open = Wire::OpenSession(OpenSession { id: session_bytes(session) });
+    for (command, sequence) in std::iter::once(open).chain(commands).zip(1..) {
+        let session = Session { id: session_bytes(session), sequence, acknowledged_below: sequence };
+        let session = (!matches!(command, Wire::OpenSession(_))).then_some(session);
+        until(async || {
+            let request = ExecuteRequest { session: session.clone(), command: Some(command.clone()) };
+            let reply = client.clone().execute(request).await.expect("an answer").into_inner();
+            matches!(reply.result, Some(Executed::Done(_)))
+        })
+        .await;
     }
 }
 

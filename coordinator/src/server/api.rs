@@ -1,169 +1,187 @@
-//! What clients ask of this member.
+//! What operators ask of this member.
 //!
-//! Owns the way from a message to a request and back from an answer, and nothing that decides. A failure says whether
-//! asking again may do: a write whose fate is not known is never called failed.
+//! ```text
+//!   message ──► commands · members ──► access: decided, asked for ──► outcome ──► reply
+//!   message ──► access: decided ──► listings · audit ──► reply
+//!   message ──► watch ──► what is, then what changes
+//! ```
+//!
+//! Owns the way from a message to a request and back from an answer, and nothing that decides.
 
+mod access;
+mod audit;
 mod commands;
+mod listings;
+mod members;
+mod rows;
+mod watch;
+mod words;
 
-use std::pin::Pin;
-
-use strongroom_platform::tls::{PeerIdentity, Role as Part};
-use strongroom_proto::common::v1::{Class, Failure};
+use strongroom_platform::tls::PeerIdentity;
+use strongroom_proto::common::v1::Failure;
 use strongroom_proto::operators::v1::operators_server::Operators;
 use strongroom_proto::operators::v1::{
-    ChangeMembersRequest, Done, ExecuteReply, ExecuteRequest, GetJurisdictionReply, GetJurisdictionRequest,
-    Jurisdiction, MemberStatus, Standing as StandingMessage, StatusReply, StatusRequest, TransferLeadershipRequest,
-    execute_reply, get_jurisdiction_reply,
+    ChangeMembersRequest, DenialsSeen, Done, ExecuteReply, ExecuteRequest, GetCheckpointReply, GetCheckpointRequest,
+    GetCountsReply, GetCountsRequest, GetJurisdictionReply, GetJurisdictionRequest, GetSourceReply, GetSourceRequest,
+    Jurisdiction, ListEventsReply, ListEventsRequest, ListReply, ListRequest, ProveEventReply, ProveEventRequest,
+    RunsSeen, Standing as StandingMessage, StatusReply, StatusRequest, TransferLeadershipRequest, WatchDenialsRequest,
+    WatchRunsRequest, execute_reply, get_checkpoint_reply, get_counts_reply, get_jurisdiction_reply, get_source_reply,
+    list_events_reply, list_reply, prove_event_reply,
 };
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
-use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
-use super::engine::{Engine, EngineError};
-use crate::id::MemberId;
-use crate::member::{Answer, Event, Member};
-use crate::raft::{Role, Standing, Unchanged};
-use crate::state::text::JurisdictionName;
-use crate::state::{Outcome, Rows, members, places, query};
-
-/// Members that a status lists; a group has no more.
-const MEMBERS_MAX: usize = 256;
+use super::checkpoints;
+use super::engine::Engine;
+use super::failure::{not_asked, not_leader, rejected, unreadable};
+use crate::member::Event;
+use crate::policy::{self, Caller};
+use crate::raft::Role;
+use crate::state::places::Jurisdictions;
+use crate::state::{Decision, Verdict};
+use watch::{Follow, Watches};
 
 /// The service of operators.
 pub struct OperatorService {
     engine: Engine,
+    watches: Watches,
 }
 
 impl OperatorService {
     /// The service of a member.
     pub fn new(engine: Engine) -> Self {
-        Self { engine }
+        Self { engine, watches: Watches::default() }
     }
 
-    async fn run(&self, request: ExecuteRequest, peer: &PeerIdentity) -> Result<u64, Failure> {
-        let request = commands::request(request, peer).map_err(|what| rejected("malformed", what))?;
-        match self.engine.submit(request).await {
-            Ok(Answer::Applied { at, outcome: Outcome::Done(_) }) => Ok(at.index.0),
-            Ok(Answer::Applied { outcome: Outcome::Rejected(refusal), .. }) => {
-                Err(rejected(refusal.code(), &refusal.to_string()))
-            }
-            Ok(answer) => Err(self.not_applied(&answer).await),
-            Err(error) => Err(not_asked(error)),
+    async fn run(&self, request: ExecuteRequest, peer: PeerIdentity) -> Result<u64, Failure> {
+        let request = commands::request(request, &peer).map_err(|what| rejected("malformed", what))?;
+        access::submit(&self.engine, request, peer).await
+    }
+
+    async fn change(&self, request: ChangeMembersRequest, peer: PeerIdentity) -> Result<u64, Failure> {
+        let (change, request) = members::change(request, &peer).map_err(|what| rejected("malformed", what))?;
+        let decision = self.decide(peer.clone(), "member.change").await?;
+        if decision.verdict == Verdict::Denied {
+            // What the registry would have noted stands in the audit log as denied; other changes leave no trace.
+            return match request {
+                Some(request) => access::submit(&self.engine, request, peer).await,
+                None => Err(access::forbidden()),
+            };
         }
-    }
-
-    async fn change(&self, request: ChangeMembersRequest, peer: &PeerIdentity) -> Result<u64, Failure> {
-        let (change, request) = commands::change(request, peer).map_err(|what| rejected("malformed", what))?;
+        let request = request.map(|request| crate::state::Request { decision, ..request });
+        // If the members have changed and the registry refuses what was to be noted, that is what is told.
         match self.engine.change(change, request).await {
-            Ok(Answer::Applied { at, outcome: Outcome::Done(_) }) => Ok(at.index.0),
-            // The members have changed, and what was to be noted of the new one was not: the state changed meanwhile.
-            Ok(Answer::Applied { outcome: Outcome::Rejected(refusal), .. }) => {
-                Err(rejected(refusal.code(), &refusal.to_string()))
-            }
-            Ok(answer) => Err(self.not_applied(&answer).await),
+            Ok(answer) => access::outcome(&self.engine, answer).await,
             Err(error) => Err(not_asked(error)),
         }
     }
 
-    async fn transfer(&self, to: &str) -> Result<u64, Failure> {
-        let to = to.parse().map_err(|_| rejected("malformed", "a member has 16 hexadecimal digits"))?;
-        let standing = self.engine.standing();
-        if standing.role != Role::Leader {
-            return Err(self.not_applied(&Answer::NotLeader { leader: standing.leader }).await);
+    async fn transfer(&self, to: &str, peer: PeerIdentity) -> Result<u64, Failure> {
+        let to = commands::member(to).map_err(|what| rejected("malformed", what))?;
+        let decision = self.decide(peer, "member.transfer").await?;
+        if decision.verdict == Verdict::Denied {
+            return Err(access::forbidden());
         }
         self.engine.event(Event::Transfer { to }).map_err(not_asked)?;
-        Ok(standing.committed.0)
+        Ok(self.engine.standing().committed.0)
     }
 
-    async fn jurisdiction(&self, name: &str) -> Result<Jurisdiction, Failure> {
-        let name = JurisdictionName::new(name).map_err(|error| rejected("malformed", &error.to_string()))?;
-        let looked_up = name.clone();
-        let read = self.engine.read(move |rows| rows.get::<places::Jurisdictions>(&looked_up)).await;
-        match read {
-            Ok(Ok(Ok(Some(row)))) => Ok(Jurisdiction {
+    /// The decision of this member, if it leads.
+    async fn decide(&self, peer: PeerIdentity, action: &'static str) -> Result<Decision, Failure> {
+        let standing = self.engine.standing();
+        if standing.role != Role::Leader {
+            return Err(not_leader(&self.engine, standing.leader).await);
+        }
+        let decided = self.engine.inspect(move |member| {
+            Caller::of(member.machine().rows(), &peer).map(|caller| policy::decide(&caller, action))
+        });
+        decided.await.map_err(not_asked)?.map_err(|error| unreadable(&error))
+    }
+
+    async fn now_ms(&self) -> Result<u64, Failure> {
+        self.engine.inspect(|member| member.machine().stamp().accrued_ms).await.map_err(not_asked)
+    }
+
+    async fn jurisdiction(&self, name: &str, peer: PeerIdentity) -> Result<Jurisdiction, Failure> {
+        let name = commands::jurisdiction(name).map_err(|what| rejected("malformed", what))?;
+        access::read(&self.engine, peer, "jurisdiction.list", move |rows| {
+            let row = rows.get::<Jurisdictions>(&name).map_err(|error| unreadable(&error))?;
+            let row = row.ok_or_else(|| rejected("missing", "there is no such jurisdiction"))?;
+            Ok(Jurisdiction {
                 name: name.to_string(),
                 codes: row.codes.iter().map(ToString::to_string).collect(),
                 references: row.references,
-            }),
-            Ok(Ok(Ok(None))) => Err(rejected("missing", "there is no such jurisdiction")),
-            Ok(Ok(Err(error))) => Err(failure(Class::Fatal, "unreadable", &error.to_string(), "Ask another member.")),
-            Ok(Err(answer)) => Err(self.not_applied(&answer).await),
-            Err(error) => Err(not_asked(error)),
-        }
+            })
+        })
+        .await
     }
 
-    /// Why an answer is none, and where to ask instead.
-    async fn not_applied(&self, answer: &Answer) -> Failure {
-        match answer {
-            Answer::NotLeader { leader } => {
-                let again = "Ask the leader, or any member again in a moment.";
-                let mut failure = failure(Class::Retry, "not-leader", "this member does not lead", again);
-                failure.leader = self.address_of(*leader).await.unwrap_or_default();
-                failure
-            }
-            Answer::Busy => {
-                failure(Class::Retry, "busy", "the leader takes no more at the moment", "Ask again in a moment.")
-            }
-            Answer::Refused(refusal) => rejected(refusal.code(), &refusal.to_string()),
-            Answer::TooLong(error) => rejected("too-long", &error.to_string()),
-            Answer::Unchanged(error @ Unchanged::UnderWay) => {
-                failure(Class::Retry, "under-way", &error.to_string(), "Ask again when the members are settled.")
-            }
-            Answer::Unchanged(error) => rejected("unchanged", &error.to_string()),
-            Answer::Unknown | Answer::Applied { .. } => failure(
-                Class::Unknown,
-                "unknown",
-                "leadership was lost before the outcome was known",
-                "Send the same request again, in the same session and with the same number.",
-            ),
-        }
+    async fn page(&self, request: ListRequest, peer: PeerIdentity) -> Result<list_reply::Result, Failure> {
+        let listing = request.listing();
+        let action = listings::action(listing).ok_or_else(|| rejected("malformed", "the listing is unknown"))?;
+        let now_ms = self.now_ms().await?;
+        let look = move |rows: &_| listings::page(rows, listing, &request, now_ms);
+        access::read(&self.engine, peer, action, look).await.map(list_reply::Result::Page)
     }
 
-    async fn address_of(&self, leader: Option<MemberId>) -> Option<String> {
-        let leader = leader?;
-        let row = self.engine.inspect(move |member| member_row(member.machine().rows(), leader)).await.ok()??;
-        row.details.map(|details| details.api_address.to_string())
+    async fn source(&self, source: String, peer: PeerIdentity) -> Result<get_source_reply::Result, Failure> {
+        let now_ms = self.now_ms().await?;
+        let look = move |rows: &_| listings::details(rows, &source, now_ms);
+        access::read(&self.engine, peer, "source.show", look).await.map(get_source_reply::Result::Source)
+    }
+
+    async fn counts(&self, peer: PeerIdentity) -> Result<get_counts_reply::Result, Failure> {
+        let now_ms = self.now_ms().await?;
+        let look = move |rows: &_| listings::counts(rows, now_ms);
+        access::read(&self.engine, peer, "count.list", look).await.map(get_counts_reply::Result::Counts)
+    }
+
+    async fn checkpoint(&self, peer: PeerIdentity) -> Result<get_checkpoint_reply::Result, Failure> {
+        let cluster = self.engine.inspect(|member| member.identity().cluster).await.map_err(not_asked)?;
+        let look = move |rows: &_| audit::standing(rows, checkpoints::origin_text(cluster));
+        access::read(&self.engine, peer, "audit.checkpoint", look).await.map(get_checkpoint_reply::Result::Standing)
     }
 }
-
-type Follow<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Operators for OperatorService {
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<ExecuteReply>, Status> {
-        let peer = operator(&request)?;
-        Ok(Response::new(reply(self.run(request.into_inner(), &peer).await)))
+        let peer = access::peer(&request)?;
+        Ok(Response::new(reply(self.run(request.into_inner(), peer).await)))
     }
 
     async fn change_members(&self, request: Request<ChangeMembersRequest>) -> Result<Response<ExecuteReply>, Status> {
-        let peer = operator(&request)?;
-        Ok(Response::new(reply(self.change(request.into_inner(), &peer).await)))
+        let peer = access::peer(&request)?;
+        Ok(Response::new(reply(self.change(request.into_inner(), peer).await)))
     }
 
     async fn transfer_leadership(
         &self,
         request: Request<TransferLeadershipRequest>,
     ) -> Result<Response<ExecuteReply>, Status> {
-        operator(&request)?;
-        Ok(Response::new(reply(self.transfer(&request.into_inner().to).await)))
+        let peer = access::peer(&request)?;
+        Ok(Response::new(reply(self.transfer(&request.into_inner().to, peer).await)))
     }
 
     async fn get_jurisdiction(
         &self,
         request: Request<GetJurisdictionRequest>,
     ) -> Result<Response<GetJurisdictionReply>, Status> {
-        operator(&request)?;
-        let result = match self.jurisdiction(&request.into_inner().name).await {
-            Ok(row) => get_jurisdiction_reply::Result::Jurisdiction(row),
-            Err(failure) => get_jurisdiction_reply::Result::Failure(failure),
-        };
+        let peer = access::peer(&request)?;
+        let result = self.jurisdiction(&request.into_inner().name, peer).await;
+        let result = result.map(get_jurisdiction_reply::Result::Jurisdiction);
+        let result = result.unwrap_or_else(get_jurisdiction_reply::Result::Failure);
         Ok(Response::new(GetJurisdictionReply { result: Some(result) }))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
-        operator(&request)?;
-        let status = self.engine.inspect(status).await;
-        status.map(Response::new).map_err(|error| Status::unavailable(error.to_string()))
+        let peer = access::peer(&request)?;
+        let looked = self.engine.inspect(move |member| {
+            access::permit(member.machine().rows(), &peer, "status.show").map(|()| members::status(member))
+        });
+        let status = looked.await.map_err(|error| Status::unavailable(error.to_string()))?;
+        status.map(Response::new).map_err(|failure| Status::permission_denied(failure.message))
     }
 
     type WatchStandingStream = Follow<StandingMessage>;
@@ -172,17 +190,75 @@ impl Operators for OperatorService {
         &self,
         request: Request<StatusRequest>,
     ) -> Result<Response<Self::WatchStandingStream>, Status> {
-        operator(&request)?;
-        let standings = WatchStream::new(self.engine.watch()).map(|standing| Ok(standing_message(standing)));
+        self.status(request).await?;
+        let standings = WatchStream::new(self.engine.watch()).map(|standing| Ok(members::standing(standing)));
         Ok(Response::new(Box::pin(standings)))
     }
-}
 
-/// The operator at the other end of the connection; members and operators may ask here.
-fn operator<T>(request: &Request<T>) -> Result<PeerIdentity, Status> {
-    let peer = request.extensions().get::<PeerIdentity>();
-    let peer = peer.filter(|peer| matches!(peer.id.role, Part::Operator | Part::Coordinator)).cloned();
-    peer.ok_or_else(|| Status::permission_denied("only operators may ask here"))
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListReply>, Status> {
+        let peer = access::peer(&request)?;
+        let result = self.page(request.into_inner(), peer).await.unwrap_or_else(list_reply::Result::Failure);
+        Ok(Response::new(ListReply { result: Some(result) }))
+    }
+
+    async fn get_source(&self, request: Request<GetSourceRequest>) -> Result<Response<GetSourceReply>, Status> {
+        let peer = access::peer(&request)?;
+        let result = self.source(request.into_inner().source, peer).await;
+        let result = result.unwrap_or_else(get_source_reply::Result::Failure);
+        Ok(Response::new(GetSourceReply { result: Some(result) }))
+    }
+
+    async fn get_counts(&self, request: Request<GetCountsRequest>) -> Result<Response<GetCountsReply>, Status> {
+        let peer = access::peer(&request)?;
+        let result = self.counts(peer).await.unwrap_or_else(get_counts_reply::Result::Failure);
+        Ok(Response::new(GetCountsReply { result: Some(result) }))
+    }
+
+    async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsReply>, Status> {
+        let peer = access::peer(&request)?;
+        let request = request.into_inner();
+        let look = move |rows: &_| audit::events(rows, request).map(list_events_reply::Result::Events);
+        let result = access::read(&self.engine, peer, "audit.list", look).await;
+        let result = result.unwrap_or_else(list_events_reply::Result::Failure);
+        Ok(Response::new(ListEventsReply { result: Some(result) }))
+    }
+
+    async fn prove_event(&self, request: Request<ProveEventRequest>) -> Result<Response<ProveEventReply>, Status> {
+        let peer = access::peer(&request)?;
+        let leaf = request.into_inner().leaf;
+        let look = move |rows: &_| audit::proof(rows, leaf).map(prove_event_reply::Result::Proof);
+        let result = access::read(&self.engine, peer, "audit.prove", look).await;
+        let result = result.unwrap_or_else(prove_event_reply::Result::Failure);
+        Ok(Response::new(ProveEventReply { result: Some(result) }))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<GetCheckpointRequest>,
+    ) -> Result<Response<GetCheckpointReply>, Status> {
+        let peer = access::peer(&request)?;
+        let result = self.checkpoint(peer).await.unwrap_or_else(get_checkpoint_reply::Result::Failure);
+        Ok(Response::new(GetCheckpointReply { result: Some(result) }))
+    }
+
+    type WatchDenialsStream = Follow<DenialsSeen>;
+
+    async fn watch_denials(
+        &self,
+        request: Request<WatchDenialsRequest>,
+    ) -> Result<Response<Self::WatchDenialsStream>, Status> {
+        let peer = access::peer(&request)?;
+        let after = request.into_inner().after_version;
+        self.watches.denials(self.engine.clone(), peer, after).map(Response::new)
+    }
+
+    type WatchRunsStream = Follow<RunsSeen>;
+
+    async fn watch_runs(&self, request: Request<WatchRunsRequest>) -> Result<Response<Self::WatchRunsStream>, Status> {
+        let peer = access::peer(&request)?;
+        let source = request.into_inner().source;
+        self.watches.runs(self.engine.clone(), peer, source).map(Response::new)
+    }
 }
 
 fn reply(result: Result<u64, Failure>) -> ExecuteReply {
@@ -193,78 +269,5 @@ fn reply(result: Result<u64, Failure>) -> ExecuteReply {
     ExecuteReply { result: Some(result) }
 }
 
-fn status(member: &Member) -> StatusReply {
-    let (identity, machine) = (member.identity(), member.machine());
-    let configuration = machine.configuration();
-    let progress = member.group().progress();
-    let members = configuration.members().into_iter().take(MEMBERS_MAX).map(|id| {
-        let details = member_row(machine.rows(), id).and_then(|row| row.details);
-        let part = match () {
-            () if configuration.voters.contains(&id) => "voter",
-            () if configuration.learners.contains(&id) => "learner",
-            () => "leaving",
-        };
-        let details = details.as_ref();
-        MemberStatus {
-            member: id.to_string(),
-            part: part.to_owned(),
-            name: details.map(|it| it.name.to_string()).unwrap_or_default(),
-            region: details.map(|it| it.region.to_string()).unwrap_or_default(),
-            peer_address: details.map(|it| it.peer_address.to_string()).unwrap_or_default(),
-            api_address: details.map(|it| it.api_address.to_string()).unwrap_or_default(),
-            matched: progress.iter().find(|it| it.member == id).map_or(0, |it| it.matched.0),
-        }
-    });
-    StatusReply {
-        cluster: identity.cluster.to_string(),
-        epoch: identity.epoch.0,
-        member: identity.member.to_string(),
-        standing: Some(standing_message(member.standing())),
-        applied: machine.position().index.0,
-        state_digest: machine.digest().to_string(),
-        members: members.collect(),
-    }
-}
-
-/// What the registry says of a member; a row that can't be read says nothing, and ends the member elsewhere.
-fn member_row(rows: &Rows, id: MemberId) -> Option<members::MemberRow> {
-    query::member(rows, &id).ok().flatten()
-}
-
-fn standing_message(standing: Standing) -> StandingMessage {
-    let role = match standing.role {
-        Role::Leader => "leader",
-        Role::Follower => "follower",
-        Role::Candidate => "candidate",
-    };
-    StandingMessage {
-        role: role.to_owned(),
-        term: standing.term.0,
-        leader: standing.leader.map(|id| id.to_string()).unwrap_or_default(),
-        committed: standing.committed.0,
-        last: standing.last.0,
-    }
-}
-
-fn not_asked(error: EngineError) -> Failure {
-    match error {
-        EngineError::Overloaded => failure(Class::Retry, "overloaded", &error.to_string(), "Ask again in a moment."),
-        EngineError::Ended => {
-            failure(Class::Unknown, "ended", &error.to_string(), "Send the same request to another member.")
-        }
-    }
-}
-
-fn rejected(code: &str, message: &str) -> Failure {
-    failure(Class::Rejected, code, message, "Ask for something else.")
-}
-
-fn failure(class: Class, code: &str, message: &str, remedy: &str) -> Failure {
-    Failure {
-        code: code.to_owned(),
-        class: class.into(),
-        message: message.to_owned(),
-        remedy: remedy.to_owned(),
-        leader: String::new(),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -38,8 +38,15 @@ type Look = Box<dyn FnOnce(Result<&Rows, Answer>) + Send>;
 /// Looks at the member on its thread; it must be quick.
 type Inspect = Box<dyn FnOnce(&Member) + Send>;
 
+/// Makes a request out of what the member knows at the moment, or none; it must be quick.
+type Prepare = Box<dyn FnOnce(&Member) -> Option<Request> + Send>;
+
 enum Order {
     Event(Event),
+    Prepared {
+        prepare: Prepare,
+        reply: oneshot::Sender<Answer>,
+    },
     /// What another member says, and the room that it takes in the queue.
     Envelope(Envelope, OwnedSemaphorePermit),
     Submit {
@@ -162,6 +169,22 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Ended)
     }
 
+    /// Asks for a command that is made from what the member knows when its turn comes, with nothing between; or the
+    /// reason for which none is made.
+    pub async fn submit_prepared<E: Send + 'static>(
+        &self,
+        prepare: impl FnOnce(&Member) -> Result<Request, E> + Send + 'static,
+    ) -> Result<Result<Answer, E>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let (refuse, refused) = oneshot::channel();
+        let prepare = move |member: &Member| prepare(member).map_err(|reason| drop(refuse.send(reason))).ok();
+        self.order(Order::Prepared { prepare: Box::new(prepare), reply })?;
+        match answer.await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(_) => refused.await.map(Err).map_err(|_| EngineError::Ended),
+        }
+    }
+
     /// Asks for a change of the members.
     pub async fn change(&self, change: Change, request: Option<Request>) -> Result<Answer, EngineError> {
         let (reply, answer) = oneshot::channel();
@@ -279,6 +302,10 @@ impl Desk {
     fn take(&mut self, order: Order, member: &mut Member) -> Result<(), MemberError> {
         match order {
             Order::Event(event) => member.take(event, self),
+            Order::Prepared { prepare, reply } => match prepare(member) {
+                Some(request) => self.take(Order::Submit { request, reply }, member),
+                None => Ok(()),
+            },
             Order::Envelope(envelope, _room) => member.take(Event::Envelope(envelope), self),
             Order::Submit { mut request, reply } => {
                 request.stamp = self.stamp();

@@ -24,6 +24,7 @@ use tonic::transport::Server;
 
 use super::api::OperatorService;
 use super::certifier::Certifier;
+use super::checkpoints;
 use super::denials::{Denials, keep};
 use super::engine::{Engine, EngineError};
 use super::enrolment::EnrolmentService;
@@ -121,6 +122,7 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
     links.attach(engine.clone());
     tokio::spawn(beat(engine.clone(), tick));
     tokio::spawn(look_up(engine.clone(), Arc::clone(&links), known));
+    tokio::spawn(checkpoints::keep(engine.clone(), Arc::clone(&disk), Arc::clone(&clock)));
     let (stop, stopped) = watch::channel(false);
     let denials = Denials::new(extras.denied);
     let (doors, desk) = match extras.desk {

@@ -18,6 +18,7 @@ use super::refounding::Refound;
 use super::retired::RetireSource;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
+use super::signing::{KeepCheckpoint, RegisterAuditKey};
 use super::snapshots::CommitSnapshot;
 use super::sources::{ChangeSource, PauseSource, RegisterSource, SetContract};
 use super::tokens::{MintToken, RevokeToken, SpendToken};
@@ -70,6 +71,21 @@ pub(in crate::state) trait Effect {
     fn apply(&self, cx: &mut Context<'_>) -> Effected;
 }
 
+/// What policies know a command as that the audit log does not tell.
+const fn unprivileged(command: &Command) -> &'static str {
+    match command {
+        Command::OpenSession(_) => "session.open",
+        Command::ReportAgent(_) => "agent.report",
+        Command::QueueRun(_) => "run.queue",
+        Command::ReportRun(_) => "run.report",
+        Command::OpenUpload(_) => "upload.open",
+        Command::CloseUpload(_) => "upload.close",
+        Command::KeepCheckpoint(_) => "audit.sign",
+        // No policy permits what has no name of its own.
+        _ => "unnamed",
+    }
+}
+
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// One command.
@@ -79,6 +95,16 @@ macro_rules! commands {
         impl Command {
             pub(in crate::state) fn effect(&self) -> &dyn Effect {
                 match self { $(Self::$name(command) => command,)* }
+            }
+
+            /// What policies know it as: `noun.verb`. Of privileged commands it is also what the audit log says.
+            pub fn action(&self) -> &'static str {
+                self.effect().audited().map_or_else(|| unprivileged(self), |audited| audited.action)
+            }
+
+            /// Whether the audit log tells of it.
+            pub fn is_audited(&self) -> bool {
+                self.effect().audited().is_some()
             }
 
             #[cfg(test)]
@@ -168,6 +194,10 @@ commands! {
     RemoveOperator,
     /// Founds the group anew.
     Refound,
+    /// Registers the key with which a member signs the audit log.
+    RegisterAuditKey,
+    /// Keeps a signed checkpoint of the audit log.
+    KeepCheckpoint,
     /// Retires a source.
     RetireSource,
 }

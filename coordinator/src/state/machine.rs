@@ -24,6 +24,7 @@ use super::digest::StateDigest;
 use super::layer::Layer;
 use super::members;
 use super::memory::MemoryBase;
+use super::operators;
 use super::outcome::{Answer, Fault, Outcome, Refusal};
 use super::request::{Actor, Request, Stamp, Verdict};
 use super::rows::{Base, Rows, Unreadable};
@@ -220,19 +221,20 @@ impl Machine {
 /// Applies a request unless it was before, remembers and audits what came of it.
 fn enter(cx: &mut Context<'_>, request: &Request, digest: RequestDigest, stamp: Stamp) -> Result<Outcome, Fault> {
     let effect = request.command.effect();
+    let is_denied = request.decision.verdict == Verdict::Denied;
     let session = match request.session {
-        None if effect.retry() == Retry::ByNature => None,
+        None if effect.retry() == Retry::ByNature || is_denied => None,
         None => return Ok(Outcome::Rejected(Refusal::SessionNeeded)),
         Some((session, sequence)) => match session::admit(cx, session, sequence, request.acknowledged_below)? {
             Admission::Before(outcome) => return Ok(outcome),
+            // What policy denies is audited, whether or not its session stands.
+            Admission::Refused(_) if is_denied => None,
             Admission::Refused(refusal) => return Ok(Outcome::Rejected(refusal)),
             Admission::New(row) => Some(((session, sequence), row)),
         },
     };
-    let effected = match request.decision.verdict {
-        Verdict::Allowed => effect.apply(cx),
-        Verdict::Denied => Err(Refusal::Forbidden.into()),
-    };
+    let is_allowed = !is_denied && operators::may_still_act(cx, &request.command)?;
+    let effected = if is_allowed { effect.apply(cx) } else { Err(Refusal::Forbidden.into()) };
     let outcome = match effected {
         Ok(answer) => {
             debug_assert!(cx.change.written() <= effect.rows_written_max(), "an effect writes more than it says");

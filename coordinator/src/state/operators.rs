@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Audited, Effect};
+use super::command::{Audited, Command, Effect};
 use super::context::Context;
 use super::counters::Counter;
 use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
+use super::request::Actor;
 use super::tables::tables;
 use super::text::{Name, Subject};
 
@@ -118,6 +119,27 @@ impl Effect for RemoveOperator {
         cx.change.remove::<Operators>(&self.name);
         Ok(Answer::Applied)
     }
+}
+
+/// Whether whoever asked may still act, if it is an operator: between the leader's decision and this entry its role may
+/// have been taken away. Policy is not asked again, since members need not run the same program; what is checked is that
+/// an operator of this identity is registered and can operate, unless nobody can yet. A session may be opened by all.
+pub(in crate::state) fn may_still_act(cx: &Context<'_>, command: &Command) -> Result<bool, Fault> {
+    let Actor::Identity(subject) = cx.actor else { return Ok(true) };
+    if !is_operator(subject) || matches!(command, Command::OpenSession(_)) {
+        return Ok(true);
+    }
+    if cx.count(Counter::OperatorsInCharge)? == 0 {
+        return Ok(true);
+    }
+    let Some(name) = cx.change.get::<OperatorIdentities>(subject)? else { return Ok(false) };
+    let row = cx.change.get::<Operators>(&name)?;
+    Ok(row.is_some_and(|row| row.roles.contains(&OperatorRole::Operator)))
+}
+
+/// Whether the identity is an operator's: `spiffe://DOMAIN/REGION/operator/ID`.
+fn is_operator(subject: &Subject) -> bool {
+    subject.as_str().rsplit('/').nth(1) == Some("operator")
 }
 
 /// Keeps count of those who can operate.

@@ -75,6 +75,10 @@ pub enum Thing {
     Operator,
     /// A denial.
     Denial,
+    /// A key that signs the audit log.
+    AuditKey,
+    /// A checkpoint of the audit log.
+    Checkpoint,
 }
 
 macro_rules! refusals {

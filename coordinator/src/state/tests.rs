@@ -4,6 +4,7 @@ mod world;
 mod samples;
 mod machine;
 mod auditing;
+mod signing;
 mod sessions;
 mod registry;
 mod running;
@@ -13,3 +14,8 @@ mod protection;
 mod persisted;
 mod naive;
 mod sequences;
+
+/// One command of each kind, for tests elsewhere in the crate.
+pub(crate) fn sample_commands() -> Vec<super::Command> {
+    samples::all()
+}

@@ -16,6 +16,7 @@ use tonic::{Request, Response};
 
 use super::*;
 use crate::common::v1::Class;
+use crate::operators::v1;
 use crate::operators::v1::operators_server::{Operators, OperatorsServer};
 use crate::operators::v1::{
     GetJurisdictionReply, GetJurisdictionRequest, PutRegion, Standing, StatusReply, StatusRequest,
@@ -156,6 +157,48 @@ impl Operators for Fake {
     async fn watch_standing(&self, _: Request<StatusRequest>) -> Result<Response<Self::WatchStandingStream>, Status> {
         Err(Status::unimplemented("not in this play"))
     }
+
+    async fn list(&self, _: Request<v1::ListRequest>) -> Result<Response<v1::ListReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
+    async fn get_source(&self, _: Request<v1::GetSourceRequest>) -> Result<Response<v1::GetSourceReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
+    async fn get_counts(&self, _: Request<v1::GetCountsRequest>) -> Result<Response<v1::GetCountsReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
+    async fn list_events(&self, _: Request<v1::ListEventsRequest>) -> Result<Response<v1::ListEventsReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
+    async fn prove_event(&self, _: Request<v1::ProveEventRequest>) -> Result<Response<v1::ProveEventReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        _: Request<v1::GetCheckpointRequest>,
+    ) -> Result<Response<v1::GetCheckpointReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
+    type WatchDenialsStream = Follow<v1::DenialsSeen>;
+
+    async fn watch_denials(
+        &self,
+        _: Request<v1::WatchDenialsRequest>,
+    ) -> Result<Response<Self::WatchDenialsStream>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
+    type WatchRunsStream = Follow<v1::RunsSeen>;
+
+    async fn watch_runs(&self, _: Request<v1::WatchRunsRequest>) -> Result<Response<Self::WatchRunsStream>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
 }
 
 /// Members 0, 1 and 2 in this process; 9 is an address where nobody is.
@@ -274,7 +317,7 @@ async fn a_rejection_is_final() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_that_may_have_happened_is_not_called_rejected() {
-    let change = || Change::Remove(crate::operators::v1::RemoveMember { member: "x".into() });
+    let change = || Change::Remove(v1::RemoveMember { member: "x".into() });
     let (stage, _) = Stage::new(&[&[Step::Lose, Step::Reject]]);
     let error = client(stage, &["0"]).change(change(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, AskError::Unknown { .. }), "{error:?}");

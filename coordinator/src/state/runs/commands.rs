@@ -67,7 +67,8 @@ pub struct SetHostGroupCap {
 
 impl Effect for QueueRun {
     fn audited(&self) -> Option<Audited> {
-        None
+        // What the scheduler lets wait is no privilege; what somebody asks for is.
+        (self.plan.cause == RunCause::Manual).then(|| Audited::new("run.request", &self.run))
     }
 
     fn retry(&self) -> Retry {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use strongroom_core::audit::{Checkpoint, KeyName, LogSigner, TreeHead, TreeSize, empty_root};
 use strongroom_core::id::{AgentId, CertificateSerial, ClientSession, DepotId, HostGroup, TokenId, UploadId};
 use strongroom_core::time::WallTime;
 
@@ -22,13 +23,14 @@ use crate::state::retired::RetireSource;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
+use crate::state::signing::{KeepCheckpoint, RegisterAuditKey};
 use crate::state::sources::{ChangeSource, PauseSource, SetContract};
 use crate::state::text::ProgramVersion;
 use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators(), founding()].concat()
+    [places(), identity(), protection(), operators(), founding(), signing(), retiring()].concat()
 }
 
 fn founding() -> Vec<Command> {
@@ -42,7 +44,7 @@ fn founding() -> Vec<Command> {
         last: place(900),
         committed: place(880),
     };
-    vec![refound.into(), RetireSource { source: source_id(1) }.into()]
+    vec![refound.into()]
 }
 
 fn places() -> Vec<Command> {
@@ -102,6 +104,25 @@ fn protection() -> Vec<Command> {
         commit(1, 1, 1, 2, packs(&[1, 2], &[3])).into(),
         receipt(1, 1, 1, &[1, 2]).into(),
     ]
+}
+
+fn signing() -> Vec<Command> {
+    let signer = signer();
+    let head = TreeHead { size: TreeSize(0), root: empty_root() };
+    let checkpoint = Checkpoint::new(signer.verifier_key().name().clone(), head).sign(&signer).unwrap();
+    vec![
+        RegisterAuditKey { member: member(1), key: signer.verifier_key().clone() }.into(),
+        KeepCheckpoint { checkpoint }.into(),
+    ]
+}
+
+fn retiring() -> Vec<Command> {
+    vec![RetireSource { source: source_id(1) }.into()]
+}
+
+/// A key of the audit log.
+pub(super) fn signer() -> LogSigner {
+    LogSigner::from_seed(KeyName::new("example.org/strongroom/audit").unwrap(), &[1; 32]).unwrap()
 }
 
 fn operators() -> Vec<Command> {

@@ -123,7 +123,7 @@ impl World {
         Request {
             session: Some((self.session, Sequence(self.sequence))),
             acknowledged_below: Sequence(self.sequence.saturating_sub(8)),
-            actor: Actor::Identity(subject("operator", 1)),
+            actor: Actor::Identity(subject("coordinator", 9)),
             decision: Decision { policy_hash: PolicyHash([9; 32]), ..Decision::default() },
             stamp: Stamp { accrued_ms: self.now_ms, wall: WallTime(1_700_000_000_000_000) },
             command: command.into(),
