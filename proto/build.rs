@@ -9,6 +9,8 @@ const FILES: &[&str] = &[
     "proto/strongroom/enrolment/v1/renewal.proto",
     "proto/strongroom/operators/v1/operators.proto",
     "proto/strongroom/peers/v1/peers.proto",
+    "proto/strongroom/agents/v1/agents.proto",
+    "proto/strongroom/depots/v1/depots.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

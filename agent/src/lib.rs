@@ -10,7 +10,7 @@
 //!    └────────── live ◄────────────────────── partial ◄───┘     single records, planned and undone
 //! ```
 //!
-//! Agents seal and never open what left the host; they have no verb that deletes.
+//! `orders` keeps the stream to the coordinator's leader, over which runs are ordered. Agents seal and never open what left the host; they have no verb that deletes.
 
 pub mod source;
 pub mod profile;
@@ -31,3 +31,4 @@ pub mod integrity;
 pub mod live;
 pub mod partial;
 pub mod sample;
+pub mod orders;

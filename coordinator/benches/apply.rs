@@ -191,7 +191,7 @@ fn commit(number: u64) -> Command {
     let dropped = number.checked_sub(1).map(|before| PackId(id(before))).into_iter().collect();
     let packs = PackDifference { restarts: false, added, dropped };
     let (upload, snapshot) = (UploadId([1; 16]), SnapshotId(id(number)));
-    CommitSnapshot { source: SOURCE, upload, epoch: 1, snapshot, facts, packs }.into()
+    CommitSnapshot { source: SOURCE, upload, epoch: 1, snapshot, facts, packs, cut_age_ms: 0 }.into()
 }
 
 fn main() -> Result<(), Failure> {

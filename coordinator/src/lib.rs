@@ -9,6 +9,7 @@ pub mod id;
 pub mod member;
 pub mod raft;
 pub mod policy;
+pub mod scheduler;
 pub mod recovery;
 pub mod server;
 pub mod state;

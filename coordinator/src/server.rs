@@ -9,9 +9,11 @@
 //!  peers ──── gRPC, mTLS ──► peers ┘             (member)  └──► whoever waits
 //! ```
 
+pub mod agents;
 pub mod api;
 pub mod certifier;
 pub mod checkpoints;
+pub mod depots;
 pub mod dial;
 pub mod engine;
 pub mod enrolment;
@@ -23,7 +25,9 @@ pub mod pause;
 pub mod peers;
 pub mod renewal;
 pub mod run;
+pub mod scheduler;
 
+mod asking;
 mod denials;
 mod failure;
 

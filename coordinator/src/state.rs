@@ -49,6 +49,7 @@ pub mod contracts;
 pub mod sources;
 pub mod retired;
 pub mod runs;
+pub mod passing;
 pub mod uploads;
 pub mod snapshots;
 pub mod packs;

@@ -127,6 +127,10 @@ codes! {
     GroupUnknown = 70, exit 1, "Look at what there is before you ask again; it may have been done, or be done yet.";
     /// The coordinator refused what was asked.
     GroupRefused = 71, exit 20, "Read why, and ask for something else, or ask somebody who may.";
+    /// A run that somebody asked for may not start now.
+    RunRefused = 73, exit 20, "Ask again when the blackout is over or the source is enabled, or force the run.";
+    /// The agent's process ended in the middle of a run.
+    RunLost = 74, exit 1, "Nothing needs doing: the run is tried again. If it happens often, read the agent's log.";
     /// The snapshot is durable, but not protected as its contract asks.
     NotProtected = 77, exit 4, "Run the backup again: it first commits what the depot already holds.";
     /// The group has committed a snapshot that the depot does not hold.

@@ -1,5 +1,5 @@
 //! The pure domain of Strongroom: ids, limits, time, records, trees, blobs, sealing, packs, manifests,
-//! the graph of references, profiles, the audit log, contracts and the schedule that follows from them.
+//! receipts, the graph of references, profiles, the audit log, contracts and the schedule that follows from them.
 //!
 //! Everything here is a function of its arguments. There is no socket, no file, no ambient clock and no ambient
 //! randomness, so that every rule can be tested exhaustively and replayed from one seed.
@@ -21,6 +21,7 @@ pub mod frame;
 pub mod merkle;
 pub mod pack;
 pub mod manifest;
+pub mod receipt;
 pub mod profile;
 pub mod audit;
 pub mod contract;

@@ -19,12 +19,14 @@ mod body;
 mod head;
 mod packs;
 mod seal;
+mod signed;
 mod verify;
 
 pub use body::{BlobEntry, ClassEntry, ClockReadings, Finding, IntegrationState, ManifestBody, NodeRef, Severity};
 pub use head::{ClassHead, ClassTags, Interval, ManifestHead, PackRef, SnapshotTotals};
 pub use packs::NeededPacks;
 pub use seal::{ManifestDraft, SealedManifest, snapshot_root};
+pub use signed::SignedHead;
 pub use verify::{Predecessor, UnverifiedManifest, VerifiedManifest};
 
 use crate::codec::Malformed;

@@ -4,8 +4,10 @@
 //! ask the group share. There is no other logic in it: whoever takes a message checks it and turns it into types of its
 //! own, and the conversion can fail.
 
+pub mod agents;
 pub mod client;
 pub mod common;
+pub mod depots;
 pub mod enrolment;
 pub mod operators;
 pub mod peers;

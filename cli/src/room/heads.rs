@@ -178,5 +178,6 @@ fn commit_of(upload: &Upload, head: &ManifestHead, manifest_bytes: u64) -> Resul
         dropped: if head.restarts_packs { Vec::new() } else { head.packs_dropped.clone() },
     };
     let Upload { source, id: upload, epoch } = *upload;
-    Ok(CommitSnapshot { source, upload, epoch, snapshot: head.snapshot, facts, packs })
+    // The accrued time of a room stands still while a source is read.
+    Ok(CommitSnapshot { source, upload, epoch, snapshot: head.snapshot, facts, packs, cut_age_ms: 0 })
 }

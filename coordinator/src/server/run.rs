@@ -14,6 +14,8 @@ use strongroom_core::entropy::Entropy;
 use strongroom_platform::clock::Clock;
 use strongroom_platform::disk::Disk;
 use strongroom_platform::tls::{DenyWatch, Issuer};
+use strongroom_proto::agents::v1::agents_server::AgentsServer;
+use strongroom_proto::depots::v1::depots_server::DepotsServer;
 use strongroom_proto::enrolment::v1::enrolment_server::EnrolmentServer;
 use strongroom_proto::enrolment::v1::renewal_server::RenewalServer;
 use strongroom_proto::operators::v1::operators_server::OperatorsServer;
@@ -22,10 +24,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
 
+use super::agents::{AgentLinks, AgentService};
 use super::api::OperatorService;
 use super::certifier::Certifier;
 use super::checkpoints;
 use super::denials::{Denials, keep};
+use super::depots::DepotService;
 use super::engine::{Engine, EngineError};
 use super::enrolment::EnrolmentService;
 use super::forward::Forwarder;
@@ -33,8 +37,10 @@ use super::listen::{Arrivals, DeskDoors, Doors, accept};
 use super::open::OpenConnections;
 use super::peers::{Links, MESSAGE_BYTES_MAX, PeerService};
 use super::renewal::RenewalService;
+use super::scheduler::SchedulerLoop;
 use crate::id::MemberId;
 use crate::member::{FolderShares, Member, MemberError};
+use crate::scheduler::Outlook;
 use crate::state::{Actor, query};
 
 /// How often a silent connection is asked whether it is alive, and how long it may take to answer.
@@ -98,6 +104,7 @@ pub struct Running {
     engine: Engine,
     links: Arc<Links>,
     certifier: Option<Arc<Certifier>>,
+    outlook: watch::Receiver<Arc<Outlook>>,
     thread: JoinHandle<Result<(), MemberError>>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -130,6 +137,11 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
         None => (None, None),
     };
     let certifier = desk.clone();
+    let agent_links = Arc::new(AgentLinks::default());
+    let agents = AgentService::new(engine.clone(), Arc::clone(&agent_links), Arc::clone(&clock));
+    let scheduler = SchedulerLoop::new(engine.clone(), agent_links, clock);
+    let outlook = scheduler.outlook();
+    tokio::spawn(scheduler.keep(tick));
     let doors = Doors { main: server, desk: doors };
     tokio::spawn(serve(Serving {
         engine: engine.clone(),
@@ -138,11 +150,12 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
         listener,
         doors,
         desk,
+        agents,
         open,
         denials,
         stopped,
     }));
-    Ok(Running { engine, links, certifier, thread, address, stop })
+    Ok(Running { engine, links, certifier, outlook, thread, address, stop })
 }
 
 fn certifier(desk: Desk, engine: &Engine, links: &Arc<Links>, clock: &Arc<dyn Clock>) -> Arc<Certifier> {
@@ -159,6 +172,7 @@ struct Serving {
     listener: TcpListener,
     doors: Doors,
     desk: Option<Arc<Certifier>>,
+    agents: AgentService,
     open: Arc<OpenConnections>,
     denials: Denials,
     stopped: watch::Receiver<bool>,
@@ -166,7 +180,7 @@ struct Serving {
 
 /// Listens once it is known who is denied, until the member is stopped.
 async fn serve(serving: Serving) {
-    let Serving { engine, disk, folder, listener, doors, desk, open, mut denials, stopped } = serving;
+    let Serving { engine, disk, folder, listener, doors, desk, agents, open, mut denials, stopped } = serving;
     if denials.follow(&engine).await.is_err() {
         return;
     }
@@ -184,9 +198,12 @@ async fn serve(serving: Serving) {
     let peers =
         PeersServer::new(PeerService::new(engine.clone(), disk, folder)).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let operators = OperatorsServer::new(OperatorService::new(engine.clone()));
+    let depots = DepotsServer::new(DepotService::new(engine));
     let served = server()
         .add_service(peers)
         .add_service(operators)
+        .add_service(AgentsServer::new(agents))
+        .add_service(depots)
         .serve_with_incoming_shutdown(main, until_stopped(stopped))
         .await;
     if let Err(error) = served {
@@ -209,6 +226,11 @@ impl Running {
     /// The member, to ask it things.
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What the scheduler sees coming, while this member leads.
+    pub const fn outlook(&self) -> &watch::Receiver<Arc<Outlook>> {
+        &self.outlook
     }
 
     /// The streams to the others.

@@ -12,6 +12,7 @@ use super::depots::{ChangeDepot, SetDepotState};
 use super::members::{MemberBooted, PutMember, RetireMember};
 use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
+use super::passing::PassTime;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
 use super::refounding::Refound;
@@ -20,7 +21,7 @@ use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, Sta
 use super::session::OpenSession;
 use super::signing::{KeepCheckpoint, RegisterAuditKey};
 use super::snapshots::CommitSnapshot;
-use super::sources::{ChangeSource, PauseSource, RegisterSource, SetContract};
+use super::sources::{ChangeSource, DisableSource, PauseSource, RegisterSource, SetContract};
 use super::tokens::{MintToken, RevokeToken, SpendToken};
 use super::uploads::{CloseUpload, FenceUpload, OpenUpload};
 
@@ -198,6 +199,10 @@ commands! {
     RegisterAuditKey,
     /// Keeps a signed checkpoint of the audit log.
     KeepCheckpoint,
+    /// Disables a source, or enables it.
+    DisableSource,
+    /// Lets accrued time pass.
+    PassTime,
     /// Retires a source.
     RetireSource,
 }

@@ -7,7 +7,8 @@
 //! Owns the document: the contract's JSON, at most [`CONTRACT_BYTES_MAX`] bytes, which can't be decoded unless it is of
 //! the shape of a contract. Terms come out of the document and nowhere else, so that planner and state can't disagree.
 //! What rests on the rules of time zones is never checked here: members may have different zone data, and their rows must
-//! be the same all the same.
+//! be the same all the same. Whoever proposes a contract checks it whole; decoding takes no zone data, and absolute times
+//! carry their offset and nothing that would have to be looked up.
 
 use std::collections::BTreeSet;
 
@@ -169,6 +170,23 @@ mod tests {
         let document = ContractDocument::decode(PLAIN.as_bytes()).unwrap();
         let terms = ContractTerms::of(&document).unwrap();
         assert_eq!((terms.rpo_s, terms.copies, terms.regions, terms.jurisdictions.len()), (14_400, 2, 2, 2));
+    }
+
+    #[test]
+    fn what_members_read_differently_is_no_contract() {
+        let once = |time: &str| {
+            let blackout = format!(
+                "\"copies\": 2, \"blackouts\": [{{\"once\": {{\"from\": \"{time}\", \"until\": \"2028-01-02T00:00:00Z\"}}}}]"
+            );
+            PLAIN.replacen("\"copies\": 2", &blackout, 1)
+        };
+        let plain = ContractDocument::decode(once("2027-12-31T12:00:00+01:00").as_bytes()).unwrap();
+        assert!(
+            ContractTerms::of(&plain).is_ok(),
+            "an absolute time needs no zone data, and the zone's name is not asked"
+        );
+        let named = once("2027-12-31T12:00:00+01:00[Europe/Berlin]");
+        assert!(ContractDocument::decode(named.as_bytes()).is_err(), "whether the two agree is a matter of zone data");
     }
 
     #[test]

@@ -178,6 +178,10 @@ refusals! {
     IdentityTaken = "identity-taken", "the identity belongs to another operator";
     /// Policy denies what was asked.
     Forbidden = "forbidden", "policy denies the request";
+    /// The source is disabled.
+    Disabled = "disabled", "the source is disabled";
+    /// A snapshot that lacks something is no success.
+    Incomplete = "incomplete", "the snapshot is incomplete, and no success";
 }
 
 /// Why a command ended early: rejected, or the state can't be read.

@@ -1,13 +1,15 @@
 //! Runs: attempts to take a snapshot, as the scheduler starts them and agents report them.
 //!
 //! ```text
-//!   QueueRun ─► queued ──StartRun──► started ──FinishRun──► succeeded · failed · abandoned
-//!                  └────────────FinishRun (abandoned)──────────────────────────┘
+//!   QueueRun ─► queued ──StartRun──► started ──FinishRun──► succeeded · durable · failed · abandoned
+//!                  └────────────FinishRun (failed, abandoned)──────────────────────────┘
 //! ```
 //!
-//! Owns four rules: one run of a source at a time; a period that has its success is never started again, nor one before
-//! it; no more runs of a host group than it allows; a plan made on another state than there is starts nothing. A run that
-//! somebody asked for by hand lies outside of the periods. The newest runs of a source are kept.
+//! Owns five rules: one run of a source at a time; a period that has its success is never started again, nor one before
+//! it; no more runs of a host group than it allows, unless one is forced; a plan made on another state than there is
+//! starts nothing; and nothing less than a complete and protected snapshot is a success. A run whose snapshot waits for
+//! copies ends as durable, so that it holds no place, and counts as a success from when the snapshot is protected on.
+//! A run that somebody asked for by hand lies outside of the periods. The newest runs of a source are kept.
 
 use std::cmp::Reverse;
 
@@ -17,6 +19,8 @@ use strongroom_core::id::{HostGroup, RunId, SnapshotId, SourceId};
 use super::context::Context;
 use super::counters::Counter;
 use super::outcome::{Fault, Refusal, Thing, require};
+use super::rows::{Rows, Unreadable};
+use super::snapshots::{SnapshotRow, Snapshots};
 use super::sources::Sources;
 use super::tables::tables;
 
@@ -51,6 +55,15 @@ pub struct RunPlan {
     pub cause: RunCause,
 }
 
+impl RunPlan {
+    /// Whether a run that waits with another plan is started by this one. Who asks by hand does not know in which period
+    /// the turn will come.
+    fn is_turn_of(&self, waiting: &Self) -> bool {
+        let is_same_by_hand = self.cause.is_by_hand() && (self.source, self.cause) == (waiting.source, waiting.cause);
+        self == waiting || is_same_by_hand
+    }
+}
+
 /// Why a run is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunCause {
@@ -60,6 +73,15 @@ pub enum RunCause {
     Retry,
     /// Somebody asked for it.
     Manual,
+    /// Somebody asked for it, whatever blackouts and caps say.
+    Forced,
+}
+
+impl RunCause {
+    /// Whether somebody asked for the run; it then lies outside of the periods.
+    pub const fn is_by_hand(self) -> bool {
+        matches!(self, Self::Manual | Self::Forced)
+    }
 }
 
 /// A run.
@@ -108,7 +130,8 @@ pub enum RunState {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunOutcome {
-    /// It brought a snapshot.
+    /// It brought a complete snapshot, which is protected. Of a snapshot that is not protected yet, the state notes
+    /// [`Self::Durable`].
     Succeeded {
         /// The snapshot.
         snapshot: SnapshotId,
@@ -120,6 +143,11 @@ pub enum RunOutcome {
     },
     /// Nobody goes on with it: it was called off, or its agent is gone.
     Abandoned,
+    /// It brought a complete snapshot that waited for copies when the run ended.
+    Durable {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
 }
 
 /// Where a source stands in its periods.
@@ -137,6 +165,49 @@ pub struct ScheduleRow {
     pub failures: u32,
     /// Runs that the source ever had.
     pub runs: u64,
+    /// The newest run that ended durable, until its snapshot is protected.
+    pub durable: Option<DurableRun>,
+}
+
+/// A run whose snapshot waited for copies when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DurableRun {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The period that has its success once the snapshot is protected; none for a run by hand.
+    pub period: Option<u64>,
+}
+
+impl ScheduleRow {
+    /// The schedule with what became of the durable run, given its snapshot as it is now. Says whether that is a success.
+    fn credited(&mut self, snapshot: Option<&SnapshotRow>) -> bool {
+        let Some(protected_ms) = snapshot.and_then(|row| row.protected_ms) else { return false };
+        let Some(durable) = self.durable.take() else { return false };
+        self.succeeded_ms = self.succeeded_ms.max(Some(protected_ms));
+        self.succeeded_period = self.succeeded_period.max(durable.period);
+        self.failures = 0;
+        true
+    }
+}
+
+/// Where a source stands in its periods, a durable run counted if its snapshot has become protected since.
+pub fn schedule_now(rows: &Rows, source: &SourceId) -> Result<ScheduleRow, Unreadable> {
+    let mut schedule = rows.get::<Schedules>(source)?.unwrap_or_default();
+    if let Some(durable) = schedule.durable {
+        schedule.credited(rows.get::<Snapshots>(&durable.snapshot)?.as_ref());
+    }
+    Ok(schedule)
+}
+
+/// The same within a command, which also counts the success.
+fn schedule_of(cx: &mut Context<'_>, source: &SourceId) -> Result<ScheduleRow, Fault> {
+    let mut schedule = cx.change.get::<Schedules>(source)?.unwrap_or_default();
+    if let Some(durable) = schedule.durable
+        && schedule.credited(cx.change.get::<Snapshots>(&durable.snapshot)?.as_ref())
+    {
+        cx.count_up(Counter::RunsSucceeded)?;
+    }
+    Ok(schedule)
 }
 
 /// The part of a schedule that a plan rests on.
@@ -168,7 +239,8 @@ impl Default for HostGroupRow {
 /// Whether a run of this plan may be queued or started now.
 fn require_due(cx: &Context<'_>, plan: &RunPlan, schedule: &ScheduleRow) -> Result<HostGroup, Fault> {
     let source = cx.need::<Sources>(&plan.source, Thing::Source)?;
-    if plan.cause != RunCause::Manual {
+    require(!source.is_disabled, Refusal::Disabled)?;
+    if !plan.cause.is_by_hand() {
         require(!source.is_paused, Refusal::Paused)?;
         require(schedule.succeeded_period.is_none_or(|over| plan.period > over), Refusal::PeriodOver)?;
         require(schedule.seen.period.is_none_or(|newest| plan.period >= newest), Refusal::PeriodOver)?;

@@ -75,6 +75,8 @@ pub struct SnapshotRow {
     pub committed_wall: WallTime,
     /// Accrued time from which on it has been protected.
     pub protected_ms: Option<u64>,
+    /// Accrued time of its cut, as far as its agent knows.
+    pub cut_ms: u64,
 }
 
 /// What a head says of its snapshot.
@@ -119,6 +121,8 @@ pub struct CommitSnapshot {
     pub facts: SnapshotFacts,
     /// How its list of packs differs from that of the head before.
     pub packs: PackDifference,
+    /// Milliseconds that had passed since its cut when the commit was proposed, by the agent's monotonic clock.
+    pub cut_age_ms: u64,
 }
 
 impl Effect for CommitSnapshot {
@@ -190,6 +194,7 @@ impl CommitSnapshot {
             committed_ms: cx.now_ms,
             committed_wall: cx.wall,
             protected_ms: is_protected.then_some(cx.now_ms),
+            cut_ms: cx.now_ms.saturating_sub(self.cut_age_ms),
         };
         cx.count_up(Counter::Snapshots)?;
         cx.put::<Heads>(&self.source, head)?;

@@ -1,8 +1,8 @@
 //! Sources: what is protected, by whom, and what was promised for it.
 //!
-//! Owns the registry of sources and the commands that change it; what a contract is says the module `contracts`. A source here is an id, an operator's word for it and
-//! numbers: where it is reached, as whom, and what its classes are called stays with the agent. The home domain never
-//! changes, since it says whose keys seal the packs.
+//! Owns the registry of sources and the commands that change it; what a contract is says the module `contracts`. A source
+//! here is an id, an operator's word for it and numbers: where it is reached, as whom, and what its classes are called
+//! stays with the agent. The home domain never changes, since it says whose keys seal the packs.
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::{AgentId, DomainId, HostGroup, SourceId};
@@ -84,6 +84,8 @@ pub struct SourceRow {
     pub is_paused: bool,
     /// Accrued time at which it was registered.
     pub created_ms: u64,
+    /// Whether no run may start, not even by hand, and nothing is owed.
+    pub is_disabled: bool,
 }
 
 /// Registers a source.
@@ -124,6 +126,15 @@ pub struct PauseSource {
     pub is_paused: bool,
 }
 
+/// Takes a source out of service, or back into it. What is under way goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisableSource {
+    /// The source.
+    pub source: SourceId,
+    /// Whether no run may start, not even by hand.
+    pub is_disabled: bool,
+}
+
 impl Effect for RegisterSource {
     fn audited(&self) -> Option<Audited> {
         Some(Audited::new("source.register", &self.source))
@@ -145,7 +156,8 @@ impl Effect for RegisterSource {
         cx.put::<SourceNames>(&self.facts.name, &self.source)?;
         cx.put::<Contracts>(&self.source, &self.contract)?;
         let facts = self.facts.clone();
-        let row = SourceRow { facts, terms, terms_version: 0, is_paused: false, created_ms: cx.now_ms };
+        let row =
+            SourceRow { facts, terms, terms_version: 0, is_paused: false, created_ms: cx.now_ms, is_disabled: false };
         cx.put::<Sources>(&self.source, &row)?;
         Ok(Answer::Applied)
     }
@@ -208,6 +220,18 @@ impl Effect for PauseSource {
             _ => {}
         }
         cx.put::<Sources>(&self.source, &SourceRow { is_paused: self.is_paused, ..row })?;
+        Ok(Answer::Applied)
+    }
+}
+
+impl Effect for DisableSource {
+    fn audited(&self) -> Option<Audited> {
+        Some(Audited::new(if self.is_disabled { "source.disable" } else { "source.enable" }, &self.source))
+    }
+
+    fn apply(&self, cx: &mut Context<'_>) -> Effected {
+        let row = cx.need::<Sources>(&self.source, Thing::Source)?;
+        cx.put::<Sources>(&self.source, &SourceRow { is_disabled: self.is_disabled, ..row })?;
         Ok(Answer::Applied)
     }
 }

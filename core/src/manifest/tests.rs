@@ -209,3 +209,25 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_head_alone_is_believed_on_its_signature_and_on_nothing_less() {
+    for profile in PROFILES {
+        let sealed = seal(draft(profile, 1, None));
+        let bytes = SignedHead::of_manifest(&sealed.bytes).unwrap();
+        let key = signer(profile).verifying_key().clone();
+        let read = SignedHead::verify(bytes, &key).unwrap();
+        assert_eq!((read.head(), read.hash()), (&sealed.head, sealed.head_hash));
+        assert_eq!(read.manifest_bytes(), sealed.bytes.len() as u64);
+        let other = SigningKey::from_seed(profile, &[6; 32]).unwrap();
+        let refused = SignedHead::verify(bytes, other.verifying_key());
+        assert!(matches!(refused, Err(ManifestError::UnknownSigner { .. })));
+        for at in 0..bytes.len() {
+            let mut changed = bytes.to_vec();
+            changed[at] ^= 1;
+            assert!(SignedHead::verify(&changed, &key).is_err(), "byte {at}");
+            assert!(SignedHead::verify(&bytes[..at], &key).is_err(), "cut at {at}");
+        }
+        assert!(SignedHead::verify(&sealed.bytes, &key).is_err(), "a body has no business here");
+    }
+}

@@ -92,6 +92,7 @@ pub(super) const fn cause_word(cause: RunCause) -> &'static str {
         RunCause::Schedule => "schedule",
         RunCause::Retry => "retry",
         RunCause::Manual => "manual",
+        RunCause::Forced => "forced",
     }
 }
 
@@ -101,6 +102,7 @@ pub(super) const fn run_state_word(state: RunState) -> &'static str {
         RunState::Queued => "queued",
         RunState::Started => "started",
         RunState::Finished(RunOutcome::Succeeded { .. }) => "succeeded",
+        RunState::Finished(RunOutcome::Durable { .. }) => "durable",
         RunState::Finished(RunOutcome::Failed { .. }) => "failed",
         RunState::Finished(RunOutcome::Abandoned) => "abandoned",
     }

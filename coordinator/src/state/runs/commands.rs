@@ -4,11 +4,11 @@
 //! the scheduler needs no session: the same command again finds the run where it put it.
 
 use serde::{Deserialize, Serialize};
-use strongroom_core::id::{HostGroup, RunId};
+use strongroom_core::id::{HostGroup, RunId, SnapshotId};
 
 use super::{
-    HostGroupRow, HostGroups, RunCause, RunOutcome, RunPlan, RunState, Runs, ScheduleRow, ScheduleSeen, Schedules,
-    admit, require_due,
+    DurableRun, HostGroupRow, HostGroups, RunCause, RunOutcome, RunPlan, RunRow, RunState, Runs, ScheduleRow,
+    ScheduleSeen, Schedules, admit, require_due, schedule_of,
 };
 use crate::state::command::{Audited, Effect, Retry};
 use crate::state::context::Context;
@@ -77,7 +77,7 @@ impl Effect for QueueRun {
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
         cx.need_none::<Runs>(&self.run, Thing::Run)?;
-        let mut schedule = cx.change.get::<Schedules>(&self.plan.source)?.unwrap_or_default();
+        let mut schedule = schedule_of(cx, &self.plan.source)?;
         let host_group = require_due(cx, &self.plan, &schedule)?;
         require(schedule.queued.is_none(), Refusal::Busy)?;
         let row = admit(cx, self.run, self.plan, host_group, &mut schedule)?;
@@ -99,27 +99,29 @@ impl Effect for StartRun {
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
-        let mut schedule = cx.change.get::<Schedules>(&self.plan.source)?.unwrap_or_default();
+        let mut schedule = schedule_of(cx, &self.plan.source)?;
         require(schedule.seen.running.is_none(), Refusal::Busy)?;
         require(schedule.seen == self.seen, Refusal::PlanStale)?;
         let host_group = require_due(cx, &self.plan, &schedule)?;
         let mut group = cx.change.get::<HostGroups>(&host_group)?.unwrap_or_default();
-        require(group.running < group.cap, Refusal::HostGroupFull)?;
+        let is_forced = self.plan.cause == RunCause::Forced;
+        require(is_forced || group.running < group.cap, Refusal::HostGroupFull)?;
         let mut row = match cx.change.get::<Runs>(&self.run)? {
             Some(row) => {
-                require(row.plan == self.plan && row.state == RunState::Queued, Refusal::Exists(Thing::Run))?;
+                require(self.plan.is_turn_of(&row.plan) && row.state == RunState::Queued, Refusal::Exists(Thing::Run))?;
                 cx.count_down(Counter::RunsQueued)?;
                 schedule.queued = None;
                 row
             }
             None => admit(cx, self.run, self.plan, host_group, &mut schedule)?,
         };
+        row.plan = self.plan;
         row.state = RunState::Started;
         row.host_group = host_group;
         row.started_ms = Some(cx.now_ms);
         group.running = group.running.saturating_add(1);
         schedule.seen.running = Some(self.run);
-        if self.plan.cause != RunCause::Manual {
+        if !self.plan.cause.is_by_hand() {
             schedule.seen.period = Some(self.plan.period);
             schedule.seen.attempt = self.plan.attempt;
         }
@@ -161,30 +163,32 @@ impl Effect for FinishRun {
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
         let mut row = cx.need::<Runs>(&self.run, Thing::Run)?;
-        let mut schedule = cx.change.get::<Schedules>(&row.source)?.unwrap_or_default();
-        match row.state {
+        if let RunState::Finished(before) = row.state {
             // Said again, it is as it was said.
-            RunState::Finished(outcome) if outcome == self.outcome => return Ok(Answer::Applied),
-            RunState::Finished(_) => return Err(Refusal::Changed(Thing::Run).into()),
+            require(is_same(before, self.outcome), Refusal::Changed(Thing::Run))?;
+            return Ok(Answer::Applied);
+        }
+        let mut schedule = schedule_of(cx, &row.source)?;
+        let outcome = match row.state {
             RunState::Queued => {
-                require(self.outcome == RunOutcome::Abandoned, Refusal::Changed(Thing::Run))?;
+                let is_no_success = matches!(self.outcome, RunOutcome::Failed { .. } | RunOutcome::Abandoned);
+                require(is_no_success, Refusal::Changed(Thing::Run))?;
                 schedule.queued = None;
                 cx.count_down(Counter::RunsQueued)?;
+                self.outcome
             }
-            RunState::Started => {
-                if let RunOutcome::Succeeded { snapshot } = self.outcome {
-                    let snapshot = cx.need::<Snapshots>(&snapshot, Thing::Snapshot)?;
-                    require(snapshot.source == row.source, Refusal::Missing(Thing::Snapshot))?;
-                }
+            RunState::Started | RunState::Finished(_) => {
+                let outcome = noted(cx, &row, self.outcome)?;
                 let mut group = cx.change.get::<HostGroups>(&row.host_group)?.unwrap_or_default();
                 group.running = group.running.saturating_sub(1);
                 cx.put::<HostGroups>(&row.host_group, &group)?;
                 schedule.seen.running = None;
-                settle(cx, &row.plan, self.outcome, &mut schedule)?;
+                settle(cx, &row.plan, outcome, &mut schedule)?;
                 cx.count_down(Counter::RunsRunning)?;
+                outcome
             }
-        }
-        row.state = RunState::Finished(self.outcome);
+        };
+        row.state = RunState::Finished(outcome);
         row.finished_ms = Some(cx.now_ms);
         cx.put::<Runs>(&self.run, &row)?;
         cx.put::<Schedules>(&row.source, &schedule)?;
@@ -192,18 +196,43 @@ impl Effect for FinishRun {
     }
 }
 
+/// Whether two ends are the same, whatever had become of the snapshot when each was said.
+fn is_same(before: RunOutcome, now: RunOutcome) -> bool {
+    brought(before).map_or(before == now, |snapshot| brought(now) == Some(snapshot))
+}
+
+const fn brought(outcome: RunOutcome) -> Option<SnapshotId> {
+    match outcome {
+        RunOutcome::Succeeded { snapshot } | RunOutcome::Durable { snapshot } => Some(snapshot),
+        RunOutcome::Failed { .. } | RunOutcome::Abandoned => None,
+    }
+}
+
+/// The end as the state knows it: what brought a snapshot is a success if that is protected, and durable until then.
+fn noted(cx: &Context<'_>, run: &RunRow, outcome: RunOutcome) -> Result<RunOutcome, Fault> {
+    let Some(snapshot) = brought(outcome) else { return Ok(outcome) };
+    let row = cx.need::<Snapshots>(&snapshot, Thing::Snapshot)?;
+    require(row.source == run.source, Refusal::Missing(Thing::Snapshot))?;
+    require(row.facts.is_complete, Refusal::Incomplete)?;
+    let is_protected = row.protected_ms.is_some();
+    Ok(if is_protected { RunOutcome::Succeeded { snapshot } } else { RunOutcome::Durable { snapshot } })
+}
+
 /// Notes in the schedule how a run that was under way ended.
 fn settle(cx: &mut Context<'_>, plan: &RunPlan, outcome: RunOutcome, schedule: &mut ScheduleRow) -> Result<(), Fault> {
-    if let RunOutcome::Succeeded { .. } = outcome {
-        cx.count_up(Counter::RunsSucceeded)?;
-        schedule.succeeded_ms = Some(cx.now_ms);
-        schedule.failures = 0;
-        if plan.cause != RunCause::Manual {
-            schedule.succeeded_period = Some(plan.period);
+    let period = (!plan.cause.is_by_hand()).then_some(plan.period);
+    match outcome {
+        RunOutcome::Succeeded { .. } => {
+            cx.count_up(Counter::RunsSucceeded)?;
+            schedule.succeeded_ms = Some(cx.now_ms);
+            schedule.failures = 0;
+            schedule.succeeded_period = schedule.succeeded_period.max(period);
         }
-    } else {
-        cx.count_up(Counter::RunsFailed)?;
-        schedule.failures = schedule.failures.saturating_add(1);
+        RunOutcome::Durable { snapshot } => schedule.durable = Some(DurableRun { snapshot, period }),
+        RunOutcome::Failed { .. } | RunOutcome::Abandoned => {
+            cx.count_up(Counter::RunsFailed)?;
+            schedule.failures = schedule.failures.saturating_add(1);
+        }
     }
     Ok(())
 }

@@ -57,9 +57,10 @@ fn outcomes_are_written_as_they_always_were() {
         Outcome::Rejected(Refusal::UnknownVersion),
         Outcome::Rejected(Refusal::Missing(Thing::Denial)),
         Outcome::Rejected(Refusal::IdentityTaken),
+        Outcome::Rejected(Refusal::Incomplete),
     ];
     let written: Vec<String> = outcomes.iter().map(|each| hex::encode(postcard::to_stdvec(each).unwrap())).collect();
-    assert_eq!(written, ["0000", "0001ac02", "000201", "000301", "0100", "01080f", "0124"]);
+    assert_eq!(written, ["0000", "0001ac02", "000201", "000301", "0100", "01080f", "0124", "0127"]);
 }
 
 #[test]

@@ -13,19 +13,20 @@ use strongroom_core::schedule::{
 use strongroom_core::time::{AccruedMs, WallTime};
 
 use super::world::{World, commit, packs, plan, promise, receipt, register, run_id, snapshot_id, source_id};
-use crate::state::planning::{SourceViews, TermsCache, source_views};
+use crate::state::planning::{SourceViews, TermsCache, WithoutTerms, source_views};
 use crate::state::query;
 use crate::state::runs::commands::{FinishRun, QueueRun, StartRun};
 use crate::state::runs::{RunCause, RunOutcome, RunPlan, Schedules};
-use crate::state::sources::{PauseSource, SetContract};
+use crate::state::snapshots::CommitSnapshot;
+use crate::state::sources::{DisableSource, PauseSource, SetContract};
 use crate::state::uploads::OpenUpload;
 
 /// What the cache has no terms for, checked without zone data and kept.
 fn fill(world: &World, cache: &mut TermsCache, found: &SourceViews) {
-    for (source, version) in &found.without_terms {
+    for WithoutTerms { source, terms_version, .. } in &found.without_terms {
         let document = query::contract(world.machine.rows(), source).unwrap().unwrap();
         let terms = document.contract().validate(&TimeZoneDatabase::none()).unwrap();
-        cache.keep(*source, *version, Arc::new(terms));
+        cache.keep(*source, *terms_version, Arc::new(terms));
     }
 }
 
@@ -34,7 +35,7 @@ fn view(world: &World, source: u8) -> SourceView {
     let unknown = source_views(world.machine.rows(), &cache, None, 10).unwrap();
     fill(world, &mut cache, &unknown);
     let found = source_views(world.machine.rows(), &cache, None, 10).unwrap();
-    found.views.into_iter().find(|view| view.source == source_id(source)).unwrap()
+    found.sources.into_iter().map(|it| it.view).find(|view| view.source == source_id(source)).unwrap()
 }
 
 fn start(world: &mut World, run: u8, plan: RunPlan) {
@@ -68,17 +69,15 @@ fn terms_are_asked_for_until_they_are_those_of_the_contract() {
     world.done(register(2));
     let mut cache = TermsCache::default();
     let first = source_views(world.machine.rows(), &cache, None, 1).unwrap();
-    assert_eq!(
-        (first.without_terms.as_slice(), first.more_after),
-        ([(source_id(1), 0)].as_slice(), Some(source_id(1)))
-    );
+    let without = |source, terms_version| [WithoutTerms { source: source_id(source), terms_version, running: None }];
+    assert_eq!((first.without_terms.as_slice(), first.more_after), (without(1, 0).as_slice(), Some(source_id(1))));
     fill(&world, &mut cache, &first);
     let found = source_views(world.machine.rows(), &cache, None, 10).unwrap();
-    assert_eq!((found.views.len(), found.without_terms.as_slice()), (1, [(source_id(2), 0)].as_slice()));
+    assert_eq!((found.sources.len(), found.without_terms.as_slice()), (1, without(2, 0).as_slice()));
     assert_eq!(found.more_after, None);
     world.done(SetContract { source: source_id(1), contract: promise(1, 1, &["de"]) });
     let found = source_views(world.machine.rows(), &cache, None, 1).unwrap();
-    assert_eq!((found.views.len(), found.without_terms), (0, vec![(source_id(1), 1)]));
+    assert_eq!((found.sources.len(), found.without_terms), (0, without(1, 1).to_vec()));
 }
 
 #[test]
@@ -115,9 +114,9 @@ fn the_newest_snapshot_that_is_protected_and_complete_is_the_success() {
     world.pass(60_000);
     world.done(receipt(1, 1, 1, &[1, 2]));
     world.done(receipt(1, 1, 2, &[1, 2]));
-    world.done(commit(1, 1, 1, 1, packs(&[1], &[])));
-    let success = Some(LastSuccess { cut: AccruedMs(61_000), cut_wall: WallTime(1) });
-    assert_eq!(view(&world, 1).last_success, success, "its cut is not older than its run");
+    world.done(CommitSnapshot { cut_age_ms: 90_000, ..commit(1, 1, 1, 1, packs(&[1], &[])) });
+    let success = Some(LastSuccess { cut: AccruedMs(91_000), cut_wall: WallTime(1) });
+    assert_eq!(view(&world, 1).last_success, success, "its cut is as old as its agent said");
     world.done(FinishRun { run: run_id(1), outcome: RunOutcome::Succeeded { snapshot: snapshot_id(1, 1) } });
     assert_eq!(view(&world, 1).last_run.unwrap().state, Ended::Succeeded);
     start(&mut world, 2, plan(1, 6, 1));
@@ -152,4 +151,27 @@ fn the_planner_starts_what_the_rows_say_is_due() {
     world.pass(60_000);
     let again = planned(&world);
     assert_eq!((again[0].period, again[0].attempt, again[0].reason), (first[0].period, 2, StartReason::Retry));
+}
+
+#[test]
+fn a_run_that_ended_durable_has_failed_until_its_snapshot_is_protected() {
+    let mut world = World::installed();
+    start(&mut world, 1, plan(1, 5, 1));
+    upload(&mut world, 1, 1);
+    world.done(commit(1, 1, 1, 1, packs(&[1], &[])));
+    world.done(FinishRun { run: run_id(1), outcome: RunOutcome::Succeeded { snapshot: snapshot_id(1, 1) } });
+    let ended = AccruedMs(world.now_ms);
+    assert_eq!(view(&world, 1).last_run.unwrap().state, Ended::Failed { ended });
+    world.done(receipt(1, 1, 1, &[1]));
+    world.done(receipt(1, 1, 2, &[1]));
+    assert_eq!(view(&world, 1).last_run.unwrap().state, Ended::Succeeded);
+}
+
+#[test]
+fn a_disabled_source_and_a_forced_run_are_told() {
+    let mut world = World::installed();
+    world.done(QueueRun { run: run_id(1), plan: RunPlan { cause: RunCause::Forced, ..plan(1, 0, 1) } });
+    assert_eq!(view(&world, 1).request, Some(RunRequest { is_forced: true }));
+    world.done(DisableSource { source: source_id(1), is_disabled: true });
+    assert_eq!(view(&world, 1).standing, Standing::Disabled);
 }

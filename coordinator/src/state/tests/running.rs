@@ -2,11 +2,13 @@
 
 use strongroom_core::id::{AgentId, HostGroup};
 
-use super::world::{World, commit, open_upload, packs, plan, register, run_id, snapshot_id, source_id};
+use super::world::{World, commit, open_upload, packs, plan, receipt, register, run_id, snapshot_id, source_id};
 use crate::state::counters::Counter;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
-use crate::state::runs::{RUNS_KEPT, RunCause, RunOutcome, RunPlan, ScheduleSeen, Schedules};
-use crate::state::sources::{ChangeSource, PauseSource};
+use crate::state::runs::{
+    RUNS_KEPT, RunCause, RunOutcome, RunPlan, RunState, ScheduleRow, ScheduleSeen, Schedules, schedule_now,
+};
+use crate::state::sources::{ChangeSource, DisableSource, PauseSource};
 use crate::state::uploads::{CloseUpload, FenceUpload, OpenUpload};
 use crate::state::{Answer, Refusal, Thing, query};
 
@@ -29,11 +31,27 @@ fn succeeded(source: u8, sequence: u64) -> RunOutcome {
 }
 
 /// A world in which snapshot 1 of source 1 is committed.
-fn with_snapshot() -> World {
+fn with_durable() -> World {
     let mut world = World::installed();
     let epoch = world.upload(1, 1);
     world.done(commit(1, 1, epoch, 1, packs(&[1], &[])));
     world
+}
+
+/// A world in which snapshot 1 of source 1 is protected.
+fn with_snapshot() -> World {
+    let mut world = with_durable();
+    protect(&mut world);
+    world
+}
+
+fn protect(world: &mut World) {
+    world.done(receipt(1, 1, 1, &[1]));
+    world.done(receipt(1, 1, 2, &[1]));
+}
+
+fn schedule(world: &World) -> ScheduleRow {
+    schedule_now(world.machine.rows(), &source_id(1)).unwrap()
 }
 
 #[test]
@@ -120,9 +138,10 @@ fn a_queued_run_is_started_or_called_off() {
     assert_eq!((world.count(Counter::RunsQueued), world.count(Counter::RunsRunning)), (0, 1));
     world.done(finish(1, FAILED));
     world.done(QueueRun { run: run_id(2), plan: plan(1, 1, 2) });
-    assert_eq!(world.refused(finish(2, FAILED)), Refusal::Changed(Thing::Run));
+    assert_eq!(world.refused(finish(2, succeeded(1, 1))), Refusal::Changed(Thing::Run));
     world.done(finish(2, RunOutcome::Abandoned));
     assert_eq!(world.count(Counter::RunsQueued), 0);
+    assert_eq!(world.count(Counter::RunsFailed), 1, "what was never started has not failed");
 }
 
 #[test]
@@ -207,4 +226,69 @@ fn an_upload_names_a_run_that_is_under_way() {
     world.done(with_run(1));
     world.done(finish(1, FAILED));
     assert_eq!(world.refused(with_run(1)), Refusal::Changed(Thing::Run));
+}
+
+#[test]
+fn a_run_is_no_success_before_its_snapshot_is_protected() {
+    let mut world = with_durable();
+    world.done(start(&world, 1, plan(1, 5, 1)));
+    world.done(finish(1, succeeded(1, 1)));
+    let row = query::run(world.machine.rows(), &run_id(1)).unwrap().unwrap();
+    assert_eq!(row.state, RunState::Finished(RunOutcome::Durable { snapshot: snapshot_id(1, 1) }));
+    assert_eq!((schedule(&world).succeeded_period, world.count(Counter::RunsSucceeded)), (None, 0));
+    world.done(finish(1, succeeded(1, 1)));
+    protect(&mut world);
+    assert_eq!(schedule(&world).succeeded_period, Some(5));
+    assert_eq!(world.refused(start(&world, 2, plan(1, 5, 2))), Refusal::PeriodOver);
+    world.done(finish(1, succeeded(1, 1)));
+    world.done(start(&world, 2, plan(1, 6, 1)));
+    assert_eq!(world.count(Counter::RunsSucceeded), 1, "counted once");
+}
+
+#[test]
+fn a_durable_run_is_tried_again_and_failures_end_with_its_protection() {
+    let mut world = with_durable();
+    world.done(start(&world, 1, plan(1, 5, 1)));
+    world.done(finish(1, FAILED));
+    world.done(start(&world, 2, plan(1, 5, 2)));
+    world.done(finish(2, succeeded(1, 1)));
+    assert_eq!(schedule(&world).failures, 1);
+    world.done(start(&world, 3, plan(1, 5, 3)));
+    protect(&mut world);
+    assert_eq!(schedule(&world).failures, 0);
+    world.done(finish(3, FAILED));
+    assert_eq!((schedule(&world).failures, schedule(&world).succeeded_period), (1, Some(5)));
+}
+
+#[test]
+fn an_incomplete_snapshot_is_no_success() {
+    let mut world = World::installed();
+    let epoch = world.upload(1, 1);
+    let mut incomplete = commit(1, 1, epoch, 1, packs(&[], &[]));
+    incomplete.facts.is_complete = false;
+    world.done(incomplete);
+    world.done(start(&world, 1, plan(1, 5, 1)));
+    assert_eq!(world.refused(finish(1, succeeded(1, 1))), Refusal::Incomplete);
+}
+
+#[test]
+fn a_forced_run_goes_before_the_cap_of_its_host_group() {
+    let mut world = World::installed();
+    world.done(register(2));
+    world.done(start(&world, 1, plan(1, 1, 1)));
+    let by_hand = |cause| RunPlan { cause, ..plan(2, 1, 1) };
+    assert_eq!(world.refused(start(&world, 2, by_hand(RunCause::Manual))), Refusal::HostGroupFull);
+    world.done(start(&world, 2, by_hand(RunCause::Forced)));
+    assert_eq!(seen(&world, 2).period, None, "it lies outside of the periods");
+}
+
+#[test]
+fn a_disabled_source_does_not_start_even_by_hand() {
+    let mut world = World::installed();
+    world.done(DisableSource { source: source_id(1), is_disabled: true });
+    for cause in [RunCause::Schedule, RunCause::Manual, RunCause::Forced] {
+        assert_eq!(world.refused(start(&world, 1, RunPlan { cause, ..plan(1, 1, 1) })), Refusal::Disabled);
+    }
+    world.done(DisableSource { source: source_id(1), is_disabled: false });
+    world.done(start(&world, 1, plan(1, 1, 1)));
 }

@@ -17,6 +17,7 @@ use crate::state::command::Command;
 use crate::state::depots::{ChangeDepot, DepotState, SetDepotState};
 use crate::state::members::{MemberBooted, RetireMember};
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
+use crate::state::passing::PassTime;
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use crate::state::refounding::{Refound, RefoundedFrom};
 use crate::state::retired::RetireSource;
@@ -24,13 +25,13 @@ use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupC
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
 use crate::state::signing::{KeepCheckpoint, RegisterAuditKey};
-use crate::state::sources::{ChangeSource, PauseSource, SetContract};
+use crate::state::sources::{ChangeSource, DisableSource, PauseSource, SetContract};
 use crate::state::text::ProgramVersion;
 use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators(), founding(), signing(), retiring()].concat()
+    [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring()].concat()
 }
 
 fn founding() -> Vec<Command> {
@@ -132,4 +133,8 @@ fn operators() -> Vec<Command> {
         SetOperatorRoles { name: name("ada"), roles }.into(),
         RemoveOperator { name: name("ada") }.into(),
     ]
+}
+
+fn later() -> Vec<Command> {
+    vec![DisableSource { source: source_id(1), is_disabled: true }.into(), PassTime.into()]
 }

@@ -24,7 +24,7 @@ use crate::state::request::{Request, Sequence};
 use crate::state::retired::RetireSource;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunCause, RunOutcome, RunPlan};
-use crate::state::sources::{PauseSource, SetContract};
+use crate::state::sources::{DisableSource, PauseSource, SetContract};
 use crate::state::text::Name;
 use crate::state::tokens::{Enrolment, JoinRole};
 use crate::state::uploads::{CloseUpload, FenceUpload};
@@ -61,6 +61,7 @@ fn command(world: &World, Seed { kind, a, b, .. }: Seed) -> Command {
         8 => Deny { denial: Denial::Serial(CertificateSerial([b % 8; 16])) }.into(),
         9 => depot_state(few, b).into(),
         10 => register(source).into(),
+        11 if b.is_multiple_of(4) => DisableSource { source: source_id(source), is_disabled: b > 100 }.into(),
         11 => PauseSource { source: source_id(source), is_paused: b % 3 == 0 }.into(),
         12 => contract(source, b).into(),
         13 => QueueRun { run: run_id(b), plan: some_plan(source, b) }.into(),
@@ -101,7 +102,11 @@ fn contract(source: u8, b: u8) -> SetContract {
 }
 
 fn some_plan(source: u8, b: u8) -> RunPlan {
-    let cause = if b.is_multiple_of(5) { RunCause::Manual } else { RunCause::Schedule };
+    let cause = match b % 10 {
+        0 => RunCause::Manual,
+        5 => RunCause::Forced,
+        _ => RunCause::Schedule,
+    };
     RunPlan { cause, ..plan(source, u64::from(b / 16), u32::from(b % 4)) }
 }
 

@@ -350,7 +350,15 @@ pub(super) fn commit(source: u8, upload: u8, epoch: u64, sequence: u64, packs: P
         interval: Some((WallTime(1), WallTime(2))),
     };
     let snapshot = snapshot_id(source, sequence);
-    CommitSnapshot { source: source_id(source), upload: UploadId([upload; 16]), epoch, snapshot, facts, packs }
+    CommitSnapshot {
+        source: source_id(source),
+        upload: UploadId([upload; 16]),
+        epoch,
+        snapshot,
+        facts,
+        packs,
+        cut_age_ms: 0,
+    }
 }
 
 pub(super) fn receipt(source: u8, epoch: u64, depot: u8, packs: &[u8]) -> RegisterReceipt {
