@@ -22,6 +22,7 @@ pub mod ceremony;
 pub mod error;
 pub mod found;
 pub mod growth;
+pub mod health;
 pub mod home;
 pub mod join;
 pub mod notify;

@@ -21,6 +21,7 @@ use strongroom_core::error::Code;
 use strongroom_core::id::{RunId, SnapshotId, SourceId, UploadId};
 use strongroom_core::manifest::{ClassTags, Interval, ManifestHead, PackRef, Predecessor, UnverifiedManifest};
 use strongroom_core::seal::VerifyingKey;
+use strongroom_core::time::WallTime;
 use strongroom_depot::backend::BackendError;
 
 use super::group::{Group, unread};
@@ -88,7 +89,8 @@ impl Group<'_> {
             let manifest =
                 UnverifiedManifest::parse(&bytes).and_then(|it| it.verify(std::slice::from_ref(&signer), after));
             let manifest = manifest.attempt(what)?;
-            let commit = commit_of(upload, manifest.head(), bytes.len() as u64)?;
+            let now = self.room().clock().wall();
+            let commit = commit_of(upload, manifest.head(), bytes.len() as u64, now)?;
             let mut commands = self.receipts_for(upload, &manifest.head().packs_added)?;
             commands.push(commit.into());
             self.submit(commands, what)?;
@@ -155,7 +157,12 @@ impl Group<'_> {
 }
 
 /// The commit that a head asks for.
-fn commit_of(upload: &Upload, head: &ManifestHead, manifest_bytes: u64) -> Result<CommitSnapshot, Failure> {
+fn commit_of(
+    upload: &Upload,
+    head: &ManifestHead,
+    manifest_bytes: u64,
+    now: WallTime,
+) -> Result<CommitSnapshot, Failure> {
     let classes = u32::try_from(head.classes.len());
     let facts = SnapshotFacts {
         sequence: head.sequence,
@@ -178,6 +185,7 @@ fn commit_of(upload: &Upload, head: &ManifestHead, manifest_bytes: u64) -> Resul
         dropped: if head.restarts_packs { Vec::new() } else { head.packs_dropped.clone() },
     };
     let Upload { source, id: upload, epoch } = *upload;
-    // The accrued time of a room stands still while a source is read.
-    Ok(CommitSnapshot { source, upload, epoch, snapshot: head.snapshot, facts, packs, cut_age_ms: 0 })
+    // Both were read from this host's clock; the process that made the cut may be another one.
+    let cut_age_ms = u64::try_from(now.0.saturating_sub(head.started.0) / 1_000).unwrap_or_default();
+    Ok(CommitSnapshot { source, upload, epoch, snapshot: head.snapshot, facts, packs, cut_age_ms })
 }

@@ -19,7 +19,7 @@ use super::notify::Notify;
 use super::renewal::Renewal;
 use super::settings::Settings;
 use super::transport::Transport;
-use super::{DaemonError, Machine};
+use super::{DaemonError, Machine, health};
 use crate::member::{Event, Member};
 use crate::raft::Role;
 use crate::server::forward::Forwarder;
@@ -52,6 +52,10 @@ pub async fn run(
     let identity = *member.identity();
     let running = start(member, &home, &settings, &transport, machine).await?;
     let mut tasks = JoinSet::new();
+    if let Some(address) = &settings.health {
+        let listener = listen(address).await?;
+        tasks.spawn(health::serve(listener, running.engine().clone()));
+    }
     accompany(&mut tasks, &home, &transport, &running, machine);
     tracing::info!(member = %identity.member, boot = identity.boot, address = %running.address(), "this member runs");
     notify.ready();
@@ -88,8 +92,7 @@ async fn start(
     transport: &Transport,
     machine: &Machine,
 ) -> Result<Running, DaemonError> {
-    let listener = TcpListener::bind(&settings.listen).await;
-    let listener = listener.map_err(|source| DaemonError::Listen { address: settings.listen.clone(), source })?;
+    let listener = listen(&settings.listen).await?;
     let desk = match home.issuer()? {
         Some(issuer) => {
             let (doors, entropy) = (transport.desk_doors()?, Arc::clone(&machine.entropy));
@@ -108,6 +111,11 @@ async fn start(
     };
     let extras = Extras { denied: Arc::clone(&transport.denied), desk, routes: settings.routes.clone() };
     run_with(member, shell, extras).map_err(DaemonError::Run)
+}
+
+async fn listen(address: &str) -> Result<TcpListener, DaemonError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| DaemonError::Listen { address: address.to_owned(), source })
 }
 
 /// Starts what a member does besides answering.

@@ -130,6 +130,11 @@ impl Engine {
         self.standing.clone()
     }
 
+    /// Orders that wait for the thread.
+    pub fn queued(&self) -> usize {
+        self.orders.max_capacity() - self.orders.capacity()
+    }
+
     /// Lets the member take an event. Under overload it is dropped, which the protocol bears.
     pub fn event(&self, event: Event) -> Result<(), EngineError> {
         self.order(Order::Event(event))

@@ -148,6 +148,7 @@ impl Forwarder {
         let attempt = match self.engine.submit(request.clone()).await {
             Ok(Answer::NotLeader { leader: Some(leader) }) => self.ask_leader(leader, request).await,
             Ok(Answer::Applied { outcome, .. }) => Attempt::Outcome(outcome),
+            Ok(Answer::Refused(refusal)) => Attempt::Outcome(Outcome::Rejected(refusal)),
             Ok(Answer::Unknown) | Err(super::EngineError::Ended) => Attempt::Unknown,
             Ok(_) | Err(super::EngineError::Overloaded) => Attempt::NotProposed,
         };

@@ -31,7 +31,7 @@ use super::open::OpenConnections;
 use super::pause::pause;
 use crate::id::MemberId;
 use crate::member::{Answer, Event, FolderShares, SnapshotJob, stage};
-use crate::state::Request as StateRequest;
+use crate::state::{Outcome, Request as StateRequest};
 use crate::store;
 
 /// Envelopes that may wait for a stream; Raft sends what is lost again.
@@ -361,13 +361,18 @@ impl PeerService {
     /// Asks this member's log for a command, whoever leads.
     async fn proposed(&self, request: StateRequest) -> Proposed {
         match self.engine.submit(request).await {
+            Ok(Answer::Refused(refusal)) => {
+                let outcome = Outcome::Rejected(refusal);
+                postcard::to_stdvec(&outcome).map_or(Proposed::Unknown(true), |bytes| Proposed::Outcome(bytes.into()))
+            }
             Ok(Answer::Applied { outcome, .. }) => {
                 // Writing into memory can't fail; were it to, the outcome would be asked for again.
                 postcard::to_stdvec(&outcome).map_or(Proposed::Unknown(true), |bytes| Proposed::Outcome(bytes.into()))
             }
             Ok(Answer::NotLeader { leader }) => Proposed::NotLeader(leader.map_or(0, MemberId::number)),
-            Ok(Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_) | Answer::Refused(_))
-            | Err(EngineError::Overloaded) => Proposed::Busy(true),
+            Ok(Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_)) | Err(EngineError::Overloaded) => {
+                Proposed::Busy(true)
+            }
             Ok(Answer::Unknown) | Err(EngineError::Ended) => Proposed::Unknown(true),
         }
     }

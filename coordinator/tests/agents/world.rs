@@ -20,7 +20,7 @@ use strongroom_coordinator::state::places::{PutJurisdiction, PutRegion, PutSite}
 use strongroom_coordinator::state::runs::{RunOutcome, RunRow, RunState};
 use strongroom_coordinator::state::session::OpenSession;
 use strongroom_coordinator::state::sources::{Engine, RegisterSource, SourceFacts};
-use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, Subject};
+use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
 use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use strongroom_coordinator::state::{Actor, Command, Decision, Outcome, Request, Sequence, Stamp, query};
 use strongroom_core::digest::Profile;
@@ -172,7 +172,7 @@ impl World {
     /// Registers a source of an agent, on a host group.
     pub(crate) async fn register(&mut self, source: u8, agent: u8, host_group: u8, contract: &Value) {
         let facts = SourceFacts {
-            name: strongroom_coordinator::state::text::SourceName::new(&format!("source-{source}")).unwrap(),
+            name: SourceName::new(&format!("source-{source}")).unwrap(),
             engine: Engine::PostgreSql,
             domain: DomainId([1; 16]),
             agent: AgentId([agent; 16]),

@@ -30,7 +30,7 @@ use crate::state::runs::{RunOutcome, RunRow, RunState};
 use crate::state::session::OpenSession;
 use crate::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use crate::state::sources::{Engine, RegisterSource, SourceFacts};
-use crate::state::text::{Address, CountryCode, JurisdictionName, Name, Subject};
+use crate::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
 use crate::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
 use crate::state::uploads::OpenUpload;
 use crate::state::{Actor, Answer, Command, Decision, Machine, MemoryBase, Outcome, Request, Sequence, Stamp};
@@ -140,7 +140,7 @@ impl World {
     /// Registers a source on the host group of its agent.
     pub(super) fn register(&mut self, source: u8, agent: u8, contract: &Value) {
         let facts = SourceFacts {
-            name: crate::state::text::SourceName::new(&format!("source-{source}")).unwrap(),
+            name: SourceName::new(&format!("source-{source}")).unwrap(),
             engine: Engine::PostgreSql,
             domain: DomainId([1; 16]),
             agent: AgentId([agent; 16]),

@@ -34,6 +34,10 @@ pub(super) fn all() -> Vec<Command> {
     [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring()].concat()
 }
 
+fn retiring() -> Vec<Command> {
+    vec![RetireSource { source: source_id(1) }.into()]
+}
+
 fn founding() -> Vec<Command> {
     let put = put_member(2);
     let place = |index| Position { index: LogIndex(index), term: Term(7) };

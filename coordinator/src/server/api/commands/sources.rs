@@ -34,7 +34,7 @@ pub(super) fn pause(it: &PauseSource) -> Result<Command, Malformed> {
 
 fn facts(it: &WireFacts) -> Result<SourceFacts, Malformed> {
     Ok(SourceFacts {
-        name: SourceName::new(&it.name).map_err(|_| "the source's name is not of the form of one")?,
+        name: SourceName::new(&it.name).map_err(|_| "a source's name has letters, digits, - _ and . only")?,
         engine: words::engine(&it.engine).ok_or("the engine is unknown")?,
         domain: id(&it.domain)?,
         agent: id(&it.agent)?,
