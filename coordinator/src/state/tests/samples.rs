@@ -121,10 +121,6 @@ fn signing() -> Vec<Command> {
     ]
 }
 
-fn retiring() -> Vec<Command> {
-    vec![RetireSource { source: source_id(1) }.into()]
-}
-
 /// A key of the audit log.
 pub(super) fn signer() -> LogSigner {
     LogSigner::from_seed(KeyName::new("example.org/strongroom/audit").unwrap(), &[1; 32]).unwrap()
