@@ -106,7 +106,8 @@ impl Group {
         let number = self.disks.len() as u64;
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(100 + number));
         let first = *self.member(0).identity();
-        let entropy = SimEntropy::from_seed(200 + number);
+        // An id that has left is never taken in again.
+        let entropy = SimEntropy::from_seed(1_000 * first.epoch.0 + 200 + number);
         let founding = Founding::Joining(first.cluster, first.epoch);
         let id = Member::create(&disk, founding, &CONFIG, &entropy).unwrap().member;
         self.members.push(Some(Member::open(&disk, CONFIG, &entropy).unwrap()));
