@@ -3,6 +3,7 @@
 //! A verb appears here when it works. Flags beat the environment (`STRONGROOM_` and the option's name in capitals), and
 //! both beat the configuration file.
 
+pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod coordinator;
 pub(crate) mod operator;
@@ -94,6 +95,9 @@ pub(crate) enum Verb {
     /// Run and administer the group that decides
     #[command(subcommand)]
     Coordinator(coordinator::CoordinatorVerb),
+    /// Let agents and members join, and take that back
+    #[command(subcommand)]
+    Agent(agent::AgentVerb),
     /// Register people, and say what each may do
     #[command(subcommand)]
     Operator(operator::OperatorVerb),

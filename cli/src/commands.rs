@@ -1,5 +1,6 @@
 //! The verbs, one a file.
 
+mod agent;
 mod audit;
 mod backup;
 mod completion;
@@ -56,6 +57,7 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Version => Ok(version::run(app)),
         Verb::Demo(options) => demo::run(options, app),
         Verb::Coordinator(verb) => coordinator::run(verb, app),
+        Verb::Agent(verb) => agent::run(verb, app),
         Verb::Operator(verb) => operator::run(verb, app),
         Verb::Audit(verb) => audit::run(verb, app),
     }

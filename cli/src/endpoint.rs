@@ -12,7 +12,7 @@ use strongroom_coordinator::daemon::transport::Transport;
 use strongroom_coordinator::daemon::{DaemonError, Home};
 use strongroom_core::error::Code;
 use strongroom_platform::rng::random_array;
-use strongroom_platform::tls::HotIdentity;
+use strongroom_platform::tls::{HotIdentity, TrustBundle};
 use strongroom_proto::client::{AskError, Client};
 use tokio::runtime::Runtime;
 
@@ -24,6 +24,7 @@ use crate::failure::{Attempt as _, Coded, Failure};
 pub(crate) struct Endpoint {
     runtime: Runtime,
     client: Client<Transport>,
+    roots: TrustBundle,
     patience: Duration,
 }
 
@@ -32,7 +33,7 @@ impl Endpoint {
     pub(crate) fn open(cluster: &Cluster, app: &App) -> Result<Self, Failure> {
         let addresses = addresses(cluster, app)?;
         let folder = cluster.identity.as_deref().or(app.identity.as_deref());
-        let transport = transport(folder, app)?;
+        let (transport, roots) = transport(folder, app)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.attempt(|| "timers and sockets are not to be had")?;
         if let Some(folder) = folder {
@@ -43,7 +44,12 @@ impl Endpoint {
         }
         let session = random_array(app.entropy.as_ref()).attempt(|| "no random number for a session")?;
         let client = Client::new(transport, addresses, session);
-        Ok(Self { runtime, client, patience: Duration::from_secs(cluster.patience) })
+        Ok(Self { runtime, client, roots, patience: Duration::from_secs(cluster.patience) })
+    }
+
+    /// The roots that the operator trusts.
+    pub(crate) const fn roots(&self) -> &TrustBundle {
+        &self.roots
     }
 
     /// Asks, and waits for what comes.
@@ -62,7 +68,7 @@ fn addresses(cluster: &Cluster, app: &App) -> Result<Vec<String>, Failure> {
     Ok(given.iter().map(bare).collect())
 }
 
-fn transport(folder: Option<&Path>, app: &App) -> Result<Transport, Failure> {
+fn transport(folder: Option<&Path>, app: &App) -> Result<(Transport, TrustBundle), Failure> {
     let folder = folder.ok_or_else(|| {
         let failure = Failure::new(Code::WrongKey, "no identity is named to ask the group with");
         failure.advise("Give --identity DIR, the folder that `coordinator init` made for the first operator.")
@@ -70,7 +76,7 @@ fn transport(folder: Option<&Path>, app: &App) -> Result<Transport, Failure> {
     let what = || format!("the identity in {} can't be used", folder.display());
     let home = Home::open(folder).attempt(what)?;
     let (own, roots) = (home.identity("").attempt(what)?, home.roots("").attempt(what)?);
-    Ok(Transport::new(Arc::new(HotIdentity::new(own)), roots, Arc::clone(&app.clock)))
+    Ok((Transport::new(Arc::new(HotIdentity::new(own)), roots.clone(), Arc::clone(&app.clock)), roots))
 }
 
 impl Coded for DaemonError {

@@ -26,6 +26,12 @@ impl Group {
         Endpoint::open(cluster, app).map(Self)
     }
 
+    /// The root that hosts of this group are to trust, in DER.
+    pub(crate) fn root(&self) -> Result<Vec<u8>, Failure> {
+        let root = self.0.roots().certificates().first();
+        root.map(|root| root.to_vec()).ok_or_else(|| Failure::new(Code::WrongKey, "the identity has no root"))
+    }
+
     /// Asks for a change; `what` says what was not done.
     pub(crate) fn execute(&mut self, command: Command, what: &str) -> Result<(), Failure> {
         let asked = self.0.ask(async |client, patience| client.execute(command, patience).await);

@@ -45,10 +45,10 @@ const POLICIES: [(&str, &str); 4] = [
 pub enum PolicyError {
     /// The schema is none.
     #[error("the schema of the policies can't be read")]
-    Schema(#[from] Box<cedar_policy::CedarSchemaError>),
+    Schema(#[source] Box<cedar_policy::CedarSchemaError>),
     /// A text holds no policies.
     #[error("the policies can't be read")]
-    Policies(#[from] Box<cedar_policy::ParseErrors>),
+    Policies(#[source] Box<cedar_policy::ParseErrors>),
     /// A policy speaks of what the schema does not know.
     #[error("the policies do not fit their schema: {findings}")]
     Unfit {
@@ -57,7 +57,25 @@ pub enum PolicyError {
     },
     /// The circumstances of the schema are not ours.
     #[error("the entities of the policies can't be made")]
-    Entities(#[from] Box<cedar_policy::entities_errors::EntitiesError>),
+    Entities(#[source] Box<cedar_policy::entities_errors::EntitiesError>),
+}
+
+impl From<Box<cedar_policy::CedarSchemaError>> for PolicyError {
+    fn from(error: Box<cedar_policy::CedarSchemaError>) -> Self {
+        Self::Schema(error)
+    }
+}
+
+impl From<Box<cedar_policy::ParseErrors>> for PolicyError {
+    fn from(error: Box<cedar_policy::ParseErrors>) -> Self {
+        Self::Policies(error)
+    }
+}
+
+impl From<Box<cedar_policy::entities_errors::EntitiesError>> for PolicyError {
+    fn from(error: Box<cedar_policy::entities_errors::EntitiesError>) -> Self {
+        Self::Entities(error)
+    }
 }
 
 /// A set of policies that was checked against its schema.

@@ -58,6 +58,12 @@ pub(crate) enum Schema {
     Operators,
     /// What was done to an operator.
     Operator,
+    /// The agents of a group.
+    Agents,
+    /// A join token.
+    Token,
+    /// What was taken back.
+    Revoked,
     /// An audit log, or one event of it, that holds.
     AuditVerified,
     /// An audit log that was written to a file.
@@ -93,6 +99,9 @@ impl Schema {
             Self::Member => "strongroom.member",
             Self::Operators => "strongroom.operators",
             Self::Operator => "strongroom.operator",
+            Self::Agents => "strongroom.agents",
+            Self::Token => "strongroom.token",
+            Self::Revoked => "strongroom.revoked",
             Self::AuditVerified => "strongroom.audit-verified",
             Self::AuditExported => "strongroom.audit-exported",
         }

@@ -118,6 +118,12 @@ impl Group<'_> {
         Ok(row.is_some_and(|row| row.protected_ms.is_some()))
     }
 
+    /// Whether a snapshot holds all that was to be captured.
+    pub(crate) fn is_complete(&self, snapshot: SnapshotId) -> Result<bool, Failure> {
+        let row = query::snapshot(self.rows(), &snapshot).attempt(unread)?;
+        Ok(row.is_some_and(|row| row.facts.is_complete))
+    }
+
     fn signer_of(&self, source: SourceId) -> Result<VerifyingKey, Failure> {
         let row = query::source(self.rows(), &source).attempt(unread)?;
         let row =

@@ -57,7 +57,13 @@ impl Room {
     pub(crate) fn end_run(&self, open: &OpenRun, snapshot: SnapshotId) -> Result<bool, Failure> {
         let mut group = self.group()?;
         group.commit_heads(&open.upload)?;
-        let finish = FinishRun { run: open.run, outcome: RunOutcome::Succeeded { snapshot } };
+        // A snapshot that lacks something counts as a snapshot, and its run as no success.
+        let outcome = if group.is_complete(snapshot)? {
+            RunOutcome::Succeeded { snapshot }
+        } else {
+            RunOutcome::Failed { code: Code::Incomplete.number() }
+        };
+        let finish = FinishRun { run: open.run, outcome };
         group.submit(vec![open.upload.closing(), finish.into()], || format!("can't commit snapshot {snapshot}"))?;
         group.is_protected(snapshot)
     }

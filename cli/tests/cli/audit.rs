@@ -8,6 +8,7 @@ use std::time::Duration;
 use strongroom_platform::clock::{Clock, SystemClock};
 
 use crate::harness::{Place, Ran};
+use crate::schema::check;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 const LOG_KEY: &str = "example.org/strongroom/audit+c767d896+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
@@ -99,6 +100,38 @@ impl Member {
         let group = ["--endpoint", &self.endpoint, "--identity", "member/operator", "--json"];
         self.place.run(&[arguments, &group].concat())
     }
+}
+
+#[test]
+fn a_token_lets_a_second_member_in_and_can_be_taken_back() {
+    let member = Member::start();
+    let planned = member.run(&["agent", "token", "--for", "member", "--region", "berlin", "--plan"]).done();
+    assert_eq!(planned.documents().pop().unwrap()["done"], false);
+    member.run(&["agent", "token", "--region", "berlin"]).ended_with(2);
+    member.run(&["agent", "token", "--region", "berlin", "--site", "nowhere"]).ended_with(20);
+    let made = member.run(&["agent", "token", "--region", "berlin", "--site", "berlin"]).done();
+    let made = made.documents().pop().unwrap();
+    check(&made);
+    let id = made["id"].as_str().unwrap().to_owned();
+    let revoked = member.run(&["agent", "revoke", &id, "--yes"]).done().documents().pop().unwrap();
+    check(&revoked);
+    member.run(&["agent", "revoke", &id, "--yes"]).ended_with(20);
+    member.run(&["agent", "revoke", "nobody", "--yes"]).ended_with(1);
+    let listed = member.run(&["agent", "ls"]).done().documents().pop().unwrap();
+    check(&listed);
+    assert_eq!(listed["agents"].as_array().unwrap().len(), 0);
+
+    let made = member.run(&["agent", "token", "--for", "member", "--region", "berlin"]).done();
+    let token = made.documents().pop().unwrap()["token"].as_str().unwrap().to_owned();
+    std::fs::write(member.place.path("token"), &token).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let join = |folder: &str| {
+        let to = ["--name", folder, "--listen", &address, "--token-file", "token", "--endpoint", &member.endpoint];
+        member.place.run(&[&["coordinator", "join", folder][..], &to].concat())
+    };
+    join("second").done();
+    join("third").ended_with(20);
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::server::peers::Links;
 use crate::server::{Engine, EngineError};
 use crate::state::members::{MemberDetails, PutMember};
 use crate::state::operators::{AddOperator, OperatorRole};
-use crate::state::places::{PutJurisdiction, PutRegion};
+use crate::state::places::{PutJurisdiction, PutRegion, PutSite};
 use crate::state::session::OpenSession;
 use crate::state::text::{Address, CountryCode, JurisdictionName, Name, Subject};
 use crate::state::{Actor, Command, Decision, Outcome, Request, Sequence, Stamp};
@@ -176,6 +176,8 @@ fn commands(checked: &Checked, member: MemberId, certified: [&Identity; 2]) -> R
     let mut commands: Vec<Command> = vec![
         checked.jurisdiction.clone().into(),
         PutRegion { name: checked.region_name.clone(), jurisdiction: checked.jurisdiction.name.clone() }.into(),
+        // Agents and depots join at a site; the first has the region's name.
+        PutSite { name: checked.region_name.clone(), region: checked.region_name.clone() }.into(),
         PutMember { member, details: checked.details.clone() }.into(),
     ];
     for identity in certified {

@@ -43,7 +43,7 @@ const UNSIGNED_MAX: u64 = 1_000;
 pub enum KeyUnusable {
     /// The disk refuses.
     #[error("the file {KEY_PATH} can't be read or written")]
-    Disk(#[from] DiskError),
+    Disk(#[source] DiskError),
     /// The file is not as long as a key.
     #[error("the file {KEY_PATH} has {bytes} bytes and is no key")]
     Length {
@@ -52,13 +52,37 @@ pub enum KeyUnusable {
     },
     /// No chance to be had.
     #[error("no key can be drawn")]
-    Entropy(#[from] EntropyError),
+    Entropy(#[source] EntropyError),
     /// The bytes make no key.
     #[error("the key can't be used")]
-    Key(#[from] SealError),
+    Key(#[source] SealError),
     /// The log's name is none.
     #[error("the log's name is none")]
-    Name(#[from] KeyFault),
+    Name(#[source] KeyFault),
+}
+
+impl From<DiskError> for KeyUnusable {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<EntropyError> for KeyUnusable {
+    fn from(error: EntropyError) -> Self {
+        Self::Entropy(error)
+    }
+}
+
+impl From<SealError> for KeyUnusable {
+    fn from(error: SealError) -> Self {
+        Self::Key(error)
+    }
+}
+
+impl From<KeyFault> for KeyUnusable {
+    fn from(error: KeyFault) -> Self {
+        Self::Name(error)
+    }
 }
 
 /// Why nothing was signed.

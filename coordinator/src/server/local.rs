@@ -252,11 +252,12 @@ impl Desk {
         let place = self.answers.iter().position(|(answered, _)| *answered == ticket);
         match place.map(|place| self.answers.swap_remove(place).1) {
             Some(Answered::Applied { outcome: Outcome::Done(answer), .. }) => Ok(answer),
-            Some(Answered::Applied { outcome: Outcome::Rejected(refusal), .. }) => Err(refusal.into()),
+            Some(Answered::Applied { outcome: Outcome::Rejected(refusal), .. } | Answered::Refused(refusal)) => {
+                Err(refusal.into())
+            }
             Some(Answered::NotLeader { .. }) => Err(LocalError::NotAlone),
             Some(Answered::Busy) => Err(LocalError::NoSpace),
             Some(Answered::TooLong(_)) => Err(LocalError::TooLong),
-            Some(Answered::Refused(refusal)) => Err(refusal.into()),
             Some(Answered::Unknown | Answered::Unchanged(_)) | None => Err(LocalError::Unknown),
         }
     }

@@ -175,9 +175,9 @@ impl Work {
         Self { agents, depots, session, sequence: 0, chains: BTreeMap::new(), entropy }
     }
 
-    pub(crate) fn next(&mut self) -> Option<Session> {
+    pub(crate) fn next(&mut self) -> Session {
         self.sequence += 1;
-        Some(Session { id: self.session.to_vec(), sequence: self.sequence, acknowledged_below: self.sequence })
+        Session { id: self.session.to_vec(), sequence: self.sequence, acknowledged_below: self.sequence }
     }
 
     /// What the upload that is opened next is called.
@@ -188,13 +188,13 @@ impl Work {
     /// Opens an upload, and gives its epoch.
     pub(crate) async fn open(&mut self, source: u8, run: &[u8]) -> Result<Done, Failure> {
         let upload = vec![self.upload(); 16];
-        let (session, run) = (self.next(), run.to_vec());
+        let (session, run) = (Some(self.next()), run.to_vec());
         let open = OpenUploadRequest { session, upload, source: source_id(source).0.to_vec(), run };
         done(within(self.agents.open_upload(open)).await.unwrap().into_inner())
     }
 
     pub(crate) async fn commit(&mut self, upload: u8, epoch: u64, signed_head: Vec<u8>) -> Result<Done, Failure> {
-        let (session, upload) = (self.next(), vec![upload; 16]);
+        let (session, upload) = (Some(self.next()), vec![upload; 16]);
         let commit = CommitSnapshotRequest { session, upload, epoch, signed_head, cut_age_ms: 1_000 };
         done(within(self.agents.commit_snapshot(commit)).await.unwrap().into_inner())
     }

@@ -45,7 +45,7 @@ const STEP: Duration = Duration::from_secs(4);
 
 /// Waits, with a deadline of real time.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it takes too long")
+    tokio::time::timeout(Duration::from_mins(1), future).await.expect("it takes too long")
 }
 
 pub(crate) fn source_id(number: u8) -> SourceId {

@@ -114,10 +114,15 @@ impl JoinToken {
         if ttl_us < 1_000_000 || u128::from(ttl_us.unsigned_abs()) > JOIN_TOKEN_TTL_MAX.as_micros() {
             return Err(TokenError::TtlOutOfRange);
         }
-        let secret = Zeroizing::new(random_array(entropy)?);
-        let token = Self { id: TokenId(random_array(entropy)?), secret, pin: RootPin::of(root_der) };
+        let token = Self::draw(root_der, entropy)?;
         let record = TokenRecord { id: token.id, secret_hash: sha256(&*token.secret), binding };
         Ok((token, record))
+    }
+
+    /// Draws a token that nobody knows of yet, for hosts that shall trust this root.
+    pub fn draw(root_der: &[u8], entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let secret = Zeroizing::new(random_array(entropy)?);
+        Ok(Self { id: TokenId(random_array(entropy)?), secret, pin: RootPin::of(root_der) })
     }
 
     /// Reads the text that an operator carried. Spaces around it count for nothing.

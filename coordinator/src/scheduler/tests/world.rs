@@ -201,7 +201,9 @@ impl World {
     pub(super) fn reign(&mut self) {
         self.scheduler = self.scheduler();
         let agents: Vec<u8> = self.attendance.keys().map(|agent| agent.0[0]).collect();
-        agents.into_iter().for_each(|agent| self.come(agent));
+        for agent in agents {
+            self.come(agent);
+        }
     }
 
     /// An agent opens a stream, and says what it has.
@@ -238,7 +240,9 @@ impl World {
 
     pub(super) fn heal(&mut self) {
         self.fate = Fate::Succeeds;
-        [1, 2].into_iter().for_each(|agent| self.forget(agent));
+        for agent in [1, 2] {
+            self.forget(agent);
+        }
     }
 
     /// Lets time pass in steps.
