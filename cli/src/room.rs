@@ -58,6 +58,8 @@ pub(crate) mod paths {
     pub(crate) const KEY_FILE: &str = "keys/room.key";
     /// What the room is.
     pub(crate) const SETTINGS: &str = "state/room.toml";
+    /// Says that the room is being made: what is there may be removed by the next attempt.
+    pub(crate) const MAKING: &str = "state/making";
     /// The key of this host.
     pub(crate) const HOST_KEY: &str = "state/host.key";
     /// The key that the depot's receipts are signed with.

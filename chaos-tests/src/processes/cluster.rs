@@ -58,7 +58,7 @@ pub enum ClusterError {
     Daemon(#[from] DaemonError),
     /// Files or sockets fail.
     #[error("the machine refuses")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
     /// The group does not do what its operator asks.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -76,6 +76,12 @@ pub enum ClusterError {
     /// There is no place left for another member.
     #[error("there is no place left")]
     Full,
+}
+
+impl From<io::Error> for ClusterError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// Where a member is, was, or may be.

@@ -21,10 +21,10 @@ pub enum ProgramError {
     },
     /// The machine refuses.
     #[error("the program can't be run")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
     /// The machine has no such process.
     #[error("the process can't be signalled")]
-    Signal(#[from] rustix::io::Errno),
+    Signal(#[source] rustix::io::Errno),
     /// A verb that should have ended well did not.
     #[error("{verb} ended with {status}: {said}")]
     Failed {
@@ -35,6 +35,18 @@ pub enum ProgramError {
         /// What it said.
         said: String,
     },
+}
+
+impl From<io::Error> for ProgramError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<rustix::io::Errno> for ProgramError {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::Signal(error)
+    }
 }
 
 /// Where the program is: beside the test's own, which lies in `deps` of the same folder.

@@ -45,6 +45,7 @@ impl NewRoom {
         for folder in paths::FOLDERS.iter().filter(|folder| store.is_none() || **folder != paths::DEPOT) {
             disk.create_dir_all(folder).attempt(what)?;
         }
+        durable_write(&disk, paths::MAKING, b"").attempt(what)?;
         let domain = DomainId(random_array(entropy.as_ref()).attempt(what)?);
         let cost = PassphraseCost::standard(self.profile);
         let passphrase = self.passphrase.as_ref().map(|text| (text.as_bytes(), cost));
@@ -77,6 +78,7 @@ impl NewRoom {
         let made = Room::assemble(path, Arc::clone(&disk), settings, machine)?;
         made.ensure_member()?;
         durable_write(&disk, paths::SETTINGS, content.as_bytes()).attempt(what)?;
+        disk.remove(paths::MAKING).attempt(what)?;
         Ok(made)
     }
 }
@@ -91,6 +93,12 @@ fn clear(root: &Path, disk: &dyn Disk) -> Result<(), Failure> {
     if let Some(foreign) = entries.iter().find(|entry| !paths::FOLDERS.contains(&entry.name.as_str())) {
         let what = format!("the folder {} is not empty: it holds {}", root.display(), foreign.name);
         return Err(Failure::new(Code::RoomExists, what).advise("Choose an empty or new folder."));
+    }
+    // Packs may be sealed to a key whose room was made to its end, wherever its depot is now.
+    if disk.exists(paths::KEY_FILE).attempt(what)? && !disk.exists(paths::MAKING).attempt(what)? {
+        let what = format!("{} holds a room's key, and the room's settings are gone", root.display());
+        return Err(Failure::new(Code::RoomExists, what)
+            .advise("Put state/room.toml back from a copy, or choose another folder."));
     }
     if disk.exists(paths::DEPOT).attempt(what)? {
         let depot = RealDisk::open(root.join(paths::DEPOT)).attempt(what)?;

@@ -139,6 +139,7 @@ fn a_room_that_was_not_made_to_its_end_is_made_anew_and_one_with_packs_is_not() 
     let place = Place::with_sample();
     let settings = place.room().join("state/room.toml");
     std::fs::remove_file(&settings).unwrap();
+    std::fs::write(place.room().join("state/making"), "").unwrap();
     place.run(&["snapshots"]).ended_with(10);
     place.run(&["init"]).done();
     place.run(&["source", "add", "cmdb", &place.url("cmdb.db")]).done();

@@ -91,3 +91,18 @@ fn a_password_is_never_shown_nor_kept_in_the_clear() {
         assert!(!bytes.windows(6).any(|window| window == b"s3cr3t"), "{}", file.display());
     }
 }
+
+#[test]
+fn a_key_that_packs_may_be_sealed_to_is_never_removed() {
+    let place = Place::with_sample();
+    place.run(&["backup", "cmdb"]).done();
+    let (room, key) = (place.room(), place.room().join("keys/room.key"));
+    let before = std::fs::read(&key).unwrap();
+    // The settings are lost, and the depot is not where it was: another store, or a folder that is not mounted.
+    std::fs::remove_file(room.join("state/room.toml")).unwrap();
+    std::fs::rename(room.join("depot"), place.path("elsewhere")).unwrap();
+    std::fs::create_dir(room.join("depot")).unwrap();
+    let refused = place.run(&["init"]).ended_with(2);
+    assert!(refused.err.contains("state/room.toml"), "{}", refused.err);
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+}

@@ -68,7 +68,7 @@ pub struct SetHostGroupCap {
 impl Effect for QueueRun {
     fn audited(&self) -> Option<Audited> {
         // What the scheduler lets wait is no privilege; what somebody asks for is.
-        (self.plan.cause == RunCause::Manual).then(|| Audited::new("run.request", &self.run))
+        self.plan.cause.is_by_hand().then(|| Audited::new("run.request", &self.run))
     }
 
     fn retry(&self) -> Retry {
