@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use strongroom_coordinator::daemon;
 
 /// Which group is asked, and by whom.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Cluster {
     /// Where members listen; one is enough, the leader is found from there
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "STRONGROOM_ENDPOINT")]

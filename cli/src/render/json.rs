@@ -68,6 +68,10 @@ pub(crate) enum Schema {
     AuditVerified,
     /// An audit log that was written to a file.
     AuditExported,
+    /// The sites of a group.
+    Sites,
+    /// What was done about a site.
+    Site,
 }
 
 impl Schema {
@@ -104,6 +108,8 @@ impl Schema {
             Self::Revoked => "strongroom.revoked",
             Self::AuditVerified => "strongroom.audit-verified",
             Self::AuditExported => "strongroom.audit-exported",
+            Self::Sites => "strongroom.sites",
+            Self::Site => "strongroom.site",
         }
     }
 }
