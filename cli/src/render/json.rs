@@ -68,6 +68,10 @@ pub(crate) enum Schema {
     AuditVerified,
     /// An audit log that was written to a file.
     AuditExported,
+    /// A copy of a group's state.
+    StateBackup,
+    /// What is left of a group, and how it is founded anew.
+    Recovery,
 }
 
 impl Schema {
@@ -104,6 +108,8 @@ impl Schema {
             Self::Revoked => "strongroom.revoked",
             Self::AuditVerified => "strongroom.audit-verified",
             Self::AuditExported => "strongroom.audit-exported",
+            Self::StateBackup => "strongroom.state-backup",
+            Self::Recovery => "strongroom.recovery",
         }
     }
 }
