@@ -104,7 +104,8 @@ async fn restart(home: &Path, snapshots: u64) -> Restart {
     let program = std::env::current_exe().expect("this program");
     let settings = Home::open(home).and_then(|it| it.settings()).expect("settings");
     let begun = SystemClock.monotonic();
-    let mut child = Process(Command::new(program).arg("member").arg(home).stdout(Stdio::null()).spawn().expect("it starts"));
+    let mut child =
+        Process(Command::new(program).arg("member").arg(home).stdout(Stdio::null()).spawn().expect("it starts"));
     let operator = Home::open(&home.join(home::OPERATOR)).expect("the operator");
     let own = Arc::new(HotIdentity::new(operator.identity("").expect("an identity")));
     let transport = Transport::new(own, operator.roots("").expect("a root"), Arc::new(SystemClock));

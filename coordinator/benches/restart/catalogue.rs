@@ -106,10 +106,12 @@ impl Filling {
     fn install(&mut self) {
         self.apply(OpenSession { session: SESSION });
         let name = Name::new("here").expect("a name");
-        let subject = |part: &str| Subject::new(&format!("spiffe://bench.example/here/{part}/{:032x}", 1)).expect("a name");
+        let subject =
+            |part: &str| Subject::new(&format!("spiffe://bench.example/here/{part}/{:032x}", 1)).expect("a name");
         let agent = NewAgent { agent: AgentId([1; 16]), name: name.clone(), subject: subject("agent") };
         let key = PublicKey::new(&[1; 32]).expect("a key");
-        let facts = DepotFacts { capacity_bytes: 1 << 50, key, address: Address::new("depot:7000").expect("an address") };
+        let facts =
+            DepotFacts { capacity_bytes: 1 << 50, key, address: Address::new("depot:7000").expect("an address") };
         let depot = NewDepot { depot: DepotId([1; 16]), name: name.clone(), subject: subject("depot"), facts };
         let joins = [(1, JoinRole::Agent, Enrolment::Agent(agent)), (2, JoinRole::Depot, Enrolment::Depot(depot))];
         for (number, role, enrolment) in joins {

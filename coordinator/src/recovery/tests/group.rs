@@ -97,6 +97,10 @@ impl Group {
         self.members[number].as_ref().unwrap()
     }
 
+    pub(super) fn disk(&self, number: usize) -> &Arc<dyn Disk> {
+        &self.disks[number]
+    }
+
     fn leader(&self) -> Option<usize> {
         self.members.iter().position(|it| it.as_ref().is_some_and(|it| it.standing().role == Role::Leader))
     }
