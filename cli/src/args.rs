@@ -7,6 +7,7 @@ pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod coordinator;
 pub(crate) mod operator;
+pub(crate) mod recovery;
 pub(crate) mod site;
 
 use std::path::PathBuf;

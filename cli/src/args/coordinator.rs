@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use strongroom_coordinator::daemon;
 
+use super::recovery::{BackupState, Recover};
+
 /// Which group is asked, and by whom.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Cluster {
@@ -31,6 +33,10 @@ pub(crate) enum CoordinatorVerb {
     Transfer(Transfer),
     /// Take a member out of the group, for good
     Remove(Remove),
+    /// Keep a copy of the group's whole state in a file or a depot
+    Backup(BackupState),
+    /// Found a group anew that lost most of its members, or all: show what is left, and go on with it
+    Recover(Recover),
 }
 
 /// `coordinator transfer`.

@@ -72,6 +72,10 @@ pub(crate) enum Schema {
     Sites,
     /// What was done about a site.
     Site,
+    /// A copy of a group's state.
+    StateBackup,
+    /// What is left of a group, and how it is founded anew.
+    Recovery,
 }
 
 impl Schema {
@@ -110,6 +114,8 @@ impl Schema {
             Self::AuditExported => "strongroom.audit-exported",
             Self::Sites => "strongroom.sites",
             Self::Site => "strongroom.site",
+            Self::StateBackup => "strongroom.state-backup",
+            Self::Recovery => "strongroom.recovery",
         }
     }
 }

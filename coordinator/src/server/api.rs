@@ -10,6 +10,7 @@
 
 mod access;
 mod audit;
+mod backup;
 mod commands;
 mod listings;
 mod members;
@@ -17,16 +18,19 @@ mod rows;
 mod watch;
 mod words;
 
+pub use backup::Backups;
+
 use strongroom_platform::tls::PeerIdentity;
 use strongroom_proto::common::v1::Failure;
 use strongroom_proto::operators::v1::operators_server::Operators;
 use strongroom_proto::operators::v1::{
-    ChangeMembersRequest, DenialsSeen, Done, ExecuteReply, ExecuteRequest, GetCheckpointReply, GetCheckpointRequest,
-    GetCountsReply, GetCountsRequest, GetJurisdictionReply, GetJurisdictionRequest, GetSourceReply, GetSourceRequest,
-    Jurisdiction, ListEventsReply, ListEventsRequest, ListReply, ListRequest, ProveEventReply, ProveEventRequest,
-    RunsSeen, Standing as StandingMessage, StatusReply, StatusRequest, TransferLeadershipRequest, WatchDenialsRequest,
-    WatchRunsRequest, execute_reply, get_checkpoint_reply, get_counts_reply, get_jurisdiction_reply, get_source_reply,
-    list_events_reply, list_reply, prove_event_reply,
+    BackupPart, BackupRequest, ChangeMembersRequest, DenialsSeen, Done, ExecuteReply, ExecuteRequest,
+    GetCheckpointReply, GetCheckpointRequest, GetCountsReply, GetCountsRequest, GetJurisdictionReply,
+    GetJurisdictionRequest, GetSourceReply, GetSourceRequest, Jurisdiction, ListEventsReply, ListEventsRequest,
+    ListReply, ListRequest, ProveEventReply, ProveEventRequest, RunsSeen, Standing as StandingMessage, StatusReply,
+    StatusRequest, TransferLeadershipRequest, WatchDenialsRequest, WatchRunsRequest, execute_reply,
+    get_checkpoint_reply, get_counts_reply, get_jurisdiction_reply, get_source_reply, list_events_reply, list_reply,
+    prove_event_reply,
 };
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
@@ -46,12 +50,19 @@ use watch::{Follow, Watches};
 pub struct OperatorService {
     engine: Engine,
     watches: Watches,
+    backups: Option<Backups>,
 }
 
 impl OperatorService {
     /// The service of a member.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, watches: Watches::default() }
+        Self { engine, watches: Watches::default(), backups: None }
+    }
+
+    /// The same, which gives copies of the state, too.
+    #[must_use]
+    pub fn with_backups(self, backups: Backups) -> Self {
+        Self { backups: Some(backups), ..self }
     }
 
     async fn run(&self, request: ExecuteRequest, peer: PeerIdentity) -> Result<u64, Failure> {
@@ -258,6 +269,14 @@ impl Operators for OperatorService {
         let peer = access::peer(&request)?;
         let source = request.into_inner().source;
         self.watches.runs(self.engine.clone(), peer, source).map(Response::new)
+    }
+
+    type BackupStream = Follow<BackupPart>;
+
+    async fn backup(&self, request: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        let peer = access::peer(&request)?;
+        let backups = self.backups.clone().ok_or_else(|| Status::unimplemented("this member gives no copies"))?;
+        Ok(Response::new(backups.follow(self.engine.clone(), peer)))
     }
 }
 

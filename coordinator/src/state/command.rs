@@ -15,7 +15,7 @@ use super::outcome::Effected;
 use super::passing::PassTime;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
-use super::refounding::Refound;
+use super::refounding::{Refound, TakeBackup};
 use super::retired::RetireSource;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
@@ -205,4 +205,6 @@ commands! {
     PassTime,
     /// Retires a source.
     RetireSource,
+    /// Takes a copy of the whole state.
+    TakeBackup,
 }

@@ -19,7 +19,7 @@ use crate::state::members::{MemberBooted, RetireMember};
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
 use crate::state::passing::PassTime;
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
-use crate::state::refounding::{Refound, RefoundedFrom};
+use crate::state::refounding::{Refound, RefoundedFrom, TakeBackup};
 use crate::state::retired::RetireSource;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
@@ -35,7 +35,7 @@ pub(super) fn all() -> Vec<Command> {
 }
 
 fn retiring() -> Vec<Command> {
-    vec![RetireSource { source: source_id(1) }.into()]
+    vec![RetireSource { source: source_id(1) }.into(), TakeBackup.into()]
 }
 
 fn founding() -> Vec<Command> {
