@@ -25,6 +25,7 @@ pub mod found;
 pub mod growth;
 pub mod health;
 pub mod home;
+mod issuer;
 pub mod join;
 pub mod notify;
 pub mod process;

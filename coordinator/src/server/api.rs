@@ -42,6 +42,7 @@ use super::failure::{not_asked, not_leader, rejected, unreadable};
 use crate::member::Event;
 use crate::policy::{self, Caller};
 use crate::raft::Role;
+use crate::state::membership::HandOver;
 use crate::state::places::Jurisdictions;
 use crate::state::{Decision, Verdict};
 use watch::{Follow, Watches};
@@ -74,15 +75,12 @@ impl OperatorService {
         let (change, request) = members::change(request, &peer).map_err(|what| rejected("malformed", what))?;
         let decision = self.decide(peer.clone(), "member.change").await?;
         if decision.verdict == Verdict::Denied {
-            // What the registry would have noted stands in the audit log as denied; other changes leave no trace.
-            return match request {
-                Some(request) => access::submit(&self.engine, request, peer).await,
-                None => Err(access::forbidden()),
-            };
+            // The attempt stands in the audit log.
+            return access::submit(&self.engine, request, peer).await;
         }
-        let request = request.map(|request| crate::state::Request { decision, ..request });
+        let request = crate::state::Request { decision, ..request };
         // If the members have changed and the registry refuses what was to be noted, that is what is told.
-        match self.engine.change(change, request).await {
+        match self.engine.change(change, Some(request)).await {
             Ok(answer) => access::outcome(&self.engine, answer).await,
             Err(error) => Err(not_asked(error)),
         }
@@ -90,10 +88,11 @@ impl OperatorService {
 
     async fn transfer(&self, to: &str, peer: PeerIdentity) -> Result<u64, Failure> {
         let to = commands::member(to).map_err(|what| rejected("malformed", what))?;
-        let decision = self.decide(peer, "member.transfer").await?;
-        if decision.verdict == Verdict::Denied {
-            return Err(access::forbidden());
-        }
+        let from = self.engine.inspect(|member| member.identity().member).await.map_err(not_asked)?;
+        let noted = commands::own_retry(HandOver { from, to }.into(), &peer);
+        let noted = noted.map_err(|what| rejected("malformed", what))?;
+        // Who asked stands in the audit log before anything happens; a member that does not lead is told who does.
+        access::submit(&self.engine, noted, peer).await?;
         self.engine.event(Event::Transfer { to }).map_err(not_asked)?;
         Ok(self.engine.standing().committed.0)
     }

@@ -28,7 +28,7 @@ use super::agents::{AgentLinks, AgentService};
 use super::api::{Backups, OperatorService};
 use super::certifier::Certifier;
 use super::checkpoints;
-use super::denials::{Denials, keep};
+use super::denials::{Denials, begin, keep};
 use super::depots::DepotService;
 use super::engine::{Engine, EngineError};
 use super::enrolment::EnrolmentService;
@@ -184,7 +184,7 @@ struct Serving {
 /// Listens once it is known who is denied, until the member is stopped.
 async fn serve(serving: Serving) {
     let Serving { engine, clock, disk, folder, listener, doors, desk, agents, open, mut denials, stopped } = serving;
-    if denials.follow(&engine).await.is_err() {
+    if !begin(&engine, &mut denials).await {
         return;
     }
     tokio::spawn(keep(engine.clone(), denials, Arc::clone(&open)));

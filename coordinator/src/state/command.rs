@@ -10,6 +10,7 @@ use super::certificates::{Deny, IssueCertificate};
 use super::context::Context;
 use super::depots::{ChangeDepot, SetDepotState};
 use super::members::{MemberBooted, PutMember, RetireMember};
+use super::membership::{AskChange, HandOver};
 use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
 use super::passing::PassTime;
@@ -207,4 +208,8 @@ commands! {
     RetireSource,
     /// Takes a copy of the whole state.
     TakeBackup,
+    /// Says who asked for a change of the members.
+    AskChange,
+    /// Says who asked the leader to hand over.
+    HandOver,
 }
