@@ -185,6 +185,12 @@ impl Operators for Fake {
         Err(Status::unimplemented("not in this play"))
     }
 
+    type BackupStream = Follow<v1::BackupPart>;
+
+    async fn backup(&self, _: Request<v1::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
     type WatchDenialsStream = Follow<v1::DenialsSeen>;
 
     async fn watch_denials(

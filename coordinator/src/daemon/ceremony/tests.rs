@@ -50,8 +50,7 @@ fn nobody_but_operators_of_the_roots_own_domain_is_certified() {
         let refused = operator_folder(&path, &root(&machine), &name(role), &machine).unwrap_err();
         assert_eq!(refused.code(), Code::Usage, "{role}");
     }
-    let elsewhere: SpiffeId =
-        "spiffe://other.example/here/operator/000102030405060708090a0b0c0d0e0f".parse().unwrap();
+    let elsewhere: SpiffeId = "spiffe://other.example/here/operator/000102030405060708090a0b0c0d0e0f".parse().unwrap();
     let refused = operator_folder(&path, &root(&machine), &elsewhere, &machine).unwrap_err();
     assert_eq!(refused.code(), Code::WrongKey);
     assert!(!path.exists(), "a folder was left by what was refused");
