@@ -26,8 +26,10 @@ pub mod timing;
 
 mod frame;
 mod ingress;
+mod merge;
 mod ready;
 mod shelf;
+mod spread;
 mod trace;
 mod wire;
 #[cfg(test)]
@@ -36,5 +38,6 @@ mod tests;
 pub use group::{Found, Group, Handler, OpenedLog, Progress, Role, Standing, Unproposed};
 pub use ingress::Verdict;
 pub use membership::{Change, Unchanged};
+pub use spread::RegionNumbers;
 pub use timing::Timing;
 pub use wire::{Meaningless, configuration_from_wire, configuration_to_wire, is_from_leader_or_candidate};

@@ -68,6 +68,8 @@ pub(crate) enum Schema {
     AuditVerified,
     /// An audit log that was written to a file.
     AuditExported,
+    /// The rules of a group.
+    Rules,
 }
 
 impl Schema {
@@ -104,6 +106,7 @@ impl Schema {
             Self::Revoked => "strongroom.revoked",
             Self::AuditVerified => "strongroom.audit-verified",
             Self::AuditExported => "strongroom.audit-exported",
+            Self::Rules => "strongroom.rules",
         }
     }
 }

@@ -39,6 +39,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "operator.add",
             "operator.change",
             "operator.remove",
+            "group.commit",
+            "group.prefer",
         ],
     ),
     ("om", &["member.put", "member.retire", "member.change", "member.transfer"]),

@@ -11,6 +11,7 @@
 mod access;
 mod audit;
 mod commands;
+mod handover;
 mod listings;
 mod members;
 mod rows;
@@ -35,7 +36,6 @@ use tonic::{Request, Response, Status};
 use super::checkpoints;
 use super::engine::Engine;
 use super::failure::{not_asked, not_leader, rejected, unreadable};
-use crate::member::Event;
 use crate::policy::{self, Caller};
 use crate::raft::Role;
 use crate::state::places::Jurisdictions;
@@ -83,8 +83,7 @@ impl OperatorService {
         if decision.verdict == Verdict::Denied {
             return Err(access::forbidden());
         }
-        self.engine.event(Event::Transfer { to }).map_err(not_asked)?;
-        Ok(self.engine.standing().committed.0)
+        handover::transfer(&self.engine, to).await
     }
 
     /// The decision of this member, if it leads.

@@ -17,6 +17,7 @@ use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, Rem
 use super::receipts::RegisterReceipt;
 use super::refounding::Refound;
 use super::retired::RetireSource;
+use super::rules::{PreferRegions, SetCommitRule};
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
 use super::signing::{KeepCheckpoint, RegisterAuditKey};
@@ -205,4 +206,8 @@ commands! {
     PassTime,
     /// Retires a source.
     RetireSource,
+    /// Says when a write counts as agreed on.
+    SetCommitRule,
+    /// Says in which regions the leader is to be.
+    PreferRegions,
 }

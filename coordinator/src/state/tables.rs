@@ -58,6 +58,7 @@ tags! {
     AUDIT_CHECKPOINT = 121;
     RETIRED_SOURCES = 135;
     REFOUNDINGS = 140;
+    GROUP_RULES = 165;
 }
 
 /// Declares tables: name, tag, key and value.

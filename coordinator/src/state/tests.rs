@@ -9,6 +9,7 @@ mod sessions;
 mod registry;
 mod running;
 mod retiring;
+mod ruling;
 mod planning;
 mod protection;
 mod persisted;

@@ -21,6 +21,7 @@ use crate::state::passing::PassTime;
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use crate::state::refounding::{Refound, RefoundedFrom};
 use crate::state::retired::RetireSource;
+use crate::state::rules::{CommitRule, PreferRegions, SetCommitRule};
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
@@ -31,11 +32,18 @@ use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring()].concat()
+    [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring(), ruling()].concat()
 }
 
 fn retiring() -> Vec<Command> {
     vec![RetireSource { source: source_id(1) }.into()]
+}
+
+fn ruling() -> Vec<Command> {
+    vec![
+        SetCommitRule { seen: 0, rule: CommitRule::AnyMajority }.into(),
+        PreferRegions { seen: 0, regions: vec![name("berlin")] }.into(),
+    ]
 }
 
 fn founding() -> Vec<Command> {
