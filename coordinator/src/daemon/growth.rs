@@ -68,7 +68,8 @@ async fn shut_out(engine: &Engine, forwarder: &Forwarder, trust_domain: &TrustDo
         let domain = trust_domain.clone();
         match engine.inspect(move |member| next_denial(member.machine().rows(), &domain)).await {
             Ok(Some(subject)) => {
-                let denied = forwarder.ask(Deny { denial: Denial::Identity(subject) }.into(), PATIENCE).await;
+                let denial = Denial::Identity(subject);
+                let denied = forwarder.ask_leading(Deny { denial }.into(), PATIENCE).await;
                 tracing::info!(?denied, "a removed member is denied");
             }
             Ok(None) | Err(EngineError::Overloaded) => {}

@@ -39,6 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "operator.add",
             "operator.change",
             "operator.remove",
+            "group.backup",
             "group.commit",
             "group.prefer",
         ],

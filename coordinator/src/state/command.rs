@@ -10,12 +10,13 @@ use super::certificates::{Deny, IssueCertificate};
 use super::context::Context;
 use super::depots::{ChangeDepot, SetDepotState};
 use super::members::{MemberBooted, PutMember, RetireMember};
+use super::membership::{AskChange, HandOver};
 use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
 use super::passing::PassTime;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
-use super::refounding::Refound;
+use super::refounding::{Refound, TakeBackup};
 use super::retired::RetireSource;
 use super::rules::{PreferRegions, SetCommitRule};
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
@@ -206,6 +207,12 @@ commands! {
     PassTime,
     /// Retires a source.
     RetireSource,
+    /// Takes a copy of the whole state.
+    TakeBackup,
+    /// Says who asked for a change of the members.
+    AskChange,
+    /// Says who asked the leader to hand over.
+    HandOver,
     /// Says when a write counts as agreed on.
     SetCommitRule,
     /// Says in which regions the leader is to be.

@@ -90,7 +90,7 @@ impl Fake {
 
 fn failure(class: Class, code: &str, leader: &str) -> Failure {
     let (code, leader) = (code.to_owned(), leader.to_owned());
-    Failure { code, class: class.into(), message: "as the script says".into(), remedy: String::new(), leader }
+    Failure { code, class: class.into(), message: "as the script says".into(), leader, ..Failure::default() }
 }
 
 type Follow<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -224,6 +224,14 @@ impl Stage {
 }
 
 impl Dial for Stage {
+    /// Members are named like their addresses here.
+    async fn dial_member(&self, address: &str, member: &str) -> Result<Channel, DialFailed> {
+        if address != member {
+            return Err(DialFailed("somebody else is there".into()));
+        }
+        self.dial(address).await
+    }
+
     async fn dial(&self, address: &str) -> Result<Channel, DialFailed> {
         let door = self.doors.get(address).ok_or_else(|| DialFailed("nobody is there".into()))?.clone();
         let connector = tower::service_fn(move |_: Uri| {
