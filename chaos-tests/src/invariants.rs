@@ -6,9 +6,11 @@
 mod digests;
 mod effects;
 mod elections;
+mod hand_overs;
 mod leaders;
 mod logs;
 mod promises;
+mod spread;
 mod states;
 mod time;
 mod votes;
@@ -23,9 +25,11 @@ use strongroom_proto::peers::v1::Envelope;
 use digests::Digests;
 pub(crate) use effects::Effects;
 use elections::Elections;
+use hand_overs::HandOvers;
 use leaders::Leaders;
 use logs::Logs;
 use promises::Promises;
+use spread::Spread;
 use states::States;
 use time::Time;
 use votes::Votes;
@@ -65,6 +69,8 @@ pub(crate) struct Invariants {
     promises: Promises,
     votes: Votes,
     time: Time,
+    spread: Spread,
+    hand_overs: HandOvers,
     /// What clients asked for.
     pub(crate) effects: Effects,
     /// The group that was founded.
@@ -86,7 +92,23 @@ impl Invariants {
         self.logs.look_at(host, member)?;
         self.leaders.look_at(host, member)?;
         self.promises.look_at(host, member)?;
+        self.spread.look_at(member);
         self.time.look_at(host, member)
+    }
+
+    /// Looks at how a member leads; a reign lasts for `least` before it is handed over.
+    pub(crate) fn led(&mut self, member: &Member, now: u64, least: u64, is_healing: bool) -> Result<(), Broken> {
+        self.hand_overs.look_at(member, now, least, is_healing)
+    }
+
+    /// A member of a group that agrees across regions lies in this one.
+    pub(crate) fn place(&mut self, id: MemberId, region: usize) {
+        self.spread.place(id, region);
+    }
+
+    /// A member answered that an entry was applied.
+    pub(crate) fn acknowledged(&self, member: &Member, at: Position) -> Result<(), Broken> {
+        self.spread.acknowledged(member, at)
     }
 
     pub(crate) fn said(&mut self, envelope: &Envelope) -> Result<(), Broken> {

@@ -17,6 +17,7 @@ mod harm;
 mod host;
 mod network;
 mod operator;
+mod places;
 mod plan;
 mod reach;
 mod turns;
@@ -33,6 +34,7 @@ use clients::{Asked, Clients, Reply};
 use faults::Fault;
 use host::Host;
 use network::Network;
+use places::Places;
 pub use plan::Plan;
 
 /// Virtual time in nanoseconds since the run began.
@@ -115,6 +117,7 @@ pub struct World {
     hosts: Vec<Host>,
     network: Network,
     clients: Clients,
+    places: Places,
     nemesis: Dice,
     is_healing: bool,
     invariants: Invariants,
@@ -136,6 +139,7 @@ impl World {
             hosts,
             network: Network::new(&plan),
             clients: Clients::new(&plan),
+            places: Places::default(),
             nemesis: Dice::new(seed, "nemesis"),
             is_healing: false,
             invariants: Invariants::default(),
@@ -245,6 +249,7 @@ impl World {
             && members.iter().all(|member| member.machine().configuration().voters.len() == wanted)
             && !first.machine().configuration().is_joint()
             && self.clients.are_done()
+            && self.is_well_led()
     }
 
     fn describe(&self) -> String {

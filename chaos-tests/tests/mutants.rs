@@ -66,4 +66,6 @@ killed! {
     an_apply_that_reads_a_clock_is_found => ApplyReadsClock,
     a_joint_configuration_that_is_never_left_is_found => JointForgotten,
     a_quarantine_that_is_not_noted_is_found => QuarantineUnnoted,
+    agreement_in_one_region_is_found => CommitInOneRegion,
+    a_leader_without_patience_is_found => PreferenceImpatient,
 }

@@ -51,3 +51,25 @@ fn a_group_without_a_quorum_is_not_served() {
     let broken = World::new(plan).run_cut(0, &[(0, 1), (0, 2), (1, 2)]).unwrap_err();
     assert_eq!(broken.invariant, "progress");
 }
+
+#[test]
+fn a_group_that_lost_a_region_waits_until_it_is_told_otherwise() {
+    for leader in 0..5 {
+        for seed in 0..SEEDS {
+            let plan = Plan { hosts: 5, regions: vec![0, 0, 0, 1, 1], ..Plan::calm(seed, 60_000 * MS) };
+            let run = World::new(plan).run_waived(leader, &[3, 4]);
+            assert!(run.is_ok(), "seed {seed}, leader {leader}: {run:?}");
+        }
+    }
+}
+
+#[test]
+fn a_group_in_three_regions_is_served_without_one_of_them() {
+    for leader in 0..3 {
+        for seed in 0..SEEDS {
+            let plan = Plan { regions: vec![0, 1, 2], ..Plan::calm(seed, 40_000 * MS) };
+            let run = World::new(plan).run_cut(leader, &[(0, 2), (1, 2)]);
+            assert!(run.is_ok(), "seed {seed}, leader {leader}: {run:?}");
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Committed commands and linearizable reads of three members, against three of etcd in the same run.
 //!
-//! `cargo bench -p strongroom-coordinator --bench group` prints a table, and with `-- --json FILE` writes it too. Both
-//! groups run as three processes on this machine, with their own folders below one temporary folder, and wait for the
-//! disk before they answer. Ours speak TLS that proves both ends, to each other and to clients; etcd speaks plainly.
+//! `cargo bench -p strongroom-coordinator --bench group` measures five rounds, each with new groups on both sides, and
+//! prints medians; `-- --rounds N` measures N, and `-- --json FILE` writes all samples too (`-` for standard output). In a
+//! round each figure is measured of one side right after the other. Both groups run as three processes on this machine,
+//! with their own folders below one temporary folder, and wait for the disk before they answer. Ours speak TLS that
+//! proves both ends, to each other and to clients; etcd speaks plainly. It must be installed: Debian's `etcd-server`.
 
 #![expect(
     clippy::expect_used,
@@ -29,6 +31,8 @@ use group::{cluster, etcd, member};
 
 /// Clients that ask at once.
 const CLIENTS: [usize; 3] = [1, 32, 256];
+/// Rounds, unless the command line says otherwise.
+const ROUNDS: usize = 5;
 /// How long each figure is measured.
 const LENGTH: Duration = Duration::from_secs(5);
 
@@ -37,6 +41,10 @@ fn main() {
     if arguments.get(1).map(String::as_str) == Some("member") {
         member::main(&arguments[2..]);
         return;
+    }
+    if !etcd::is_installed() {
+        println!("There is no etcd to measure against: install Debian's package etcd-server.");
+        std::process::exit(2);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut figures = Vec::new();
@@ -60,12 +68,21 @@ fn main() {
             }
         }
     });
+    println!("medians");
+    for median in Figure::medians(&figures) {
+        println!("{median}");
+    }
     if let Some(path) = arguments.iter().position(|it| it == "--json").and_then(|at| arguments.get(at + 1)) {
-        std::fs::write(path, Figure::to_json(&figures)).expect("the file can be written");
+        let json = Figure::to_json(&figures);
+        if path == "-" {
+            println!("{json}");
+        } else {
+            std::fs::write(path, json).expect("the file can be written");
+        }
     }
 }
 
 fn rounds(arguments: &[String]) -> usize {
     let given = arguments.iter().position(|it| it == "--rounds").and_then(|at| arguments.get(at + 1));
-    given.and_then(|text| text.parse().ok()).unwrap_or(1)
+    given.and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
 }

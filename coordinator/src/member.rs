@@ -25,11 +25,13 @@ mod flush;
 mod identity;
 mod lock;
 mod open;
+mod preference;
 mod proposals;
 mod quarantine;
 mod reads;
 mod refound;
 mod snapshots;
+mod spread;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ use strongroom_proto::peers::v1::envelope::Content;
 use strongroom_proto::peers::v1::{DigestReport, Envelope, LogMessage};
 
 use crate::id::{LogIndex, MemberId, Position};
-use crate::raft::{Change, Group, Role, Standing, Unproposed};
+use crate::raft::{Change, Group, Progress, Role, Standing, Unproposed};
 use crate::state::members::{MemberState, Members};
 use crate::state::request::RequestTooLong;
 use crate::state::{Configuration, Machine, Outcome, Refusal, Request, StateDigest, Thing};
@@ -54,12 +56,14 @@ pub use event::{Answer, CopyJob, Event, FlushJob, Outbox, SnapshotJob, Staged, T
 use flush::Flushing;
 pub use identity::{Founding, MemberIdentity};
 pub use lock::{FolderLock, FolderShares};
+use preference::Preference;
 use proposals::Proposals;
 pub(crate) use quarantine::read as quarantine_of;
 use reads::Reads;
 pub use refound::{Heritage, RefoundError};
 use snapshots::Snapshots;
 pub use snapshots::stage;
+use spread::Spread;
 use turn::Turn;
 
 /// Entries by which a learner may be behind when it gets its vote.
@@ -72,6 +76,8 @@ pub struct Member {
     config: MemberConfig,
     group: Group,
     core: Core,
+    spread: Spread,
+    preference: Preference,
     standing: Standing,
     flush_ticks: u32,
     joint_ticks: u32,
@@ -134,10 +140,7 @@ impl Member {
         match event {
             Event::Tick => self.tick(out),
             Event::Envelope(envelope) => self.receive(envelope),
-            Event::Submit { ticket, request } => {
-                self.submit(ticket, request, out);
-                Ok(())
-            }
+            Event::Submit { ticket, request } => self.submit(ticket, request, out),
             Event::Read { ticket } => {
                 self.core.reads.wait(ticket);
                 Ok(())
@@ -178,7 +181,8 @@ impl Member {
             }
             self.note_standing(out);
             self.core.reads.serve(&self.core.machine, out);
-            if !self.core.reads.ask(&mut self.group, self.core.identity.boot, out) {
+            let is_kept = !self.keep_spread()?;
+            if is_kept && !self.core.reads.ask(&mut self.group, self.core.identity.boot, out) {
                 break;
             }
         }
@@ -201,6 +205,7 @@ impl Member {
         self.core.reads.tick(self.config.timing.election_ticks_max, out);
         self.core.proposals.tick(PATIENCE * self.config.timing.election_ticks_max, out);
         self.watch_joint();
+        self.watch_preference();
         self.watch_snapshots(out)
     }
 
@@ -272,18 +277,33 @@ impl Member {
         self.core.check_divergence()
     }
 
-    fn submit(&mut self, ticket: Ticket, request: Request, out: &mut dyn Outbox) {
+    fn submit(&mut self, ticket: Ticket, request: Request, out: &mut dyn Outbox) -> Result<(), MemberError> {
         if self.is_behind() {
             out.answer(ticket, Answer::Busy);
-            return;
+            return Ok(());
         }
-        match self.stamped(request) {
-            Ok(bytes) => {
-                let proposed = self.group.propose(bytes);
-                self.core.proposals.note(proposed, ticket, out);
+        let may_waive = Spread::may_waive(&request.command);
+        let bytes = match self.stamped(request) {
+            Ok(bytes) => bytes,
+            Err(too_long) => {
+                out.answer(ticket, Answer::TooLong(too_long));
+                return Ok(());
             }
-            Err(too_long) => out.answer(ticket, Answer::TooLong(too_long)),
+        };
+        let is_leader = self.group.standing().role == Role::Leader;
+        let is_waiver = is_leader && may_waive && self.would_be_done(&bytes)?;
+        if is_leader && !is_waiver && self.spread.must_wait(&self.group, self.core.machine.configuration()) {
+            out.answer(ticket, Answer::Busy);
+            return Ok(());
         }
+        let proposed = self.group.propose(bytes);
+        if let Ok(at) = proposed.as_ref()
+            && is_waiver
+        {
+            self.spread.waive(at.term, at.index);
+        }
+        self.core.proposals.note(proposed, ticket, out);
+        Ok(())
     }
 
     fn change(
@@ -340,12 +360,8 @@ impl Member {
 
     /// Whether a member follows so closely that the group can rely on its vote.
     fn has_caught_up(&self, member: MemberId) -> bool {
-        let committed = self.group.standing().committed.0;
-        let progress = self.group.progress();
-        let follows = |it: &&crate::raft::Progress| {
-            it.is_active && !it.needs_snapshot && it.matched.0 > 0 && it.matched.0.saturating_add(LAG_MAX) >= committed
-        };
-        progress.iter().filter(|it| it.member == member).any(|it| follows(&it))
+        let committed = self.group.standing().committed;
+        self.group.progress().iter().any(|it| it.member == member && follows(it, committed))
     }
 
     /// The bytes of a request, stamped with the group's time.
@@ -383,6 +399,12 @@ impl Member {
             tracing::info!(?left, "a joint configuration lasts; its end is proposed again");
         }
     }
+}
+
+/// Whether a member answers, and has nearly all that is agreed on.
+fn follows(progress: &Progress, committed: LogIndex) -> bool {
+    let is_close = progress.matched.0 > 0 && progress.matched.0.saturating_add(LAG_MAX) >= committed.0;
+    progress.is_active && !progress.needs_snapshot && is_close
 }
 
 impl Core {

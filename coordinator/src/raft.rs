@@ -27,8 +27,10 @@ pub mod timing;
 mod frame;
 mod ingress;
 mod opened;
+mod merge;
 mod ready;
 mod shelf;
+mod spread;
 mod trace;
 mod wire;
 #[cfg(test)]
@@ -38,5 +40,6 @@ pub use group::{Group, Handler, Progress, Role, Standing, Unproposed};
 pub use ingress::Verdict;
 pub use membership::{Change, Unchanged};
 pub use opened::{Found, OpenedLog};
+pub use spread::RegionNumbers;
 pub use timing::Timing;
 pub use wire::{Meaningless, configuration_from_wire, configuration_to_wire, is_from_leader_or_candidate};

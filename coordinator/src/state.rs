@@ -59,6 +59,7 @@ pub mod receipts;
 pub mod placement;
 pub mod pending;
 pub mod refounding;
+pub mod rules;
 pub mod query;
 pub mod planning;
 

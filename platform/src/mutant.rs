@@ -42,6 +42,10 @@ pub enum Mutant {
     JointForgotten,
     /// A member that found its promises gone leaves no note of it.
     QuarantineUnnoted,
+    /// A leader agrees by a majority alone, wherever its members lie.
+    CommitInOneRegion,
+    /// A leader hands over to the preferred region whenever it can, without patience.
+    PreferenceImpatient,
 }
 
 impl Mutant {
@@ -64,6 +68,8 @@ impl Mutant {
         Self::ApplyReadsClock,
         Self::JointForgotten,
         Self::QuarantineUnnoted,
+        Self::CommitInOneRegion,
+        Self::PreferenceImpatient,
     ];
 }
 

@@ -92,6 +92,12 @@ impl<D: Dial> Client<D> {
         self.in_session(ExecuteRequest { session: Some(session), command: Some(command) }, patience).await
     }
 
+    /// Asks for a command that is its own retry, without a session. There is none to be had while a group waits for a
+    /// region that is away.
+    pub async fn execute_alone(&mut self, command: Command, patience: Duration) -> Result<Done, AskError> {
+        self.ask_execute(ExecuteRequest { session: None, command: Some(command) }, patience).await
+    }
+
     /// Asks again for the write that ended unknown, under its number; nothing if there is none.
     pub async fn resume(&mut self, patience: Duration) -> Option<Result<Done, AskError>> {
         let request = self.unknown.clone()?;

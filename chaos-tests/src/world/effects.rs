@@ -30,6 +30,16 @@ pub(super) struct Effects {
     applied: Vec<(Position, u64)>,
 }
 
+impl Effects {
+    /// Where the entries stand that somebody is told of.
+    pub(super) fn acknowledged(&self) -> impl Iterator<Item = Position> {
+        self.answers.iter().filter_map(|(_, answer)| match answer {
+            Answer::Applied { at, .. } => Some(*at),
+            _ => None,
+        })
+    }
+}
+
 impl Outbox for Effects {
     fn send(&mut self, envelope: Envelope) {
         self.sent.push(envelope);

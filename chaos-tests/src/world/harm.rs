@@ -26,6 +26,7 @@ impl World {
         let ids: Option<BTreeSet<MemberId>> = self.hosts.iter().map(|host| host.id).collect();
         let is_up = |host: &super::Host| host.member.is_some() && host.paused_until <= self.now;
         ids.as_ref() == Some(&now.voters)
+            && self.is_spared_by(number)
             && self.hosts.iter().enumerate().all(|(it, host)| it == number || is_up(host))
             && self.hosts.get(number).is_some_and(|host| host.member.is_some())
             && !self.hosts.iter().any(|host| host.is_harmed || host.has_lied || host.is_retiring)

@@ -12,7 +12,7 @@ use super::{HostNumber, MS, What, World};
 use crate::invariants::Broken;
 
 /// The ticket under which the operator asks; nobody waits for the answer.
-const OPERATOR: Ticket = Ticket(u64::MAX);
+pub(super) const OPERATOR: Ticket = Ticket(u64::MAX);
 /// Entries by which a learner may be behind when it gets its vote.
 const LAG_MAX: u64 = 50;
 
@@ -38,6 +38,10 @@ impl World {
                 let member = host.member.as_ref().map(|member| *member.identity());
                 if let Some(identity) = member {
                     self.invariants.group.get_or_insert(identity.group());
+                }
+                if let Some(identity) = member.filter(|_| self.has_regions()) {
+                    let region = self.region_of(number);
+                    self.invariants.place(identity.member, region);
                 }
                 self.note(5, number, &life.to_le_bytes());
                 tracing::debug!(ms = self.now / MS, number, life, ?member, "a member was opened");
@@ -170,8 +174,15 @@ impl World {
         self.plan_in(250 * MS, What::Operate);
         self.retire();
         let Some(number) = self.leader() else { return Ok(()) };
+        self.tell_places(number)?;
         let Some(change) = self.wanted_change(number) else { return Ok(()) };
-        self.feed(number, Event::Change { ticket: OPERATOR, change, request: None })
+        let leader = self.hosts.get(number).and_then(|host| host.member.as_ref());
+        let registration = match (&change, leader) {
+            (Change::AddLearner(id), Some(leader)) => self.registration(leader, *id),
+            _ => Some(None),
+        };
+        let Some(request) = registration else { return Ok(()) };
+        self.feed(number, Event::Change { ticket: OPERATOR, change, request })
     }
 
     /// A host whose member leads and is not paused.

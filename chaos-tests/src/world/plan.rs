@@ -19,6 +19,10 @@ pub struct Plan {
     pub seed: u64,
     /// Hosts, each with one member.
     pub hosts: usize,
+    /// The region of each host. If all lie in the first, nobody tells the group of regions.
+    pub regions: Vec<usize>,
+    /// The regions that are preferred for the leader, the most preferred first.
+    pub preferred: Vec<usize>,
     /// Clients, each with one request under way.
     pub clients: usize,
     /// Objects that they work on.
@@ -132,9 +136,15 @@ impl Plan {
             1 => dice.between(2, 8),
             _ => ENGINE_BATCH_MAX,
         };
+        let hosts = usize::try_from(hosts).unwrap_or(3);
+        let member = Self::member(&mut dice);
+        let regions = Self::regions(&mut dice, hosts);
+        let preferred = Self::preferred(&mut dice, &regions);
         Self {
             seed,
-            hosts: usize::try_from(hosts).unwrap_or(3),
+            hosts,
+            regions,
+            preferred,
             clients: usize::try_from(dice.between(2, 6)).unwrap_or(4),
             objects: dice.between(1, 4),
             pause_max: 200 * MS,
@@ -149,7 +159,7 @@ impl Plan {
             turn_max: dice.between(1, 20) * MS,
             down_max: 4_000 * MS,
             faults,
-            member: Self::member(&mut dice),
+            member,
         }
     }
 
@@ -157,6 +167,8 @@ impl Plan {
     pub fn calm(seed: u64, safety: Nanos) -> Self {
         Self {
             hosts: 3,
+            regions: Vec::new(),
+            preferred: Vec::new(),
             clients: 3,
             safety,
             fault_gap: 0,
@@ -197,6 +209,8 @@ impl Plan {
             Mutant::ApplyReadsClock => (calm, 1_000 * MS),
             Mutant::JointForgotten => (FaultKinds { removals: true, ..elections }, 1_000 * MS),
             Mutant::QuarantineUnnoted => (FaultKinds { lies: true, rot: true, ..calm }, 700 * MS),
+            Mutant::CommitInOneRegion => (FaultKinds { partitions: true, ..calm }, 1_000 * MS),
+            Mutant::PreferenceImpatient => (FaultKinds { transfers: true, ..calm }, 300 * MS),
         };
         let (mut member, mut loss) = (plan.member, plan.loss);
         if matches!(mutant, Mutant::SnapshotUnverified | Mutant::LogKeptAtInstall) {
@@ -214,7 +228,39 @@ impl Plan {
         let duplicates = if mutant == Mutant::RetriesRepeated { 200 } else { plan.duplicates };
         // One object, and many who look at it, show a stale read soonest.
         let (clients, objects) = if mutant == Mutant::ReadsUnasked { (6, 1) } else { (plan.clients, plan.objects) };
+        let plan = match mutant {
+            // A majority of its own in the first region, and the leader there.
+            Mutant::CommitInOneRegion => Self { hosts: 5, regions: vec![0, 0, 0, 1, 1], preferred: vec![0], ..plan },
+            Mutant::PreferenceImpatient => Self { hosts: 3, regions: vec![0, 1, 1], preferred: vec![0], ..plan },
+            _ => Self { regions: Vec::new(), preferred: Vec::new(), ..plan },
+        };
         Self { clients, objects, fault_gap, loss, duplicates, faults, member, ..plan }
+    }
+
+    /// Half of all groups lie in one region, the others in up to three.
+    fn regions(dice: &mut Dice, hosts: usize) -> Vec<usize> {
+        if dice.in_a_thousand(500) {
+            return Vec::new();
+        }
+        let count = dice.between(2, 3);
+        (0..hosts).map(|_| usize::try_from(dice.below(count)).unwrap_or_default()).collect()
+    }
+
+    /// Half of those prefer one of their regions, or several.
+    fn preferred(dice: &mut Dice, regions: &[usize]) -> Vec<usize> {
+        let mut preferred = regions.to_vec();
+        preferred.sort_unstable();
+        preferred.dedup();
+        if preferred.len() < 2 || dice.in_a_thousand(500) {
+            return Vec::new();
+        }
+        if dice.in_a_thousand(500) {
+            preferred.reverse();
+        }
+        if dice.in_a_thousand(500) {
+            preferred.truncate(1);
+        }
+        preferred
     }
 
     fn member(dice: &mut Dice) -> MemberConfig {
@@ -228,6 +274,7 @@ impl Plan {
             log_bytes_max: 1024 * 1024,
             digest_entries: dice.between(5, 50),
             joint_ticks_max: 40,
+            preference_ticks: u32::try_from(dice.between(40, 80)).unwrap_or(60),
             copy_ticks_max: 200,
         }
     }

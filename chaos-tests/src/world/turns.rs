@@ -49,6 +49,7 @@ impl World {
     /// Lets a member take what has come, and turn, and sees to what comes of it.
     fn take(&mut self, number: HostNumber) -> Result<(), Broken> {
         let mut effects = Effects::default();
+        let reign_least = self.reign_least();
         let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
         let stamp = host.stamp(self.now);
         let Some(member) = host.member.as_mut() else { return Ok(()) };
@@ -66,6 +67,10 @@ impl World {
         }
         if taken.is_ok() {
             self.invariants.look_at(number, member)?;
+            self.invariants.led(member, self.now, reign_least, self.is_healing)?;
+            for at in effects.acknowledged() {
+                self.invariants.acknowledged(member, at)?;
+            }
         }
         self.follow(number, effects)?;
         match taken {

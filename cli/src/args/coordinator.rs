@@ -37,6 +37,38 @@ pub(crate) enum CoordinatorVerb {
     Backup(BackupState),
     /// Found a group anew that lost most of its members, or all: show what is left, and go on with it
     Recover(Recover),
+    /// Say in which regions the leader is to be
+    Prefer(Prefer),
+    /// Say whether a write must lie in two regions before it counts
+    CommitRule(CommitRule),
+}
+
+/// `coordinator prefer`.
+#[derive(Debug, Args)]
+pub(crate) struct Prefer {
+    /// Regions, the most preferred first
+    #[arg(required_unless_present = "any", conflicts_with = "any")]
+    pub(crate) region: Vec<String>,
+    /// It is all the same where the leader is
+    #[arg(long)]
+    pub(crate) any: bool,
+    /// The group.
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+}
+
+/// `coordinator commit-rule`.
+#[derive(Debug, Args)]
+pub(crate) struct CommitRule {
+    /// What a write needs: members of two regions, or any majority
+    #[arg(value_parser = ["across-regions", "any-majority"])]
+    pub(crate) rule: String,
+    /// Don't ask
+    #[arg(long, env = "STRONGROOM_YES")]
+    pub(crate) yes: bool,
+    /// The group.
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
 }
 
 /// `coordinator transfer`.

@@ -4,6 +4,7 @@ mod backup;
 mod depot;
 mod members;
 mod recover;
+mod rules;
 
 use serde::Serialize;
 use strongroom_coordinator::daemon::notify::Notify;
@@ -44,6 +45,8 @@ pub(super) fn run(verb: &CoordinatorVerb, app: &App) -> Result<Exit, Failure> {
         CoordinatorVerb::Remove(options) => remove(options, app),
         CoordinatorVerb::Backup(options) => backup::run(options, app),
         CoordinatorVerb::Recover(options) => recover::run(options, app),
+        CoordinatorVerb::Prefer(options) => rules::prefer(options, app),
+        CoordinatorVerb::CommitRule(options) => rules::commit_rule(options, app),
     }
 }
 
@@ -78,8 +81,17 @@ fn transfer(options: &Transfer, app: &App) -> Result<Exit, Failure> {
     }
     let id = member.member.clone();
     let asked = endpoint.ask(async |client, patience| client.transfer(&id, patience).await);
-    asked.map_err(|error| unanswered(error, "leadership was not handed over"))?;
-    // The old leader has been asked; who leads is for the members to say.
+    match asked {
+        Ok(_) => {}
+        Err(error @ AskError::Unknown { .. }) => {
+            return Err(unanswered(
+                error,
+                format!("leadership was to go to {}; who leads is not known", described(member)),
+            ));
+        }
+        Err(error) => return Err(unanswered(error, "leadership was not handed over")),
+    }
+    // The old leader says that the other leads; the other must say so too.
     if !Group::wait_for(&mut endpoint, |group| group.leader == id)? {
         let what = format!("leadership was to go to {}, which does not lead yet", described(member));
         return Err(Failure::new(Code::GroupUnknown, what));

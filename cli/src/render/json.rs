@@ -76,6 +76,8 @@ pub(crate) enum Schema {
     StateBackup,
     /// What is left of a group, and how it is founded anew.
     Recovery,
+    /// The rules of a group.
+    Rules,
 }
 
 impl Schema {
@@ -116,6 +118,7 @@ impl Schema {
             Self::Site => "strongroom.site",
             Self::StateBackup => "strongroom.state-backup",
             Self::Recovery => "strongroom.recovery",
+            Self::Rules => "strongroom.rules",
         }
     }
 }

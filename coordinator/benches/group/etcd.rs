@@ -49,6 +49,11 @@ impl Drop for Etcd {
     }
 }
 
+/// Whether there is an etcd on this machine.
+pub(crate) fn is_installed() -> bool {
+    Command::new("etcd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
 /// Starts three members, and waits until they answer.
 pub(crate) async fn start() -> Etcd {
     let folder = TempDir::new().expect("a folder");

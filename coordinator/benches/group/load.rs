@@ -47,19 +47,55 @@ impl fmt::Display for Figure {
 }
 
 impl Figure {
-    /// All figures as one document.
-    pub(crate) fn to_json(figures: &[Self]) -> String {
+    /// The medians of each kind and number of clients, in the order of the first round.
+    pub(crate) fn medians(figures: &[Self]) -> Vec<Self> {
+        let mut medians: Vec<Self> = Vec::new();
+        for first in figures {
+            let is_same = |it: &&Self| (it.kind, it.clients) == (first.kind, first.clients);
+            if medians.iter().any(|known| is_same(&known)) {
+                continue;
+            }
+            let all: Vec<&Self> = figures.iter().filter(is_same).collect();
+            medians.push(Self {
+                kind: first.kind,
+                clients: first.clients,
+                strongroom: Rate::median(all.iter().map(|it| it.strongroom)),
+                etcd: Rate::median(all.iter().map(|it| it.etcd)),
+            });
+        }
+        medians
+    }
+
+    fn json(&self) -> serde_json::Value {
         let rate =
             |it: &Rate| serde_json::json!({ "per_second": it.per_second, "p50_ms": it.p50_ms, "p99_ms": it.p99_ms });
-        let rows = figures.iter().map(|it| {
-            serde_json::json!({
-                "kind": it.kind,
-                "clients": it.clients,
-                "strongroom": rate(&it.strongroom),
-                "etcd": rate(&it.etcd),
-            })
-        });
-        serde_json::to_string_pretty(&rows.collect::<Vec<_>>()).expect("plain values")
+        serde_json::json!({
+            "kind": self.kind,
+            "clients": self.clients,
+            "strongroom": rate(&self.strongroom),
+            "etcd": rate(&self.etcd),
+            "ratio": self.strongroom.per_second / self.etcd.per_second,
+        })
+    }
+
+    /// Medians and samples as one document.
+    pub(crate) fn to_json(figures: &[Self]) -> String {
+        let rows = |figures: &[Self]| figures.iter().map(Self::json).collect::<Vec<_>>();
+        let document = serde_json::json!({ "medians": rows(&Self::medians(figures)), "samples": rows(figures) });
+        serde_json::to_string_pretty(&document).expect("plain values")
+    }
+}
+
+impl Rate {
+    /// The median of each number by itself.
+    fn median(rates: impl Iterator<Item = Self>) -> Self {
+        let rates: Vec<Self> = rates.collect();
+        let middle = |number: fn(&Self) -> f64| {
+            let mut numbers: Vec<f64> = rates.iter().map(number).collect();
+            numbers.sort_by(f64::total_cmp);
+            numbers[numbers.len() / 2]
+        };
+        Self { per_second: middle(|it| it.per_second), p50_ms: middle(|it| it.p50_ms), p99_ms: middle(|it| it.p99_ms) }
     }
 }
 

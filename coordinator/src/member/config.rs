@@ -23,6 +23,9 @@ pub struct MemberConfig {
     pub digest_entries: u64,
     /// Ticks after which the end of a joint configuration is proposed again.
     pub joint_ticks_max: u32,
+    /// Ticks for which a voter of a preferred region must have followed closely before leadership is handed over to it; a
+    /// reign lasts twice as long at least.
+    pub preference_ticks: u32,
     /// Ticks for which a copy of the state is kept for others who may need it.
     pub copy_ticks_max: u32,
 }
@@ -39,6 +42,7 @@ impl MemberConfig {
         log_bytes_max: 64 * 1024 * 1024,
         digest_entries: 1_000,
         joint_ticks_max: 40,
+        preference_ticks: 600,
         copy_ticks_max: 1_200,
     };
     /// For the only member of a group, which is opened for moments and lets no tick pass: a small log, and no entry kept

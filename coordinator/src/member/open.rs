@@ -113,7 +113,16 @@ impl Member {
         if *core.machine.configuration() == Configuration::single(core.identity.member) {
             group.campaign();
         }
-        Ok(Self { config, group, core, standing, flush_ticks: 0, joint_ticks: 0 })
+        Ok(Self {
+            config,
+            group,
+            core,
+            spread: super::Spread::default(),
+            preference: super::Preference::default(),
+            standing,
+            flush_ticks: 0,
+            joint_ticks: 0,
+        })
     }
 }
 

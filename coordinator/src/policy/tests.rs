@@ -40,6 +40,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "operator.change",
             "operator.remove",
             "group.backup",
+            "group.commit",
+            "group.prefer",
         ],
     ),
     ("om", &["member.put", "member.retire", "member.change", "member.transfer"]),

@@ -110,7 +110,7 @@ pub struct Progress {
 /// A member's part in the log.
 pub struct Group {
     me: MemberId,
-    node: RawNode<Shelf>,
+    pub(super) node: RawNode<Shelf>,
     log: Log,
     jitter: Jitter,
     quiet_ticks: u32,
@@ -392,7 +392,7 @@ impl Group {
     }
 
     fn send<H: Handler>(messages: Vec<Message>, handler: &mut H) {
-        for message in messages {
+        for message in super::merge::appends(messages) {
             let Some(to) = MemberId::from_number(message.to) else { continue };
             if let Some(message) = wire::to_wire(message) {
                 handler.send(to, message);

@@ -12,6 +12,7 @@ mod access;
 mod audit;
 mod backup;
 mod commands;
+mod handover;
 mod listings;
 mod members;
 mod rows;
@@ -39,7 +40,6 @@ use tonic::{Request, Response, Status};
 use super::checkpoints;
 use super::engine::Engine;
 use super::failure::{not_asked, not_leader, rejected, unreadable};
-use crate::member::Event;
 use crate::policy::{self, Caller};
 use crate::raft::Role;
 use crate::state::membership::HandOver;
@@ -93,8 +93,7 @@ impl OperatorService {
         let noted = noted.map_err(|what| rejected("malformed", what))?;
         // Who asked stands in the audit log before anything happens; a member that does not lead is told who does.
         access::submit(&self.engine, noted, peer).await?;
-        self.engine.event(Event::Transfer { to }).map_err(not_asked)?;
-        Ok(self.engine.standing().committed.0)
+        handover::transfer(&self.engine, to).await
     }
 
     /// The decision of this member, if it leads.

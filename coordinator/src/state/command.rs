@@ -18,6 +18,7 @@ use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, Rem
 use super::receipts::RegisterReceipt;
 use super::refounding::{Refound, TakeBackup};
 use super::retired::RetireSource;
+use super::rules::{PreferRegions, SetCommitRule};
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
 use super::signing::{KeepCheckpoint, RegisterAuditKey};
@@ -212,4 +213,8 @@ commands! {
     AskChange,
     /// Says who asked the leader to hand over.
     HandOver,
+    /// Says when a write counts as agreed on.
+    SetCommitRule,
+    /// Says in which regions the leader is to be.
+    PreferRegions,
 }

@@ -79,6 +79,8 @@ pub enum Thing {
     AuditKey,
     /// A checkpoint of the audit log.
     Checkpoint,
+    /// The rules of the group.
+    Rules,
 }
 
 macro_rules! refusals {

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::digest::StateDigest;
 use super::layer::Layer;
-use super::tables::is_digested;
+use super::tables::{self, is_digested};
 
 /// One kind of row.
 pub trait Table {
@@ -65,12 +65,13 @@ pub struct Rows {
     frozen: Option<Arc<Layer>>,
     overlay: Layer,
     digest: StateDigest,
+    group_changes: u64,
 }
 
 impl Rows {
     /// The rows of a base whose digest is known.
     pub fn over(base: Arc<dyn Base>, digest: StateDigest) -> Self {
-        Self { base, frozen: None, overlay: Layer::default(), digest }
+        Self { base, frozen: None, overlay: Layer::default(), digest, group_changes: 0 }
     }
 
     /// The digest over all rows.
@@ -81,6 +82,12 @@ impl Rows {
     /// Number of rows that changed since the last freeze.
     pub fn changed(&self) -> usize {
         self.overlay.len()
+    }
+
+    /// Counts the changes of rows about members and the group's rules since these rows were opened, so that whoever acts
+    /// on them need not read them again and again.
+    pub const fn group_changes(&self) -> u64 {
+        self.group_changes
     }
 
     /// Takes what changed, for the base; nothing while an earlier layer is still on its way.
@@ -188,6 +195,7 @@ impl Rows {
             if old == value {
                 continue;
             }
+            self.group_changes += u64::from(matches!(key.first(), Some(&(tables::MEMBERS | tables::GROUP_RULES))));
             if let Some(old) = &old {
                 self.digest.remove(&key, old);
             }
@@ -255,7 +263,7 @@ impl Change<'_> {
 
 /// Takes rows into a digest, except for the machine's own notes, which are no part of it.
 pub fn count_rows(digest: &mut StateDigest, rows: &RawRows) {
-    for (key, value) in rows.iter().filter(|(key, _)| key.first() != Some(&super::tables::META)) {
+    for (key, value) in rows.iter().filter(|(key, _)| key.first() != Some(&tables::META)) {
         digest.add(key, value);
     }
 }

@@ -61,6 +61,7 @@ tags! {
     DENIAL_ENDS = 145;
     REFUSED_REQUESTS = 146;
     AUDIT_KEYS_RETIRED = 147;
+    GROUP_RULES = 165;
 }
 
 /// Declares tables: name, tag, key and value.

@@ -10,6 +10,7 @@ mod registry;
 mod denying;
 mod running;
 mod retiring;
+mod ruling;
 mod planning;
 mod protection;
 mod persisted;

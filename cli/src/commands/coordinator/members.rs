@@ -7,7 +7,7 @@ use strongroom_core::error::Code;
 use strongroom_proto::client::{AskError, Said};
 use strongroom_proto::common::v1::{self, Class};
 use strongroom_proto::operators::v1::operators_client::OperatorsClient;
-use strongroom_proto::operators::v1::{MemberStatus, StatusReply, StatusRequest};
+use strongroom_proto::operators::v1::{GroupRules, MemberStatus, StatusReply, StatusRequest};
 use tonic::transport::Channel;
 
 use crate::app::App;
@@ -91,6 +91,11 @@ impl Group {
 
     fn of(status: StatusReply) -> Self {
         Self { leader: status.member.clone(), status }
+    }
+
+    /// The rules, as the leader knows them.
+    pub(super) fn rules(&self) -> GroupRules {
+        self.status.rules.clone().unwrap_or_default()
     }
 
     /// The member of an id or a name.

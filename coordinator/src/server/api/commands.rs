@@ -17,6 +17,7 @@ use super::words;
 use crate::id::MemberId;
 use crate::state::certificates::{Denial, Deny};
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
+use crate::state::rules::{self, CommitRule};
 use crate::state::runs::commands::{FinishRun, QueueRun, SetHostGroupCap};
 use crate::state::runs::{RunCause, RunOutcome, RunPlan};
 use crate::state::text::{CountryCode, JurisdictionName, Name, Subject};
@@ -88,6 +89,7 @@ fn command(wire: Wire) -> Result<Command, Malformed> {
         Wire::ChangeSource(it) => sources::change(&it)?,
         Wire::SetContract(it) => sources::set_contract(&it)?,
         Wire::PauseSource(it) => sources::pause(&it)?,
+        wire @ (Wire::SetCommitRule(_) | Wire::PreferRegions(_)) => group(wire)?,
         wire => runs(wire)?,
     })
 }
@@ -127,6 +129,21 @@ fn runs(wire: Wire) -> Result<Command, Malformed> {
             SetHostGroupCap { host_group: id(&it.host_group)?, cap }.into()
         }
         Wire::FenceUpload(it) => uploads::FenceUpload { source: id(&it.source)?, epoch: it.epoch }.into(),
+        _ => return Err("the command is unknown"),
+    })
+}
+
+/// Those about how the group itself works.
+fn group(wire: Wire) -> Result<Command, Malformed> {
+    Ok(match wire {
+        Wire::SetCommitRule(it) => {
+            let rule = CommitRule::of(&it.rule).ok_or("the rule is across-regions or any-majority")?;
+            rules::SetCommitRule { seen: it.seen, rule }.into()
+        }
+        Wire::PreferRegions(it) => {
+            let regions = it.regions.iter().map(|region| name(region)).collect::<Result<_, _>>()?;
+            rules::PreferRegions { seen: it.seen, regions }.into()
+        }
         _ => return Err("the command is unknown"),
     })
 }

@@ -5,7 +5,9 @@
 
 use strongroom_platform::tls::PeerIdentity;
 use strongroom_proto::operators::v1::change_members_request::Change as Wire;
-use strongroom_proto::operators::v1::{ChangeMembersRequest, MemberStatus, Standing as StandingMessage, StatusReply};
+use strongroom_proto::operators::v1::{
+    ChangeMembersRequest, GroupRules, MemberStatus, Standing as StandingMessage, StatusReply,
+};
 
 use super::commands::{Malformed, member, name, own_retry};
 use crate::member::Member;
@@ -69,7 +71,14 @@ pub(super) fn status(member: &Member) -> StatusReply {
             matched: progress.iter().find(|it| it.member == id).map_or(0, |it| it.matched.0),
         }
     });
+    let rules = crate::state::rules::rules(machine.rows()).unwrap_or_default();
     StatusReply {
+        rules: Some(GroupRules {
+            version: rules.version,
+            commit: rules.commit.as_str().to_owned(),
+            preferred: rules.preferred.iter().map(ToString::to_string).collect(),
+            is_in_force: member.agrees_across_regions(),
+        }),
         cluster: identity.cluster.to_string(),
         epoch: identity.epoch.0,
         member: identity.member.to_string(),

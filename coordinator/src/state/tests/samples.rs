@@ -22,6 +22,7 @@ use crate::state::passing::PassTime;
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use crate::state::refounding::{Refound, RefoundedFrom, TakeBackup};
 use crate::state::retired::RetireSource;
+use crate::state::rules::{CommitRule, PreferRegions, SetCommitRule};
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
 use crate::state::session::OpenSession;
@@ -32,7 +33,19 @@ use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring(), membership()].concat()
+    [
+        places(),
+        identity(),
+        protection(),
+        operators(),
+        founding(),
+        signing(),
+        later(),
+        retiring(),
+        membership(),
+        ruling(),
+    ]
+    .concat()
 }
 
 fn retiring() -> Vec<Command> {
@@ -42,6 +55,13 @@ fn retiring() -> Vec<Command> {
 fn membership() -> Vec<Command> {
     let step = MemberStep::Promote { learner: member(3), removes: Some(member(1)) };
     vec![AskChange { step }.into(), HandOver { from: member(1), to: member(2) }.into()]
+}
+
+fn ruling() -> Vec<Command> {
+    vec![
+        SetCommitRule { seen: 0, rule: CommitRule::AnyMajority }.into(),
+        PreferRegions { seen: 0, regions: vec![name("berlin")] }.into(),
+    ]
 }
 
 fn founding() -> Vec<Command> {
