@@ -17,6 +17,7 @@
 //! How connections are made is the caller's ([`Dial`]). Nothing lasts: a client that starts anew takes a new session.
 
 mod ask;
+mod each;
 mod error;
 #[cfg(test)]
 mod tests;

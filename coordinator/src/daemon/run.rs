@@ -54,7 +54,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     if let Some(address) = &settings.health {
         let listener = listen(address).await?;
-        tasks.spawn(health::serve(listener, running.engine().clone()));
+        tasks.spawn(health::serve(listener, &running, Arc::clone(&machine.clock)));
     }
     accompany(&mut tasks, &home, &transport, &running, machine);
     tracing::info!(member = %identity.member, boot = identity.boot, address = %running.address(), "this member runs");

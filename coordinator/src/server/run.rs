@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use super::agents::{AgentLinks, AgentService};
-use super::api::OperatorService;
+use super::api::{Foresight, OperatorService};
 use super::certifier::Certifier;
 use super::checkpoints;
 use super::denials::{Denials, keep};
@@ -105,6 +105,7 @@ pub struct Running {
     links: Arc<Links>,
     certifier: Option<Arc<Certifier>>,
     outlook: watch::Receiver<Arc<Outlook>>,
+    open: Arc<OpenConnections>,
     thread: JoinHandle<Result<(), MemberError>>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -139,7 +140,9 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
     let certifier = desk.clone();
     let agent_links = Arc::new(AgentLinks::default());
     let agents = AgentService::new(engine.clone(), Arc::clone(&agent_links), Arc::clone(&clock));
-    let scheduler = SchedulerLoop::new(engine.clone(), agent_links, clock);
+    let scheduler = SchedulerLoop::new(engine.clone(), Arc::clone(&agent_links), Arc::clone(&clock));
+    let now = move || clock.monotonic();
+    let foresight = Foresight::new(scheduler.outlook(), scheduler.forecast(), agent_links, now);
     let outlook = scheduler.outlook();
     tokio::spawn(scheduler.keep(tick));
     let doors = Doors { main: server, desk: doors };
@@ -151,11 +154,12 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
         doors,
         desk,
         agents,
-        open,
+        foresight,
+        open: Arc::clone(&open),
         denials,
         stopped,
     }));
-    Ok(Running { engine, links, certifier, outlook, thread, address, stop })
+    Ok(Running { engine, links, certifier, outlook, open, thread, address, stop })
 }
 
 fn certifier(desk: Desk, engine: &Engine, links: &Arc<Links>, clock: &Arc<dyn Clock>) -> Arc<Certifier> {
@@ -173,6 +177,7 @@ struct Serving {
     doors: Doors,
     desk: Option<Arc<Certifier>>,
     agents: AgentService,
+    foresight: Foresight,
     open: Arc<OpenConnections>,
     denials: Denials,
     stopped: watch::Receiver<bool>,
@@ -180,7 +185,8 @@ struct Serving {
 
 /// Listens once it is known who is denied, until the member is stopped.
 async fn serve(serving: Serving) {
-    let Serving { engine, disk, folder, listener, doors, desk, agents, open, mut denials, stopped } = serving;
+    let Serving { engine, disk, folder, listener, doors, desk, agents, foresight, open, mut denials, stopped } =
+        serving;
     if denials.follow(&engine).await.is_err() {
         return;
     }
@@ -197,7 +203,7 @@ async fn serve(serving: Serving) {
     }
     let peers =
         PeersServer::new(PeerService::new(engine.clone(), disk, folder)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let operators = OperatorsServer::new(OperatorService::new(engine.clone()));
+    let operators = OperatorsServer::new(OperatorService::new(engine.clone()).with_foresight(foresight));
     let depots = DepotsServer::new(DepotService::new(engine));
     let served = server()
         .add_service(peers)
@@ -231,6 +237,11 @@ impl Running {
     /// What the scheduler sees coming, while this member leads.
     pub const fn outlook(&self) -> &watch::Receiver<Arc<Outlook>> {
         &self.outlook
+    }
+
+    /// Connections that are open.
+    pub const fn open(&self) -> &Arc<OpenConnections> {
+        &self.open
     }
 
     /// The streams to the others.

@@ -185,6 +185,10 @@ impl Operators for Fake {
         Err(Status::unimplemented("not in this play"))
     }
 
+    async fn get_outlook(&self, _: Request<v1::GetOutlookRequest>) -> Result<Response<v1::GetOutlookReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
     type WatchDenialsStream = Follow<v1::DenialsSeen>;
 
     async fn watch_denials(
