@@ -7,6 +7,8 @@ pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod coordinator;
 pub(crate) mod operator;
+pub(crate) mod schedule;
+pub(crate) mod status;
 
 use std::path::PathBuf;
 
@@ -104,6 +106,11 @@ pub(crate) enum Verb {
     /// Verify, prove and export the log of what was asked for
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// Show the health of an installation at a glance
+    Status(status::Status),
+    /// Set what is promised for sources, and start their runs
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleVerb),
 }
 
 /// `init`.

@@ -20,10 +20,12 @@ mod recovery;
 mod registered;
 mod rescue;
 mod restore;
+mod schedule;
 mod shapes;
 mod show;
 mod snapshots;
 mod source;
+mod status;
 mod verify;
 mod version;
 
@@ -60,5 +62,7 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Agent(verb) => agent::run(verb, app),
         Verb::Operator(verb) => operator::run(verb, app),
         Verb::Audit(verb) => audit::run(verb, app),
+        Verb::Status(options) => status::run(options, app),
+        Verb::Schedule(verb) => schedule::run(verb, app),
     }
 }

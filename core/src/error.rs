@@ -139,6 +139,10 @@ codes! {
     SnapshotLost = 78, exit 1, "Restore the depot's files from a copy that verifies, and run `strongroom doctor`.";
     /// The coordinator's state in this room can't be used.
     MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
+    /// A promise to a source is broken: its newest protected snapshot is older than its contract allows.
+    PromiseBroken = 90, exit 4, "Read the findings: each says what keeps the source from being protected.";
+    /// A part of the installation is not as it should be; no promise is broken yet.
+    Degraded = 91, exit 1, "Read the findings: each says what to do about it.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }

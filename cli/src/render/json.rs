@@ -68,6 +68,16 @@ pub(crate) enum Schema {
     AuditVerified,
     /// An audit log that was written to a file.
     AuditExported,
+    /// An installation at a glance.
+    Status,
+    /// The contracts of all sources.
+    Schedules,
+    /// The contract of a source.
+    Schedule,
+    /// What was done about a source's contract or runs.
+    ScheduleChange,
+    /// The runs that come next.
+    ScheduleNext,
 }
 
 impl Schema {
@@ -104,6 +114,11 @@ impl Schema {
             Self::Revoked => "strongroom.revoked",
             Self::AuditVerified => "strongroom.audit-verified",
             Self::AuditExported => "strongroom.audit-exported",
+            Self::Status => "strongroom.status",
+            Self::Schedules => "strongroom.schedules",
+            Self::Schedule => "strongroom.schedule",
+            Self::ScheduleChange => "strongroom.schedule-change",
+            Self::ScheduleNext => "strongroom.schedule-next",
         }
     }
 }
