@@ -23,6 +23,7 @@ mod restore;
 mod schedule;
 mod shapes;
 mod show;
+mod site;
 mod snapshots;
 mod source;
 mod status;
@@ -62,6 +63,7 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Agent(verb) => agent::run(verb, app),
         Verb::Operator(verb) => operator::run(verb, app),
         Verb::Audit(verb) => audit::run(verb, app),
+        Verb::Site(verb) => site::run(verb, app),
         Verb::Status(options) => status::run(options, app),
         Verb::Schedule(verb) => schedule::run(verb, app),
     }

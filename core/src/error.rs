@@ -139,6 +139,12 @@ codes! {
     SnapshotLost = 78, exit 1, "Restore the depot's files from a copy that verifies, and run `strongroom doctor`.";
     /// The coordinator's state in this room can't be used.
     MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
+    /// What is left of a group makes no plan for founding it anew.
+    RecoveryRefused = 87, exit 20, "Read why: start the members that are left, or give other folders.";
+    /// The backup of the coordinator's state is not what was written.
+    StateBackupDamaged = 88, exit 1, "Use another backup: depots keep them in their folder states, one file for each.";
+    /// Nobody consented to this recovery.
+    RecoveryUnconsented = 89, exit 23, "Read the plan, and give its digest with --yes.";
     /// A promise to a source is broken: its newest protected snapshot is older than its contract allows.
     PromiseBroken = 90, exit 4, "Read the findings: each says what keeps the source from being protected.";
     /// A part of the installation is not as it should be; no promise is broken yet.

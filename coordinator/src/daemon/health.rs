@@ -18,6 +18,7 @@ use strongroom_platform::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+use super::issuer::IssuerLife;
 use crate::member::Member;
 use crate::scheduler::Outlook;
 use crate::server::open::OpenConnections;
@@ -36,6 +37,7 @@ struct Pages {
     outlook: watch::Receiver<Arc<Outlook>>,
     open: Arc<OpenConnections>,
     clock: Arc<dyn Clock>,
+    issuer: Option<IssuerLife>,
     readers: Arc<Semaphore>,
 }
 
@@ -44,10 +46,11 @@ pub(super) fn serve(
     listener: TcpListener,
     running: &Running,
     clock: Arc<dyn Clock>,
+    issuer: Option<IssuerLife>,
 ) -> impl Future<Output = ()> + use<> {
     let (engine, outlook) = (running.engine().clone(), running.outlook().clone());
     let open = Arc::clone(running.open());
-    let pages = Pages { engine, outlook, open, clock, readers: Arc::new(Semaphore::new(READERS_MAX)) };
+    let pages = Pages { engine, outlook, open, clock, issuer, readers: Arc::new(Semaphore::new(READERS_MAX)) };
     answer(listener, pages)
 }
 
@@ -100,7 +103,10 @@ async fn read_metrics(State(pages): State<Pages>) -> Response {
         outlook: Arc::clone(&pages.outlook.borrow()),
     };
     match pages.look(move |member| Reading::of(member, &around)).await {
-        Some(reading) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], reading.to_text()).into_response(),
+        Some(mut reading) => {
+            reading.put_issuer(pages.issuer.as_ref().map(IssuerLife::left));
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], reading.to_text()).into_response()
+        }
         None => (StatusCode::SERVICE_UNAVAILABLE, "the member does not answer\n").into_response(),
     }
 }

@@ -40,6 +40,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "operator.add",
             "operator.change",
             "operator.remove",
+            "group.backup",
         ],
     ),
     ("om", &["member.put", "member.retire", "member.change", "member.transfer"]),

@@ -67,10 +67,10 @@ fn timed(mut contract: Contract, terms: &Terms) -> Result<Contract, Failure> {
 }
 
 /// What an option that may be repeated says; `none` says nothing.
-fn list<T>(
+fn list<'a, T>(
     option: &'static str,
-    texts: &[String],
-    read: impl Fn(Text<'_>) -> Result<T, Failure>,
+    texts: &'a [String],
+    read: impl Fn(Text<'a>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
     texts.iter().map(|text| Text::of(option, text)).filter(|text| !text.is_none()).map(read).collect()
 }
