@@ -9,6 +9,8 @@ pub(crate) mod coordinator;
 pub(crate) mod operator;
 pub(crate) mod recovery;
 pub(crate) mod site;
+pub(crate) mod schedule;
+pub(crate) mod status;
 
 use std::path::PathBuf;
 
@@ -109,6 +111,11 @@ pub(crate) enum Verb {
     /// Found sites, and list where things may lie
     #[command(subcommand)]
     Site(site::SiteVerb),
+    /// Show the health of an installation at a glance
+    Status(status::Status),
+    /// Set what is promised for sources, and start their runs
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleVerb),
 }
 
 /// `init`.

@@ -20,11 +20,13 @@ mod recovery;
 mod registered;
 mod rescue;
 mod restore;
+mod schedule;
 mod shapes;
 mod show;
 mod site;
 mod snapshots;
 mod source;
+mod status;
 mod verify;
 mod version;
 
@@ -62,5 +64,7 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Operator(verb) => operator::run(verb, app),
         Verb::Audit(verb) => audit::run(verb, app),
         Verb::Site(verb) => site::run(verb, app),
+        Verb::Status(options) => status::run(options, app),
+        Verb::Schedule(verb) => schedule::run(verb, app),
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Owns what an answer means for a verb. A write that ended unknown is said to be unknown, never failed.
 
+use std::time::Duration;
+
 use strongroom_core::error::Code;
 use strongroom_proto::client::Said;
 use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::operators_client::OperatorsClient;
 use strongroom_proto::operators::v1::{ListRequest, Listing, Page, list_reply, row::Row};
+use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::app::App;
@@ -47,6 +50,16 @@ impl Group {
     {
         let read = self.0.ask(async |client, patience| client.read(patience, ask).await);
         read.map_err(|error| unanswered(error, what))
+    }
+
+    /// Asks one member alone, whoever leads; nothing if it does not answer.
+    pub(crate) fn ask_member<T>(
+        &mut self,
+        address: &str,
+        patience: Duration,
+        ask: impl AsyncFnOnce(OperatorsClient<Channel>) -> Result<T, Status>,
+    ) -> Option<T> {
+        self.0.ask(async |client, _| client.ask_member(address, patience, ask).await).ok()
     }
 
     /// All rows of a listing.

@@ -7,6 +7,7 @@ mod config;
 mod endpoint;
 mod group;
 mod failure;
+mod outlook;
 mod passphrase;
 mod profiles;
 mod remains;

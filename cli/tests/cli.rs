@@ -58,6 +58,8 @@ mod emulator;
 mod side_by_side;
 #[path = "cli/sources.rs"]
 mod sources;
+#[path = "cli/status.rs"]
+mod status;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/system_calls.rs"]

@@ -15,7 +15,8 @@
 //! Three rules of its own, beyond the plan's:
 //!
 //! - A source whose agent is not there is not started, neither by its cadence nor by hand; it waits, and owes.
-//! - A run whose agent was not heard of for [`AGENT_LOST_MS`] is called off, so that it is tried again.
+//! - A run whose agent was not heard of for [`AGENT_LOST_MS`] is called off, so that it is tried again; that of a source
+//!   that can't be planned too, so that it holds no place for ever.
 //! - A run that somebody asked for waits while another of its source is under way.
 //!
 //! Runs that wait for others are no rows: the outlook names them, and a leader that takes over comes to the same. Nothing
@@ -29,7 +30,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Decided, Order, Outlook, RunOrder, Scheduler};
+pub use decide::{Decided, Forecast, Order, Outlook, RunOrder, Scheduler};
 pub use presence::{AGENT_AWAY_MS, AGENT_LOST_MS, ALIVE_EVERY_MS, Attendance, Attending};
 pub(crate) use roll::PAGE_SOURCES;
 pub use roll::Roll;

@@ -9,6 +9,8 @@
 
 #[path = "agents/authority.rs"]
 mod authority;
+#[path = "agents/outlook.rs"]
+mod outlook;
 #[path = "agents/refusals.rs"]
 mod refusals;
 #[path = "agents/runs.rs"]

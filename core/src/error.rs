@@ -145,6 +145,10 @@ codes! {
     StateBackupDamaged = 88, exit 1, "Use another backup: depots keep them in their folder states, one file for each.";
     /// Nobody consented to this recovery.
     RecoveryUnconsented = 89, exit 23, "Read the plan, and give its digest with --yes.";
+    /// A promise to a source is broken: its newest protected snapshot is older than its contract allows.
+    PromiseBroken = 90, exit 4, "Read the findings: each says what keeps the source from being protected.";
+    /// A part of the installation is not as it should be; no promise is broken yet.
+    Degraded = 91, exit 1, "Read the findings: each says what to do about it.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }

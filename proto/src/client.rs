@@ -19,6 +19,7 @@
 //! starts anew takes a new session.
 
 mod ask;
+mod each;
 mod error;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 //! and the whole of that. Runs go on meanwhile, and their ends are written down. It decides nothing; the book does.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use super::wire::{self, Heard};
 
 /// The shortest and the longest wait before another attempt.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// How long a connection may take.
+const DIAL_TIME_MAX: Duration = Duration::from_secs(15);
 /// How long a member may take to let this agent in.
 const WELCOME_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often a sign of life is given at least and at most, whatever the leader asks for.
@@ -103,7 +105,7 @@ fn interval(length: Duration) -> tokio::time::Interval {
 
 /// Follows the leader.
 pub struct Follower<D, R> {
-    host: Host<D, R>,
+    host: Arc<Host<D, R>>,
     memory: Memory,
     book: Book,
     at_work: BTreeMap<RunId, AtWork>,
@@ -126,6 +128,7 @@ enum Over {
 impl<D: Dial, R: Runner> Follower<D, R> {
     /// A follower with the book that its memory holds.
     pub fn new(host: Host<D, R>, memory: Memory, book: Book) -> Self {
+        let host = Arc::new(host);
         Self { host, memory, book, at_work: BTreeMap::new(), ends: JoinSet::new(), next: 0, leader: None }
     }
 
@@ -158,14 +161,29 @@ impl<D: Dial, R: Runner> Follower<D, R> {
         whole / 2 + whole / 2 * u32::from(share) / 255
     }
 
-    /// Waits, and writes down what ends meanwhile.
     async fn wait(&mut self, length: Duration, stop: &mut watch::Receiver<bool>) -> Result<(), OrdersError> {
-        let mut timer = Box::pin(tokio::time::timeout(length, std::future::pending::<()>()));
+        self.meanwhile(length, stop, None, pending::<()>()).await.map(drop)
+    }
+
+    /// Waits for something, and writes down what ends meanwhile. Nothing if it takes too long, if the agent is to stop,
+    /// or if an end can't be said to the leader.
+    async fn meanwhile<T>(
+        &mut self,
+        length: Duration,
+        stop: &mut watch::Receiver<bool>,
+        out: Option<&mpsc::Sender<FromAgent>>,
+        awaited: impl Future<Output = T>,
+    ) -> Result<Option<T>, OrdersError> {
+        let mut awaited = Box::pin(tokio::time::timeout(length, awaited));
         loop {
             tokio::select! {
-                _ = &mut timer => return Ok(()),
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
-                Some(ended) = self.ends.join_next() => { self.note_end(ended)?; }
+                came = &mut awaited => return Ok(came.ok()),
+                _ = stop.wait_for(|stop| *stop) => return Ok(None),
+                Some(ended) = self.ends.join_next() => {
+                    if !self.note_end(ended, out)? {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
@@ -182,21 +200,23 @@ impl<D: Dial, R: Runner> Follower<D, R> {
     /// One stream, from dialling to its end. Says too whether it was let in.
     async fn follow(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(Over, bool), OrdersError> {
         let Some(address) = self.address() else { return Ok((Over::Lost, false)) };
-        let channel = match self.host.dial.dial(&address).await {
-            Ok(channel) => channel,
-            Err(error) => {
+        let host = Arc::clone(&self.host);
+        let channel = match self.meanwhile(DIAL_TIME_MAX, stop, None, host.dial.dial(&address)).await? {
+            Some(Ok(channel)) => channel,
+            Some(Err(error)) => {
                 tracing::info!(address, %error, "no connection to the member");
                 return Ok((Over::Lost, false));
             }
+            None => return Ok((Over::Lost, false)),
         };
         let (out, queue) = mpsc::channel(MESSAGES_MAX);
         let said = self.book.connected();
-        if !self.carry_out(said, &out)? {
+        if !self.carry_out(said, Some(&out))? {
             return Ok((Over::Lost, false));
         }
         let mut client = AgentsClient::new(channel);
         let opened = client.follow(ReceiverStream::new(queue));
-        let Ok(Ok(orders)) = tokio::time::timeout(WELCOME_TIME_MAX, opened).await else {
+        let Some(Ok(orders)) = self.meanwhile(WELCOME_TIME_MAX, stop, Some(&out), opened).await? else {
             return Ok((Over::Lost, false));
         };
         self.listen(orders.into_inner(), &out, stop).await
@@ -222,7 +242,7 @@ impl<D: Dial, R: Runner> Follower<D, R> {
                         }
                         Ok(Heard::Said(said)) => {
                             let effects = self.book.heard(said);
-                            if !self.carry_out(effects, out)? {
+                            if !self.carry_out(effects, Some(out))? {
                                 return Ok((Over::Lost, is_in));
                             }
                         }
@@ -241,8 +261,7 @@ impl<D: Dial, R: Runner> Follower<D, R> {
                     self.show_life(out);
                 }
                 Some(ended) = self.ends.join_next() => {
-                    let effects = self.note_end(ended)?;
-                    if !self.carry_out(effects, out)? {
+                    if !self.note_end(ended, Some(out))? {
                         return Ok((Over::Lost, is_in));
                     }
                 }
@@ -262,20 +281,22 @@ impl<D: Dial, R: Runner> Follower<D, R> {
         }
     }
 
-    /// Writes down that a run has ended; what is to be said of it is left to the caller.
-    fn note_end(&mut self, ended: Result<(RunId, RunEnd), JoinError>) -> Result<Vec<Effect>, OrdersError> {
-        let ended = ended.ok();
+    /// Writes down that a run has ended, and carries out what follows. False if something could not be said.
+    fn note_end(
+        &mut self,
+        ended: Result<(RunId, RunEnd), JoinError>,
+        out: Option<&mpsc::Sender<FromAgent>>,
+    ) -> Result<bool, OrdersError> {
         // The tasks that wait for ends neither panic nor are they ended.
-        let Some((run, end)) = ended else { return Ok(Vec::new()) };
+        let Ok((run, end)) = ended else { return Ok(true) };
         self.at_work.remove(&run);
         let effects = self.book.ended(run, end);
-        self.memory.keep(&self.book)?;
-        Ok(effects.into_iter().filter(|effect| *effect != Effect::Keep).collect())
+        self.carry_out(effects, out)
     }
 
     /// Carries effects out. False if something could not be said: the stream must end, and it is said on the next.
-    fn carry_out(&mut self, effects: Vec<Effect>, out: &mpsc::Sender<FromAgent>) -> Result<bool, OrdersError> {
-        let say = |message| out.try_send(message).is_ok();
+    fn carry_out(&mut self, effects: Vec<Effect>, out: Option<&mpsc::Sender<FromAgent>>) -> Result<bool, OrdersError> {
+        let say = |message| out.is_some_and(|out| out.try_send(message).is_ok());
         let mut is_said = true;
         for effect in effects {
             match effect {
@@ -295,7 +316,7 @@ impl<D: Dial, R: Runner> Follower<D, R> {
         Ok(is_said)
     }
 
-    fn begin(&mut self, order: RunOrder) {
+    pub(super) fn begin(&mut self, order: RunOrder) {
         let (progress, seen) = watch::channel((0, 0));
         let (stop, is_stopped) = watch::channel(false);
         let (end, ended) = oneshot::channel();

@@ -16,7 +16,13 @@ fn run(number: u8) -> RunId {
 }
 
 fn order(number: u8) -> RunOrder {
-    RunOrder { run: run(number), source: SourceId([number; 16]), period: 7, attempt: 1, cause: RunCause::Schedule }
+    order_of(number, number)
+}
+
+/// A run of a source, newer than those with lower numbers.
+fn order_of(number: u8, source: u8) -> RunOrder {
+    let (source, cause, fence) = (SourceId([source; 16]), RunCause::Schedule, number.into());
+    RunOrder { run: run(number), source, period: 7, attempt: 1, cause, fence }
 }
 
 const LOST: RunEnd = RunEnd::Failed(74);
@@ -68,12 +74,68 @@ fn a_run_that_is_called_off_ends_as_such_unless_it_was_done() {
 }
 
 #[test]
+fn a_newer_run_of_a_source_begins_when_the_older_one_has_ended() {
+    let mut book = Book::default().after_connecting();
+    book.heard(Said::Start(order_of(1, 7)));
+    assert_eq!(book.heard(Said::Start(order_of(3, 7))), [Effect::Keep, Effect::Stop(run(1))]);
+    assert!(book.is_at_work(&run(1)) && !book.is_at_work(&run(3)));
+    assert_eq!(book.heard(Said::Start(order_of(3, 7))), [], "it waits");
+    assert_eq!(book.heard(Said::Start(order_of(8, 8))), [Effect::Keep, Effect::Begin(order_of(8, 8))], "of another");
+    let ended = Effect::Ended(run(1), RunEnd::CalledOff);
+    assert_eq!(book.ended(run(1), RunEnd::Failed(30)), [Effect::Keep, ended, Effect::Begin(order_of(3, 7))]);
+}
+
+#[test]
+fn an_order_that_is_older_than_what_is_at_work_is_not_taken() {
+    let mut book = Book::default().after_connecting();
+    book.heard(Said::Start(order_of(3, 7)));
+    assert_eq!(book.heard(Said::Start(order_of(1, 7))), [Effect::Ended(run(1), RunEnd::CalledOff)]);
+    assert!(book.is_at_work(&run(3)));
+}
+
+#[test]
+fn of_two_runs_that_wait_the_newer_begins() {
+    let mut book = Book::default().after_connecting();
+    for number in [1, 2] {
+        book.heard(Said::Start(order_of(number, 7)));
+    }
+    assert_eq!(book.heard(Said::Start(order_of(3, 7))), [Effect::Keep, Effect::Ended(run(2), RunEnd::CalledOff)]);
+    book.heard(Said::CallOff(run(3)));
+    assert_eq!(book.ended(run(1), LOST).last(), Some(&Effect::Ended(run(1), RunEnd::CalledOff)), "nobody waits");
+}
+
+#[test]
+fn a_run_that_waited_begins_while_there_is_no_stream() {
+    let mut book = Book::default().after_connecting();
+    book.heard(Said::Start(order_of(1, 7)));
+    book.heard(Said::Start(order_of(2, 7)));
+    book.disconnected();
+    assert_eq!(book.ended(run(1), LOST), [Effect::Keep, Effect::Begin(order_of(2, 7))]);
+}
+
+#[test]
+fn an_end_that_is_refused_is_said_in_another_way_or_forgotten() {
+    let mut book = Book::default().after_connecting();
+    let failed = RunEnd::Failed(71);
+    book.heard(Said::Start(order(1)));
+    book.ended(run(1), RunEnd::Snapshot(SnapshotId([9; 16])));
+    let refused = Said::EndRefused { run: run(1), is_over: false };
+    assert_eq!(book.heard(refused), [Effect::Keep, Effect::Ended(run(1), failed)]);
+    assert_eq!(book.heard(refused), [], "it is said again on the next stream, and not at once");
+    assert_eq!(book.connected(), [Effect::Hello(vec![run(1)]), Effect::Ended(run(1), failed)]);
+    assert_eq!(book.heard(Said::EndRefused { run: run(1), is_over: true }), [Effect::Keep]);
+    assert_eq!(book, Book::default().after_connecting());
+    book.heard(Said::Start(order(2)));
+    assert_eq!(book.heard(Said::EndRefused { run: run(2), is_over: true }), [], "it has not ended");
+}
+
+#[test]
 fn a_full_book_refuses() {
     let mut book = Book::default().after_connecting();
     let many = |number: usize| {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        RunOrder { run: RunId(id), ..order(1) }
+        RunOrder { run: RunId(id), source: SourceId(id), ..order(1) }
     };
     for number in 0..RUNS_MAX {
         book.heard(Said::Start(many(number)));
@@ -143,7 +205,8 @@ proptest! {
             let effects = match step {
                 // A leader never tells of a run again whose end it has noted.
                 Step::Tell(number) if noted.contains(&run(number)) => Vec::new(),
-                Step::Tell(number) => book.heard(Said::Start(order(number))),
+                // Runs of odd numbers are of one source, the others of another.
+                Step::Tell(number) => book.heard(Said::Start(order_of(number, number % 2))),
                 Step::CallOff(number) => book.heard(Said::CallOff(run(number))),
                 Step::End(number) => book.ended(run(number), RunEnd::Failed(30)),
                 Step::Note(number) => {
@@ -168,6 +231,10 @@ proptest! {
                     Effect::Begin(order) => *begun.entry(order.run).or_default() += 1,
                     _ => {}
                 }
+            }
+            for source in 0..2 {
+                let at_work = (0..4).filter(|number| number % 2 == source && book.is_at_work(&run(*number)));
+                prop_assert!(at_work.count() <= 1, "two runs of a source at once");
             }
         }
         prop_assert!(begun.values().all(|times| *times == 1), "{begun:?}");

@@ -34,6 +34,10 @@ pub(super) fn read(message: Option<FromLeader>) -> Result<Heard, Unread> {
         FromLeader::Start(start) => Heard::Said(Said::Start(order(&start)?)),
         FromLeader::CallOff(it) => Heard::Said(Said::CallOff(run(&it.run)?)),
         FromLeader::EndNoted(it) => Heard::Said(Said::EndNoted(run(&it.run)?)),
+        FromLeader::EndRefused(it) => {
+            tracing::warn!(run = %run(&it.run)?, code = it.code, "the group does not take a run's end: {}", it.message);
+            Heard::Said(Said::EndRefused { run: run(&it.run)?, is_over: it.is_over })
+        }
         FromLeader::Failure(failure) => Heard::Failure(failure),
     })
 }
@@ -48,7 +52,7 @@ fn order(start: &StartRun) -> Result<RunOrder, Unread> {
     };
     let run = RunId(start.run.as_slice().try_into().map_err(|_| Unread)?);
     let source = SourceId(start.source.as_slice().try_into().map_err(|_| Unread)?);
-    Ok(RunOrder { run, source, period: start.period, attempt: start.attempt, cause })
+    Ok(RunOrder { run, source, period: start.period, attempt: start.attempt, cause, fence: start.fence })
 }
 
 fn message(message: ToLeader) -> FromAgent {

@@ -180,7 +180,7 @@ enum Revocable {
 /// What a word names: an agent by id or name, or a token by id.
 fn find(group: &mut Group, what: &str) -> Result<Revocable, Failure> {
     let agents = agents(group)?;
-    if let Some(agent) = agents.into_iter().find(|it| it.agent == what || it.name == what) {
+    if let Some(agent) = one_of(agents, what)? {
         return Ok(Revocable::Agent(agent));
     }
     let rows = group.list(Listing::Tokens, "the tokens are not known")?;
@@ -194,6 +194,20 @@ fn find(group: &mut Group, what: &str) -> Result<Revocable, Failure> {
     })
 }
 
+/// The agent of an id, or the only one of a name.
+fn one_of(agents: Vec<AgentRow>, what: &str) -> Result<Option<AgentRow>, Failure> {
+    if let Some(agent) = agents.iter().find(|it| it.agent == what) {
+        return Ok(Some(agent.clone()));
+    }
+    let mut named: Vec<AgentRow> = agents.into_iter().filter(|it| it.name == what).collect();
+    if named.len() > 1 {
+        let ids: Vec<_> = named.iter().map(|it| format!("{} at {} ({})", it.agent, it.site, it.state)).collect();
+        let failure = Failure::new(Code::Ambiguous, format!("more than one agent is called {what}"));
+        return Err(failure.advise(format!("Give the id of the one that is meant: {}.", ids.join(", "))));
+    }
+    Ok(named.pop())
+}
+
 fn agents(group: &mut Group) -> Result<Vec<AgentRow>, Failure> {
     let rows = group.list(Listing::Agents, "the agents are not known")?;
     let agent = |row| match row {
@@ -201,4 +215,24 @@ fn agents(group: &mut Group) -> Result<Vec<AgentRow>, Failure> {
         _ => None,
     };
     Ok(rows.into_iter().filter_map(agent).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(number: u8, name: &str) -> AgentRow {
+        AgentRow { agent: format!("{number:032x}"), name: name.into(), site: "berlin".into(), ..AgentRow::default() }
+    }
+
+    #[test]
+    fn of_two_agents_of_one_name_none_is_taken() {
+        let agents = vec![agent(1, "db"), agent(2, "db"), agent(3, "web")];
+        let refused = one_of(agents.clone(), "db").unwrap_err();
+        assert_eq!(refused.code(), Code::Ambiguous);
+        assert!(refused.next().contains(&format!("{:032x}", 2)), "{}", refused.next());
+        assert_eq!(one_of(agents.clone(), &agents[1].agent).unwrap().unwrap(), agents[1]);
+        assert_eq!(one_of(agents.clone(), "web").unwrap().unwrap(), agents[2]);
+        assert!(one_of(agents, "mail").unwrap().is_none());
+    }
 }

@@ -14,6 +14,7 @@ use crate::args::audit::{AuditProve, AuditVerb};
 use crate::failure::{Exit, Failure};
 use crate::group::Group;
 use crate::render::stdout_sink;
+pub(super) use export::{checkpoint, events};
 
 /// Runs a verb.
 pub(super) fn run(verb: &AuditVerb, app: &App) -> Result<Exit, Failure> {

@@ -21,6 +21,7 @@ use crate::endpoint::{Endpoint, unanswered};
 use crate::failure::{Attempt as _, Exit, Failure};
 use crate::render::json::Schema;
 use members::Group;
+pub(super) use members::ask_leader;
 use strongroom_core::error::Code;
 
 /// What was done to a member, for programs.

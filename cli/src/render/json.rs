@@ -78,6 +78,16 @@ pub(crate) enum Schema {
     Recovery,
     /// The rules of a group.
     Rules,
+    /// An installation at a glance.
+    Status,
+    /// The contracts of all sources.
+    Schedules,
+    /// The contract of a source.
+    Schedule,
+    /// What was done about a source's contract or runs.
+    ScheduleChange,
+    /// The runs that come next.
+    ScheduleNext,
 }
 
 impl Schema {
@@ -119,6 +129,11 @@ impl Schema {
             Self::StateBackup => "strongroom.state-backup",
             Self::Recovery => "strongroom.recovery",
             Self::Rules => "strongroom.rules",
+            Self::Status => "strongroom.status",
+            Self::Schedules => "strongroom.schedules",
+            Self::Schedule => "strongroom.schedule",
+            Self::ScheduleChange => "strongroom.schedule-change",
+            Self::ScheduleNext => "strongroom.schedule-next",
         }
     }
 }

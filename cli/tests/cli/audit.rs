@@ -70,8 +70,8 @@ fn a_proof_shows_its_event() {
 }
 
 /// A member that runs, and is killed at the end.
-struct Member {
-    place: Place,
+pub(crate) struct Member {
+    pub(crate) place: Place,
     endpoint: String,
     child: Child,
 }
@@ -84,7 +84,7 @@ impl Drop for Member {
 }
 
 impl Member {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let place = Place::empty();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let endpoint = format!("127.0.0.1:{port}");
@@ -96,9 +96,20 @@ impl Member {
         Self { place, endpoint, child }
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let group = ["--endpoint", &self.endpoint, "--identity", "member/operator", "--json"];
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.plainly(&[arguments, &["--json"]].concat())
+    }
+
+    /// The same for people.
+    pub(crate) fn plainly(&self, arguments: &[&str]) -> Ran {
+        let group = ["--endpoint", &self.endpoint, "--identity", "member/operator"];
         self.place.run(&[arguments, &group].concat())
+    }
+
+    /// Ends the process.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 

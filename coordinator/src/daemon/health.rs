@@ -14,13 +14,16 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use strongroom_platform::clock::Clock;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::issuer::IssuerLife;
 use crate::member::Member;
-use crate::server::Engine;
-use metrics::Reading;
+use crate::scheduler::Outlook;
+use crate::server::open::OpenConnections;
+use crate::server::{Engine, Running};
+use metrics::{Around, Reading};
 
 /// How long a member may take to look at itself.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
@@ -31,13 +34,27 @@ const READERS_MAX: usize = 4;
 #[derive(Clone)]
 struct Pages {
     engine: Engine,
+    outlook: watch::Receiver<Arc<Outlook>>,
+    open: Arc<OpenConnections>,
+    clock: Arc<dyn Clock>,
     issuer: Option<IssuerLife>,
     readers: Arc<Semaphore>,
 }
 
-/// Serves the pages until the task ends.
-pub(super) async fn serve(listener: TcpListener, engine: Engine, issuer: Option<IssuerLife>) {
-    let pages = Pages { engine, issuer, readers: Arc::new(Semaphore::new(READERS_MAX)) };
+/// Serves the pages on a member that runs until the task ends.
+pub(super) fn serve(
+    listener: TcpListener,
+    running: &Running,
+    clock: Arc<dyn Clock>,
+    issuer: Option<IssuerLife>,
+) -> impl Future<Output = ()> + use<> {
+    let (engine, outlook) = (running.engine().clone(), running.outlook().clone());
+    let open = Arc::clone(running.open());
+    let pages = Pages { engine, outlook, open, clock, issuer, readers: Arc::new(Semaphore::new(READERS_MAX)) };
+    answer(listener, pages)
+}
+
+async fn answer(listener: TcpListener, pages: Pages) {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -77,8 +94,15 @@ async fn readyz(State(pages): State<Pages>) -> (StatusCode, &'static str) {
 }
 
 async fn read_metrics(State(pages): State<Pages>) -> Response {
-    let queued = pages.engine.queued();
-    match pages.look(move |member| Reading::of(member, queued)).await {
+    let tally = pages.engine.tally();
+    let around = Around {
+        queued: pages.engine.queued(),
+        connections: pages.open.count(),
+        proposals: tally.proposals(),
+        flush_age_s: tally.flush_age_s(pages.clock.monotonic()),
+        outlook: Arc::clone(&pages.outlook.borrow()),
+    };
+    match pages.look(move |member| Reading::of(member, &around)).await {
         Some(mut reading) => {
             reading.put_issuer(pages.issuer.as_ref().map(IssuerLife::left));
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], reading.to_text()).into_response()

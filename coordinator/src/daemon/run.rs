@@ -57,7 +57,8 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     if let Some(address) = &settings.health {
         let listener = listen(address).await?;
-        tasks.spawn(health::serve(listener, running.engine().clone(), issuer_life(&running, machine)));
+        let life = issuer_life(&running, machine);
+        tasks.spawn(health::serve(listener, &running, Arc::clone(&machine.clock), life));
     }
     let own = own_name(&transport)?;
     accompany(&mut tasks, &home, &transport, &running, machine);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_core::error::Code;
 use strongroom_core::id::{AgentId, HostGroup, RunId, SourceId};
-use strongroom_core::schedule::{Caps, Now, Plan, RunRequest, StartReason, StartRun as Planned, plan};
+use strongroom_core::schedule::{Caps, Now, Plan, RunRequest, SourceView, StartReason, StartRun as Planned, plan};
 use strongroom_core::time::AccruedMs;
 
 use super::presence::{Attendance, Presence};
@@ -20,6 +20,15 @@ const COMMANDS_MAX: usize = 64;
 
 /// How long a source is put off whose agent is not there. It is looked at again before that is over.
 const PUT_OFF_MS: u64 = 1_000;
+
+/// What a plan was made of, for those who ask why a source does not run.
+#[derive(Clone, Debug, Default)]
+pub struct Forecast {
+    /// The time of the plan; none before the first.
+    pub now: Option<Now>,
+    /// The sources as they were planned.
+    pub views: BTreeMap<SourceId, SourceView>,
+}
 
 /// The scheduler of one reign.
 #[derive(Debug)]
@@ -57,6 +66,8 @@ pub struct RunOrder {
     pub run: RunId,
     /// What it is an attempt at.
     pub plan: RunPlan,
+    /// Accrued time of its start, by which an agent tells the newer of two runs of a source.
+    pub fence: u64,
 }
 
 /// What the leader sees coming.
@@ -100,6 +111,12 @@ impl Scheduler {
         }
     }
 
+    /// What the last plan was made of.
+    pub fn forecast(&self, now: Now) -> Forecast {
+        let views = self.roll.sources().map(|it| (it.view.source, it.view.clone())).collect();
+        Forecast { now: self.roll.is_whole().then_some(now), views }
+    }
+
     /// Holds back what nobody is there for, and lets the rest be asked for.
     fn put_off(&mut self, now: Now, attendance: &Attendance) -> BTreeSet<SourceId> {
         let mut unattended = BTreeSet::new();
@@ -123,12 +140,11 @@ impl Scheduler {
         Caps { host_groups, ..caps.clone() }
     }
 
-    /// Calls off the runs of agents that are lost.
+    /// Calls off the runs of agents that are lost, those of sources that can't be planned too.
     fn lost(&self, now: Now) -> Vec<(SourceId, Command)> {
-        let sources = self.roll.sources().filter(|it| self.presence.is_lost(&it.agent, now.accrued));
-        let runs = sources.filter_map(|it| Some((it.view.source, it.running.as_ref()?.0)));
+        let lost = self.roll.under_way().filter(|(_, agent, _)| self.presence.is_lost(agent, now.accrued));
         let finish = |run| FinishRun { run, outcome: RunOutcome::Abandoned };
-        runs.map(|(source, run)| (source, finish(run).into())).take(COMMANDS_MAX).collect()
+        lost.map(|(source, _, run)| (source, finish(run).into())).take(COMMANDS_MAX).collect()
     }
 
     /// Ends a run by hand that can't be.
@@ -155,10 +171,11 @@ impl Scheduler {
 
     /// What agents do not know yet: runs of theirs that are under way, and runs that are not, or are another's.
     fn orders(&self, attendance: &Attendance) -> Vec<(AgentId, Order)> {
-        let mut under_way: BTreeMap<AgentId, BTreeMap<RunId, RunPlan>> = BTreeMap::new();
+        let mut under_way: BTreeMap<AgentId, BTreeMap<RunId, RunOrder>> = BTreeMap::new();
         for source in self.roll.sources() {
             if let Some((run, row)) = &source.running {
-                under_way.entry(source.agent).or_default().insert(*run, row.plan);
+                let order = RunOrder { run: *run, plan: row.plan, fence: row.started_ms.unwrap_or_default() };
+                under_way.entry(source.agent).or_default().insert(*run, order);
             }
         }
         let mut orders = Vec::new();
@@ -168,7 +185,7 @@ impl Scheduler {
             let over = attending.holds.iter().filter(is_over).filter(|run| !attending.called_off.contains(run));
             orders.extend(over.map(|run| (*agent, Order::CallOff(*run))));
             let new = own.into_iter().filter(|(run, _)| !attending.holds.contains(run));
-            orders.extend(new.map(|(run, plan)| (*agent, Order::Start(RunOrder { run, plan }))));
+            orders.extend(new.map(|(_, order)| (*agent, Order::Start(order))));
         }
         orders
     }

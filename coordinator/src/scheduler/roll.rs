@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use strongroom_core::id::{RunId, SourceId};
+use strongroom_core::id::{AgentId, RunId, SourceId};
 
-use crate::state::planning::{PlannedSource, SourceViews};
+use crate::state::planning::{PlannedSource, SourceViews, WithoutTerms};
 
 /// Sources that one page reads. With some thirty rows each, a page keeps the member's thread for a few milliseconds.
 pub(crate) const PAGE_SOURCES: usize = 256;
@@ -22,8 +22,15 @@ pub struct Roll {
     after: Option<SourceId>,
     is_whole: bool,
     stale: BTreeSet<SourceId>,
-    /// Sources whose contract can't be planned here, with their runs under way.
-    left_alone: BTreeMap<SourceId, Option<RunId>>,
+    /// Sources whose contract can't be planned here.
+    left_alone: BTreeMap<SourceId, LeftAlone>,
+}
+
+/// A source whose contract can't be planned here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LeftAlone {
+    agent: AgentId,
+    running: Option<RunId>,
 }
 
 impl Roll {
@@ -55,15 +62,24 @@ impl Roll {
         self.stale.is_empty()
     }
 
-    /// Leaves a source alone that can't be planned: nothing is started, and what is under way is not called off.
-    pub fn leave_alone(&mut self, source: SourceId, running: Option<RunId>) {
-        self.sources.remove(&source);
-        self.left_alone.insert(source, running);
+    /// Leaves a source alone that can't be planned: nothing is started, and what is under way goes on for as long as its
+    /// agent is there.
+    pub fn leave_alone(&mut self, it: &WithoutTerms) {
+        self.sources.remove(&it.source);
+        self.stale.remove(&it.source);
+        self.left_alone.insert(it.source, LeftAlone { agent: it.agent, running: it.running });
     }
 
     /// Whether a run belongs to a source that is left alone.
     pub(super) fn is_left_alone(&self, run: &RunId) -> bool {
-        self.left_alone.values().any(|running| *running == Some(*run))
+        self.left_alone.values().any(|it| it.running == Some(*run))
+    }
+
+    /// All runs that are under way, each with its source and the agent that has it.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = (SourceId, AgentId, RunId)> {
+        let planned = self.sources.values().filter_map(|it| Some((it.view.source, it.agent, it.running?.0)));
+        let left_alone = self.left_alone.iter().filter_map(|(source, it)| Some((*source, it.agent, it.running?)));
+        planned.chain(left_alone)
     }
 
     /// Sources that are left alone.

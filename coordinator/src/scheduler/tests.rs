@@ -145,6 +145,20 @@ fn a_run_of_an_agent_that_came_anew_is_told_again() {
 }
 
 #[test]
+fn a_run_of_a_source_that_can_not_be_planned_is_called_off_when_its_agent_is_lost() {
+    let mut world = one_source();
+    world.fate = Fate::Hangs;
+    world.live(MINUTE_MS);
+    world.forget_zones(1);
+    world.live(10 * MINUTE_MS);
+    assert!(world.outcomes(1).is_empty() && world.called_off.is_empty(), "its agent is there, and it goes on");
+    world.leave(1);
+    world.live(AGENT_LOST_MS + MINUTE_MS);
+    assert_eq!(world.outcomes(1), [RunOutcome::Abandoned]);
+    assert_eq!(world.starts(1).len(), 1, "and none is started");
+}
+
+#[test]
 fn nothing_is_decided_before_each_source_was_read() {
     let world = one_source();
     let mut scheduler = world.scheduler();

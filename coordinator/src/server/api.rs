@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   message ──► commands · members ──► access: decided, asked for ──► outcome ──► reply
-//!   message ──► access: decided ──► listings · audit ──► reply
+//!   message ──► access: decided ──► listings · outlook · audit ──► reply
 //!   message ──► watch ──► what is, then what changes
 //! ```
 //!
@@ -15,6 +15,7 @@ mod commands;
 mod handover;
 mod listings;
 mod members;
+mod outlook;
 mod rows;
 mod watch;
 mod words;
@@ -27,14 +28,12 @@ use strongroom_proto::operators::v1::operators_server::Operators;
 use strongroom_proto::operators::v1::{
     BackupPart, BackupRequest, ChangeMembersRequest, DenialsSeen, Done, ExecuteReply, ExecuteRequest,
     GetCheckpointReply, GetCheckpointRequest, GetCountsReply, GetCountsRequest, GetJurisdictionReply,
-    GetJurisdictionRequest, GetSourceReply, GetSourceRequest, Jurisdiction, ListEventsReply, ListEventsRequest,
-    ListReply, ListRequest, ProveEventReply, ProveEventRequest, RunsSeen, Standing as StandingMessage, StatusReply,
-    StatusRequest, TransferLeadershipRequest, WatchDenialsRequest, WatchRunsRequest, execute_reply,
-    get_checkpoint_reply, get_counts_reply, get_jurisdiction_reply, get_source_reply, list_events_reply, list_reply,
-    prove_event_reply,
+    GetJurisdictionRequest, GetOutlookReply, GetOutlookRequest, GetSourceReply, GetSourceRequest, Jurisdiction,
+    ListEventsReply, ListEventsRequest, ListReply, ListRequest, ProveEventReply, ProveEventRequest, RunsSeen,
+    Standing as StandingMessage, StatusReply, StatusRequest, TransferLeadershipRequest, WatchDenialsRequest,
+    WatchRunsRequest, execute_reply, get_checkpoint_reply, get_counts_reply, get_jurisdiction_reply, get_outlook_reply,
+    get_source_reply, list_events_reply, list_reply, prove_event_reply,
 };
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
 use super::checkpoints;
@@ -45,19 +44,27 @@ use crate::raft::Role;
 use crate::state::membership::HandOver;
 use crate::state::places::Jurisdictions;
 use crate::state::{Decision, Verdict};
+pub use outlook::Foresight;
 use watch::{Follow, Watches};
 
 /// The service of operators.
 pub struct OperatorService {
     engine: Engine,
     watches: Watches,
+    foresight: Foresight,
     backups: Option<Backups>,
 }
 
 impl OperatorService {
     /// The service of a member.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, watches: Watches::default(), backups: None }
+        Self { engine, watches: Watches::default(), foresight: Foresight::default(), backups: None }
+    }
+
+    /// The same service with what the member's scheduler sees coming.
+    #[must_use]
+    pub fn with_foresight(self, foresight: Foresight) -> Self {
+        Self { foresight, ..self }
     }
 
     /// The same, which gives copies of the state, too.
@@ -146,6 +153,18 @@ impl OperatorService {
         access::read(&self.engine, peer, "count.list", look).await.map(get_counts_reply::Result::Counts)
     }
 
+    async fn outlook(
+        &self,
+        request: GetOutlookRequest,
+        peer: PeerIdentity,
+    ) -> Result<get_outlook_reply::Result, Failure> {
+        let now_ms = self.now_ms().await?;
+        // Whoever does not lead is told so here; what comes after it is the leader's own memory.
+        let after =
+            access::read(&self.engine, peer, "outlook.show", move |rows| outlook::asked(rows, &request)).await?;
+        Ok(get_outlook_reply::Result::Outlook(self.foresight.page(&after, now_ms)))
+    }
+
     async fn checkpoint(&self, peer: PeerIdentity) -> Result<get_checkpoint_reply::Result, Failure> {
         let cluster = self.engine.inspect(|member| member.identity().cluster).await.map_err(not_asked)?;
         let look = move |rows: &_| audit::standing(rows, checkpoints::origin_text(cluster));
@@ -199,9 +218,8 @@ impl Operators for OperatorService {
         &self,
         request: Request<StatusRequest>,
     ) -> Result<Response<Self::WatchStandingStream>, Status> {
-        self.status(request).await?;
-        let standings = WatchStream::new(self.engine.watch()).map(|standing| Ok(members::standing(standing)));
-        Ok(Response::new(Box::pin(standings)))
+        let peer = access::peer(&request)?;
+        self.watches.standing(self.engine.clone(), peer).map(Response::new)
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListReply>, Status> {
@@ -221,6 +239,13 @@ impl Operators for OperatorService {
         let peer = access::peer(&request)?;
         let result = self.counts(peer).await.unwrap_or_else(get_counts_reply::Result::Failure);
         Ok(Response::new(GetCountsReply { result: Some(result) }))
+    }
+
+    async fn get_outlook(&self, request: Request<GetOutlookRequest>) -> Result<Response<GetOutlookReply>, Status> {
+        let peer = access::peer(&request)?;
+        let result = self.outlook(request.into_inner(), peer).await;
+        let result = result.unwrap_or_else(get_outlook_reply::Result::Failure);
+        Ok(Response::new(GetOutlookReply { result: Some(result) }))
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsReply>, Status> {
@@ -287,4 +312,4 @@ fn reply(result: Result<u64, Failure>) -> ExecuteReply {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::server) mod tests;

@@ -23,6 +23,8 @@ use crate::id::{MemberId, Position};
 use crate::member::{Answer, CopyJob, Event, FlushJob, Member, MemberError, Outbox, SnapshotJob, Ticket};
 use crate::raft::{Change, Standing};
 use crate::state::{Outcome, Request, Rows, Stamp};
+pub use tally::Tally;
+use tally::family;
 
 /// Orders that may wait; more are refused at the door.
 const ORDERS_MAX: usize = 16 * 1024;
@@ -86,6 +88,7 @@ pub struct Engine {
     orders: mpsc::Sender<Order>,
     envelope_bytes: Arc<Semaphore>,
     standing: watch::Receiver<Standing>,
+    tally: Arc<Tally>,
 }
 
 impl Engine {
@@ -109,15 +112,26 @@ impl Engine {
             }
         });
         let next_tick = clock.monotonic();
-        let desk =
-            Desk { clock, links, announce, jobs, waiting: BTreeMap::new(), next: 0, tick, next_tick, is_alone: false };
+        let tally = Arc::new(Tally::new(next_tick));
+        let desk = Desk {
+            clock,
+            links,
+            announce,
+            jobs,
+            waiting: BTreeMap::new(),
+            next: 0,
+            tick,
+            next_tick,
+            is_alone: false,
+            tally: Arc::clone(&tally),
+        };
         let thread = std::thread::spawn(move || {
             let ended = unless_it_panics(|| desk.serve(member, queue));
             // The folder may be opened again only when nobody writes into it any more.
             worker.join().ok();
             ended
         });
-        (Self { orders, envelope_bytes: Arc::new(Semaphore::new(ENVELOPE_BYTES_MAX)), standing }, thread)
+        (Self { orders, envelope_bytes: Arc::new(Semaphore::new(ENVELOPE_BYTES_MAX)), standing, tally }, thread)
     }
 
     /// What the member is, as of its last word.
@@ -133,6 +147,11 @@ impl Engine {
     /// Orders that wait for the thread.
     pub fn queued(&self) -> usize {
         self.orders.max_capacity() - self.orders.capacity()
+    }
+
+    /// What was counted since this process opened the member.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Lets the member take an event. Under overload it is dropped, which the protocol bears.
@@ -258,6 +277,7 @@ struct Desk {
     next_tick: MonotonicTime,
     /// A job was not taken: the worker is gone.
     is_alone: bool,
+    tally: Arc<Tally>,
 }
 
 /// Does something, and makes an error of a panic. What was touched must not be used any more.
@@ -267,7 +287,8 @@ fn unless_it_panics<T>(act: impl FnOnce() -> Result<T, MemberError>) -> Result<T
 
 /// Somebody who waits.
 enum Waiting {
-    Answer(oneshot::Sender<Answer>),
+    /// For what became of a command of this family.
+    Answer(oneshot::Sender<Answer>, &'static str),
     Rows(Look),
     Copy(oneshot::Sender<Result<String, Answer>>),
 }
@@ -306,7 +327,12 @@ impl Desk {
 
     fn take(&mut self, order: Order, member: &mut Member) -> Result<(), MemberError> {
         match order {
-            Order::Event(event) => member.take(event, self),
+            Order::Event(event) => {
+                if matches!(event, Event::Flushed { result: Ok(()), .. }) {
+                    self.tally.flushed(self.clock.monotonic());
+                }
+                member.take(event, self)
+            }
             Order::Prepared { prepare, reply } => match prepare(member) {
                 Some(request) => self.take(Order::Submit { request, reply }, member),
                 None => Ok(()),
@@ -314,14 +340,14 @@ impl Desk {
             Order::Envelope(envelope, _room) => member.take(Event::Envelope(envelope), self),
             Order::Submit { mut request, reply } => {
                 request.stamp = self.stamp();
-                let ticket = self.wait(Waiting::Answer(reply));
+                let ticket = self.wait(Waiting::Answer(reply, family(request.command.action())));
                 member.take(Event::Submit { ticket, request }, self)
             }
             Order::Change { change, mut request, reply } => {
                 if let Some(request) = &mut request {
                     request.stamp = self.stamp();
                 }
-                let ticket = self.wait(Waiting::Answer(reply));
+                let ticket = self.wait(Waiting::Answer(reply, "member"));
                 member.take(Event::Change { ticket, change, request }, self)
             }
             Order::Look(look) => {
@@ -362,7 +388,10 @@ impl Outbox for Desk {
 
     fn answer(&mut self, ticket: Ticket, answer: Answer) {
         match self.waiting.remove(&ticket) {
-            Some(Waiting::Answer(reply)) => drop(reply.send(answer)),
+            Some(Waiting::Answer(reply, family)) => {
+                self.tally.answered(family, &answer);
+                drop(reply.send(answer));
+            }
             Some(Waiting::Rows(look)) => look(Err(answer)),
             Some(Waiting::Copy(reply)) => drop(reply.send(Err(answer))),
             None => {}
@@ -416,5 +445,6 @@ pub fn member_of(subject: [u8; 16]) -> Option<MemberId> {
     MemberId::from_number(number).filter(|_| *zeros == [0; 8])
 }
 
+mod tally;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use super::agents::{AgentLinks, AgentService};
-use super::api::{Backups, OperatorService};
+use super::api::{Backups, Foresight, OperatorService};
 use super::certifier::Certifier;
 use super::checkpoints;
 use super::denials::{Denials, begin, keep};
@@ -105,6 +105,7 @@ pub struct Running {
     links: Arc<Links>,
     certifier: Option<Arc<Certifier>>,
     outlook: watch::Receiver<Arc<Outlook>>,
+    open: Arc<OpenConnections>,
     thread: JoinHandle<Result<(), MemberError>>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -140,7 +141,9 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
     let agent_links = Arc::new(AgentLinks::default());
     let agents = AgentService::new(engine.clone(), Arc::clone(&agent_links), Arc::clone(&clock));
     let backup_clock = Arc::clone(&clock);
-    let scheduler = SchedulerLoop::new(engine.clone(), agent_links, clock);
+    let scheduler = SchedulerLoop::new(engine.clone(), Arc::clone(&agent_links), Arc::clone(&clock));
+    let now = move || clock.monotonic();
+    let foresight = Foresight::new(scheduler.outlook(), scheduler.forecast(), agent_links, now);
     let outlook = scheduler.outlook();
     tokio::spawn(scheduler.keep(tick));
     let doors = Doors { main: server, desk: doors };
@@ -153,11 +156,12 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
         doors,
         desk,
         agents,
-        open,
+        foresight,
+        open: Arc::clone(&open),
         denials,
         stopped,
     }));
-    Ok(Running { engine, links, certifier, outlook, thread, address, stop })
+    Ok(Running { engine, links, certifier, outlook, open, thread, address, stop })
 }
 
 fn certifier(desk: Desk, engine: &Engine, links: &Arc<Links>, clock: &Arc<dyn Clock>) -> Arc<Certifier> {
@@ -176,6 +180,7 @@ struct Serving {
     doors: Doors,
     desk: Option<Arc<Certifier>>,
     agents: AgentService,
+    foresight: Foresight,
     open: Arc<OpenConnections>,
     denials: Denials,
     stopped: watch::Receiver<bool>,
@@ -183,7 +188,8 @@ struct Serving {
 
 /// Listens once it is known who is denied, until the member is stopped.
 async fn serve(serving: Serving) {
-    let Serving { engine, clock, disk, folder, listener, doors, desk, agents, open, mut denials, stopped } = serving;
+    let Serving { engine, clock, disk, folder, listener, doors, desk, agents, foresight, open, mut denials, stopped } =
+        serving;
     if !begin(&engine, &mut denials).await {
         return;
     }
@@ -201,7 +207,7 @@ async fn serve(serving: Serving) {
     let backups = Backups::new(Arc::clone(&disk), folder.clone(), clock);
     let peers =
         PeersServer::new(PeerService::new(engine.clone(), disk, folder)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let operators = OperatorService::new(engine.clone()).with_backups(backups);
+    let operators = OperatorService::new(engine.clone()).with_backups(backups).with_foresight(foresight);
     let operators = OperatorsServer::new(operators);
     let depots = DepotsServer::new(DepotService::new(engine));
     let served = server()
@@ -236,6 +242,11 @@ impl Running {
     /// What the scheduler sees coming, while this member leads.
     pub const fn outlook(&self) -> &watch::Receiver<Arc<Outlook>> {
         &self.outlook
+    }
+
+    /// Connections that are open.
+    pub const fn open(&self) -> &Arc<OpenConnections> {
+        &self.open
     }
 
     /// The streams to the others.

@@ -2,7 +2,8 @@
 //!
 //! Owns the way around [`crate::scheduler`]: it reads a bounded number of sources, checks contracts beside the member's
 //! thread, lets the core decide, proposes, and tells agents. Every turn begins with a read that a majority has confirmed,
-//! so a member that was deposed and does not know decides nothing. It keeps nothing over a reign.
+//! so a member that was deposed and does not know decides nothing. It keeps nothing over a reign; and a read or a proposal
+//! that has to wait ends none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::engine::{Engine, EngineError};
 use crate::id::Term;
 use crate::member::Answer;
 use crate::raft::Role;
-use crate::scheduler::{GroupTime, Outlook, PAGE_SOURCES, Scheduler};
+use crate::scheduler::{Forecast, GroupTime, Outlook, PAGE_SOURCES, Scheduler};
 use crate::state::contracts::ContractDocument;
 use crate::state::passing::PassTime;
 use crate::state::planning::{TermsCache, WithoutTerms, source_views, sources_named};
@@ -51,6 +52,7 @@ pub struct SchedulerLoop {
     unfit: BTreeMap<SourceId, u32>,
     reign: Option<Reign>,
     outlook: watch::Sender<Arc<Outlook>>,
+    forecast: watch::Sender<Arc<Forecast>>,
 }
 
 /// What is remembered while this member leads.
@@ -91,12 +93,18 @@ impl SchedulerLoop {
             unfit: BTreeMap::new(),
             reign: None,
             outlook: watch::Sender::default(),
+            forecast: watch::Sender::default(),
         }
     }
 
     /// Follows what is seen coming.
     pub fn outlook(&self) -> watch::Receiver<Arc<Outlook>> {
         self.outlook.subscribe()
+    }
+
+    /// Follows what plans are made of.
+    pub fn forecast(&self) -> watch::Receiver<Arc<Forecast>> {
+        self.forecast.subscribe()
     }
 
     /// Takes its turn once a second by the member's clock, and when an agent has ended a run, until the member ends. The
@@ -123,8 +131,14 @@ impl SchedulerLoop {
         match self.take().await {
             Ok(()) => true,
             Err(Missed::NotNow) => {
+                // To wait is no loss: only another term, or another leader, ends a reign.
                 if self.engine.standing().role != Role::Leader {
                     self.reign = None;
+                    self.forecast.send_if_modified(|forecast| {
+                        let is_other = forecast.now.is_some();
+                        *forecast = Arc::default();
+                        is_other
+                    });
                     self.outlook.send_if_modified(|outlook| {
                         let is_other = **outlook != Outlook::default();
                         *outlook = Arc::default();
@@ -146,6 +160,12 @@ impl SchedulerLoop {
             Some(reign) => reign,
             None => self.begin(standing.term).await?,
         };
+        let taken = self.rule(&mut reign).await;
+        self.reign = Some(reign);
+        taken
+    }
+
+    async fn rule(&mut self, reign: &mut Reign) -> Result<(), Missed> {
         // Who is here is asked before rows are read: a run that ended in between is then still known as the agent's.
         let (attendance, touched) = self.links.look(self.clock.monotonic());
         for source in touched {
@@ -158,12 +178,12 @@ impl SchedulerLoop {
         let now = Now { accrued, wall: self.clock.wall() };
         let decided = reign.scheduler.decide(now, &attendance, &self.caps);
         self.links.tell(&decided.orders);
+        self.forecast.send_replace(Arc::new(reign.scheduler.forecast(now)));
         if decided.commands.is_empty() && reign.time.is_quiet(monotonic) {
             self.engine.submit(of_the_group(PassTime.into())).await?;
         }
         self.propose(&mut reign.scheduler, decided.commands).await;
         self.outlook.send_replace(Arc::new(decided.outlook));
-        self.reign = Some(reign);
         Ok(())
     }
 
@@ -196,7 +216,13 @@ impl SchedulerLoop {
                 break;
             }
             let named = stale.clone();
-            let mut found = self.read(move |rows| sources_named(rows, &terms, &named)).await?;
+            let mut found = match self.read(move |rows| sources_named(rows, &terms, &named)).await {
+                Ok(found) => found,
+                Err(missed) => {
+                    stale.into_iter().for_each(|source| scheduler.roll.touch(source));
+                    return Err(missed);
+                }
+            };
             let unknown = std::mem::take(&mut found.without_terms);
             scheduler.roll.replace(&stale, found.sources);
             self.learn(scheduler, unknown).await?;
@@ -208,9 +234,9 @@ impl SchedulerLoop {
     async fn learn(&mut self, scheduler: &mut Scheduler, unknown: Vec<WithoutTerms>) -> Result<(), Missed> {
         let is_unfit = |it: &WithoutTerms| self.unfit.get(&it.source) == Some(&it.terms_version);
         let (unfit, new): (Vec<_>, Vec<_>) = unknown.into_iter().partition(is_unfit);
-        for it in unfit {
-            scheduler.roll.leave_alone(it.source, it.running);
-        }
+        unfit.iter().for_each(|it| scheduler.roll.leave_alone(it));
+        // Until its contract is checked, nobody is told that a run of the source is over.
+        new.iter().for_each(|it| scheduler.roll.touch(it.source));
         if new.is_empty() {
             return Ok(());
         }
@@ -226,7 +252,7 @@ impl SchedulerLoop {
                 scheduler.roll.touch(it.source);
             } else {
                 self.unfit.insert(it.source, it.terms_version);
-                scheduler.roll.leave_alone(it.source, it.running);
+                scheduler.roll.leave_alone(&it);
             }
         }
         Ok(())
@@ -282,3 +308,6 @@ fn check(
     };
     documents.into_iter().map(|(it, document)| terms(it, &document)).collect()
 }
+
+#[cfg(test)]
+mod tests;

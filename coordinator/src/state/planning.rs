@@ -75,6 +75,8 @@ pub struct PlannedSource {
 pub struct WithoutTerms {
     /// The source.
     pub source: SourceId,
+    /// The agent that protects it.
+    pub agent: AgentId,
     /// The version of its contract.
     pub terms_version: u32,
     /// The run that is under way.
@@ -123,15 +125,15 @@ impl SourceViews {
     fn add(&mut self, rows: &Rows, cache: &TermsCache, source: SourceId, row: &SourceRow) -> Result<(), Unreadable> {
         match cache.get(&source, row.terms_version) {
             Some(terms) => self.sources.push(planned(rows, source, row, Arc::clone(terms))?),
-            None => self.without_terms.push(without_terms(rows, source, row.terms_version)?),
+            None => self.without_terms.push(without_terms(rows, source, row)?),
         }
         Ok(())
     }
 }
 
-fn without_terms(rows: &Rows, source: SourceId, terms_version: u32) -> Result<WithoutTerms, Unreadable> {
+fn without_terms(rows: &Rows, source: SourceId, row: &SourceRow) -> Result<WithoutTerms, Unreadable> {
     let running = rows.get::<Schedules>(&source)?.and_then(|schedule| schedule.seen.running);
-    Ok(WithoutTerms { source, terms_version, running })
+    Ok(WithoutTerms { source, agent: row.facts.agent, terms_version: row.terms_version, running })
 }
 
 fn planned(rows: &Rows, source: SourceId, row: &SourceRow, terms: Arc<Terms>) -> Result<PlannedSource, Unreadable> {
@@ -149,7 +151,7 @@ fn planned(rows: &Rows, source: SourceId, row: &SourceRow, terms: Arc<Terms>) ->
         standing,
         registered: AccruedMs(row.created_ms),
         last_success: last_success(rows, source)?,
-        last_run: last_run(rows, source)?,
+        last_run: last_run(rows, source)?.or_else(|| remembered(&schedule, row)),
         failures: schedule.failures,
         not_before: None,
         request: asked.map(|(_, plan)| RunRequest { is_forced: plan.cause == RunCause::Forced }),
@@ -194,6 +196,16 @@ fn last_run(rows: &Rows, source: SourceId) -> Result<Option<LastRun>, Unreadable
             _ => return Ok(None),
         }
     }
+}
+
+/// What is left of the newest run that was started when requests that came to nothing have pushed its row out: enough for
+/// its period not to be run anew.
+fn remembered(schedule: &ScheduleRow, row: &SourceRow) -> Option<LastRun> {
+    let period = schedule.seen.period?;
+    let started = AccruedMs(schedule.succeeded_ms.unwrap_or(row.created_ms));
+    let is_success = schedule.succeeded_period >= Some(period);
+    let state = if is_success { Ended::Succeeded } else { Ended::Failed { ended: started } };
+    Some(LastRun { period: Period(period), attempt: schedule.seen.attempt, started, state })
 }
 
 fn started(rows: &Rows, row: &RunRow) -> Result<Option<LastRun>, Unreadable> {

@@ -9,7 +9,8 @@
 //! it; no more runs of a host group than it allows, unless one is forced; a plan made on another state than there is
 //! starts nothing; and nothing less than a complete and protected snapshot is a success. A run whose snapshot waits for
 //! copies ends as durable, so that it holds no place, and counts as a success from when the snapshot is protected on.
-//! A run that somebody asked for by hand lies outside of the periods. The newest runs of a source are kept.
+//! A run that somebody asked for by hand lies outside of the periods. The newest runs of a source are kept, and always
+//! those that are not over.
 
 use std::cmp::Reverse;
 
@@ -250,7 +251,8 @@ fn require_due(cx: &Context<'_>, plan: &RunPlan, schedule: &ScheduleRow) -> Resu
     Ok(source.facts.host_group)
 }
 
-/// Adds a run as the newest of its source, and forgets the one that is one too many.
+/// Adds a run as the newest of its source, and forgets the one that is one too many. A run that waits or is under way is
+/// not forgotten, however many are asked for after it: what comes beyond is refused.
 fn admit(
     cx: &mut Context<'_>,
     run: RunId,
@@ -259,18 +261,16 @@ fn admit(
     schedule: &mut ScheduleRow,
 ) -> Result<RunRow, Fault> {
     let ordinal = schedule.runs;
-    schedule.runs = schedule.runs.saturating_add(1);
-    cx.put::<SourceRuns>(&(plan.source, Reverse(ordinal)), &run)?;
     if let Some(place) = ordinal.checked_sub(RUNS_KEPT).map(|place| (plan.source, Reverse(place))) {
         if let Some(forgotten) = cx.change.get::<SourceRuns>(&place)? {
-            if schedule.queued == Some(forgotten) {
-                schedule.queued = None;
-                cx.count_down(Counter::RunsQueued)?;
-            }
+            let is_open = [schedule.queued, schedule.seen.running].contains(&Some(forgotten));
+            require(!is_open, Refusal::TooMany(Thing::Run))?;
             cx.change.remove::<Runs>(&forgotten);
         }
         cx.change.remove::<SourceRuns>(&place);
     }
+    schedule.runs = schedule.runs.saturating_add(1);
+    cx.put::<SourceRuns>(&(plan.source, Reverse(ordinal)), &run)?;
     Ok(RunRow {
         source: plan.source,
         plan,

@@ -90,6 +90,20 @@ async fn a_run_whose_agent_vanishes_is_called_off_and_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_the_group_does_not_take_is_told_as_that() {
+    let mut world = one_source(&json!({})).await;
+    world.register(2, 1, 2, &contract(&json!({"cadence": {"every": {"minutes": 600}}, "rpo_s": 90_000}))).await;
+    let agent = Agent::follow(&world, 1, 1, Fate::Lies, &[]).await;
+    world.until(async || !agent.told.borrow().refused.is_empty()).await;
+    let (run, is_over) = agent.told.borrow().refused[0].clone();
+    assert!(!is_over, "it is to end in another way");
+    assert!(!agent.told.borrow().noted.contains(&run));
+    assert!(world.outcomes(1).await.is_empty(), "the run goes on");
+    world.pass(30).await;
+    assert_eq!(agent.told.borrow().starts.iter().filter(|it| **it == run).count(), 1, "it is not told anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_stops_and_comes_back_starts_nothing_twice() {
     let mut world = one_source(&json!({})).await;
     let agent = Agent::follow(&world, 1, 1, Fate::Hangs, &[]).await;

@@ -39,6 +39,8 @@ pub(crate) enum Fate {
     Succeeds,
     Fails,
     Hangs,
+    /// Says that it brought the snapshot of another source.
+    Lies,
 }
 
 /// What an agent was told, for tests to look at.
@@ -47,6 +49,8 @@ pub(crate) struct Told {
     pub(crate) starts: Vec<Vec<u8>>,
     pub(crate) called_off: Vec<Vec<u8>>,
     pub(crate) noted: Vec<Vec<u8>>,
+    /// Ends that were not taken, each with whether the run is over.
+    pub(crate) refused: Vec<(Vec<u8>, bool)>,
 }
 
 pub(crate) struct Agent {
@@ -128,6 +132,10 @@ impl Script {
                     Fate::Hangs => return,
                     Fate::Fails => Outcome::Failed(30),
                     Fate::Succeeds => Outcome::Snapshot(self.work.snapshot(&start).await),
+                    Fate::Lies => {
+                        let other = StartRun { run: Vec::new(), source: source_id(2).0.to_vec(), ..start.clone() };
+                        Outcome::Snapshot(self.work.snapshot(&other).await)
+                    }
                 };
                 self.say(Said::Ended(RunEnded { run: start.run, outcome: Some(outcome) })).await;
             }
@@ -136,18 +144,18 @@ impl Script {
                 let outcome = Some(Outcome::CalledOff(CalledOff {}));
                 self.say(Said::Ended(RunEnded { run: it.run, outcome })).await;
             }
-            Message::EndNoted(it) if it.run[..8] == QUESTION => {
+            Message::EndRefused(it) if it.run[..8] == QUESTION => {
                 let beat = it.run.last_chunk().copied().map(u64::from_be_bytes).unwrap();
                 self.hearing.send_replace(beat);
             }
             Message::EndNoted(it) => self.telling.send_modify(|told| told.noted.push(it.run)),
+            Message::EndRefused(it) => self.telling.send_modify(|told| told.refused.push((it.run, it.is_over))),
             Message::Welcome(_) | Message::Failure(_) => {}
         }
     }
 }
 
-/// Begins the id of a run that does not exist. Its end is noted like any other, which says that what was said before was
-/// heard.
+/// Begins the id of a run that does not exist. Its end is refused, which says that what was said before was heard.
 const QUESTION: [u8; 8] = *b"question";
 
 fn question(beat: u64) -> Vec<u8> {

@@ -185,6 +185,10 @@ impl Operators for Fake {
         Err(Status::unimplemented("not in this play"))
     }
 
+    async fn get_outlook(&self, _: Request<v1::GetOutlookRequest>) -> Result<Response<v1::GetOutlookReply>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
     type BackupStream = Follow<v1::BackupPart>;
 
     async fn backup(&self, _: Request<v1::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {

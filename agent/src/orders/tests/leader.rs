@@ -13,8 +13,8 @@ use strongroom_proto::agents::v1::from_agent::Message as Said;
 use strongroom_proto::agents::v1::run_ended::Outcome;
 use strongroom_proto::agents::v1::to_agent::Message;
 use strongroom_proto::agents::v1::{
-    CallOffRun, ChangeReply, CloseUploadRequest, CommitSnapshotRequest, EndNoted, FromAgent, GetSourcesReply,
-    GetSourcesRequest, OpenSessionRequest, OpenUploadRequest, StartRun, ToAgent, Welcome,
+    CallOffRun, ChangeReply, CloseUploadRequest, CommitSnapshotRequest, EndNoted, EndRefused, FromAgent,
+    GetSourcesReply, GetSourcesRequest, OpenSessionRequest, OpenUploadRequest, StartRun, ToAgent, Welcome,
 };
 use strongroom_proto::common::v1::Failure;
 use tokio::sync::{mpsc, watch};
@@ -55,7 +55,7 @@ impl Opened {
     async fn starts(&self, number: u8) {
         let order = order(number);
         let (run, source) = (order.run.0.to_vec(), order.source.0.to_vec());
-        self.says(Message::Start(StartRun { run, source, period: 7, attempt: 1, cause: 1 })).await;
+        self.says(Message::Start(StartRun { run, source, period: 7, attempt: 1, cause: 1, fence: order.fence })).await;
     }
 }
 
@@ -126,6 +126,16 @@ impl Runner for Handed {
     }
 }
 
+fn host<D: Dial>(dial: D, handed: mpsc::Sender<(RunOrder, RunHandle)>, members: &[SocketAddr]) -> Host<D, Handed> {
+    Host {
+        dial,
+        runner: Handed(handed),
+        entropy: Arc::new(SimEntropy::from_seed(1)),
+        version: "0.1.0".into(),
+        members: members.iter().map(ToString::to_string).collect(),
+    }
+}
+
 struct Agent {
     begun: mpsc::Receiver<(RunOrder, RunHandle)>,
     stop: watch::Sender<bool>,
@@ -136,13 +146,7 @@ impl Agent {
     fn start(disk: &Arc<dyn Disk>, members: &[SocketAddr]) -> Self {
         let (memory, book) = Memory::open(Arc::clone(disk), "orders").unwrap();
         let (handed, begun) = mpsc::channel(16);
-        let host = Host {
-            dial: Plain,
-            runner: Handed(handed),
-            entropy: Arc::new(SimEntropy::from_seed(1)),
-            version: "0.1.0".into(),
-            members: members.iter().map(ToString::to_string).collect(),
-        };
+        let host = host(Plain, handed, members);
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(async move { Follower::new(host, memory, book).keep(stopped).await.unwrap() });
         Self { begun, stop, task }
@@ -216,6 +220,77 @@ async fn a_run_that_is_called_off_hears_of_it() {
     handle.end(RunEnd::Failed(60));
     let Said::Ended(ended) = stream.hears_more().await else { panic!("no end") };
     assert!(matches!(ended.outcome, Some(Outcome::CalledOff(_))));
+}
+
+/// Connections that nobody answers.
+struct Silent;
+
+impl Dial for Silent {
+    type Error = tonic::transport::Error;
+
+    async fn dial(&self, _: &str) -> Result<Channel, Self::Error> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ends_while_the_agent_dials_is_written_down() {
+    let (disk, address) = (disk(), SocketAddr::from(([127, 0, 0, 1], 1)));
+    let (memory, mut book) = Memory::open(Arc::clone(&disk), "orders").unwrap();
+    book.heard(crate::orders::Said::Start(order(1)));
+    memory.keep(&book).unwrap();
+    let (handed, mut begun) = mpsc::channel(1);
+    let mut follower = Follower::new(host(Silent, handed, &[address]), memory, book);
+    follower.begin(order(1));
+    let (_stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(follower.keep(stopped));
+    let (_, handle) = within(begun.recv()).await.unwrap();
+    handle.end(RunEnd::Snapshot(SnapshotId([5; 16])));
+    let is_kept = || {
+        let bytes = disk.read("orders", 1 << 20).unwrap();
+        String::from_utf8(bytes).unwrap().contains("Snapshot")
+    };
+    while !is_kept() {
+        assert!(!task.is_finished());
+        tokio::task::yield_now().await;
+    }
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_newer_run_of_a_source_waits_for_the_older_one() {
+    let (address, mut streams) = listen().await;
+    let mut agent = Agent::start(&disk(), &[address]);
+    let (mut stream, _, _) = welcome(&mut streams).await;
+    stream.starts(1).await;
+    let (_, older) = agent.begins().await;
+    let (newer, source) = (run(2).0.to_vec(), order(1).source.0.to_vec());
+    stream.says(Message::Start(StartRun { run: newer, source, period: 8, attempt: 1, cause: 1, fence: 2 })).await;
+    within(older.stop().wait_for(|stop| *stop)).await.unwrap();
+    assert!(agent.begun.try_recv().is_err());
+    older.end(RunEnd::CalledOff);
+    assert_eq!(agent.begins().await.0.run, run(2));
+    let Said::Ended(ended) = stream.hears_more().await else { panic!("no end") };
+    assert_eq!(ended.run, run(1).0.to_vec());
+}
+
+#[tokio::test]
+async fn an_end_that_the_group_does_not_take_is_a_failure() {
+    let (address, mut streams) = listen().await;
+    let mut agent = Agent::start(&disk(), &[address]);
+    let (mut stream, _, _) = welcome(&mut streams).await;
+    stream.starts(1).await;
+    let (_, handle) = agent.begins().await;
+    handle.end(RunEnd::Snapshot(SnapshotId([5; 16])));
+    stream.hears_more().await;
+    let refused = EndRefused { run: run(1).0.to_vec(), code: "missing".into(), ..EndRefused::default() };
+    stream.says(Message::EndRefused(refused.clone())).await;
+    let Said::Ended(ended) = stream.hears_more().await else { panic!("no end") };
+    assert_eq!(ended.outcome, Some(Outcome::Failed(71)));
+    stream.says(Message::EndRefused(EndRefused { is_over: true, ..refused })).await;
+    drop(stream);
+    let (_, _, held) = welcome(&mut streams).await;
+    assert_eq!(held, 0, "it is forgotten");
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ fn stream(group: &mut Group, standing: &AuditStanding, out: &mut impl Write) -> 
     write(out, &header)?;
     while writer.events().0 < size {
         let from = writer.events().0;
-        let page = group.read("the events can't be read", |client| events(client, from))?;
+        let page = group.read("the events can't be read", |client| events(client, from, 0))?;
         if page.from != from || page.events.is_empty() {
             return Err(Failure::new(Code::AuditRefuted, format!("the group hands out no event {from}")));
         }
@@ -103,7 +103,8 @@ fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
     Failure::because(Code::AuditRefuted, "what the group hands out is not what it signed", error)
 }
 
-async fn checkpoint(mut client: OperatorsClient<Channel>) -> Said<AuditStanding> {
+/// What the log promises.
+pub(in crate::commands) async fn checkpoint(mut client: OperatorsClient<Channel>) -> Said<AuditStanding> {
     Ok(match client.get_checkpoint(GetCheckpointRequest {}).await?.into_inner().result {
         Some(get_checkpoint_reply::Result::Standing(standing)) => Ok(standing),
         Some(get_checkpoint_reply::Result::Failure(failure)) => Err(failure),
@@ -111,8 +112,9 @@ async fn checkpoint(mut client: OperatorsClient<Channel>) -> Said<AuditStanding>
     })
 }
 
-async fn events(mut client: OperatorsClient<Channel>, from: u64) -> Said<Events> {
-    Ok(match client.list_events(ListEventsRequest { from, limit: 0 }).await?.into_inner().result {
+/// Events from a place on; a limit of 0 is as many as one answer takes.
+pub(in crate::commands) async fn events(mut client: OperatorsClient<Channel>, from: u64, limit: u32) -> Said<Events> {
+    Ok(match client.list_events(ListEventsRequest { from, limit }).await?.into_inner().result {
         Some(list_events_reply::Result::Events(events)) => Ok(events),
         Some(list_events_reply::Result::Failure(failure)) => Err(failure),
         None => Err(Refused::default()),

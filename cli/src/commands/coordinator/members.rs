@@ -150,7 +150,7 @@ impl Group {
 }
 
 /// The status of the leader; any other member says where that is.
-async fn ask_leader(mut client: OperatorsClient<Channel>) -> Said<StatusReply> {
+pub(in crate::commands) async fn ask_leader(mut client: OperatorsClient<Channel>) -> Said<StatusReply> {
     let status = client.status(StatusRequest {}).await?.into_inner();
     let leader = status.standing.as_ref().map(|standing| standing.leader.clone()).unwrap_or_default();
     if leader == status.member {

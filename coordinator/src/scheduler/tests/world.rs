@@ -78,6 +78,7 @@ pub(super) struct World {
     /// Runs at work, by agent: source, when it ends and how.
     at_work: BTreeMap<(AgentId, RunId), (SourceId, u64, Fate)>,
     sequences: BTreeMap<SourceId, u64>,
+    unfit: BTreeSet<SourceId>,
     pub(super) caps: Caps,
     pub(super) fate: Fate,
     pub(super) outlook: Outlook,
@@ -99,6 +100,7 @@ impl World {
             attendance: Attendance::new(),
             at_work: BTreeMap::new(),
             sequences: BTreeMap::new(),
+            unfit: BTreeSet::new(),
             caps: Caps { runs_max: 8, host_group_runs_max: 1, host_groups: BTreeMap::new() },
             fate: Fate::Succeeds,
             outlook: Outlook::default(),
@@ -224,6 +226,12 @@ impl World {
         self.come(agent);
     }
 
+    /// This host's zone data do not bear the contract of a source out any more.
+    pub(super) fn forget_zones(&mut self, source: u8) {
+        self.terms = TermsCache::default();
+        self.unfit.insert(source_id(source));
+    }
+
     pub(super) fn disturb(&mut self) {
         let agent = 1 + self.dice(2);
         match self.dice(12) {
@@ -258,13 +266,16 @@ impl World {
 
     fn turn(&mut self) {
         let mut page = source_views(self.machine.rows(), &self.terms, None, 100).unwrap();
-        for it in std::mem::take(&mut page.without_terms) {
+        let unknown = std::mem::take(&mut page.without_terms);
+        let (unfit, unknown): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|it| self.unfit.contains(&it.source));
+        for it in unknown {
             let document = query::contract(self.machine.rows(), &it.source).unwrap().unwrap();
             let terms = document.contract().validate(&TimeZoneDatabase::none()).unwrap();
             self.terms.keep(it.source, it.terms_version, Arc::new(terms));
             page = source_views(self.machine.rows(), &self.terms, None, 100).unwrap();
         }
         self.scheduler.roll.take_page(page);
+        unfit.iter().for_each(|it| self.scheduler.roll.leave_alone(it));
         let decided = self.scheduler.decide(self.now(), &self.attendance, &self.caps);
         self.outlook = decided.outlook;
         for (agent, order) in decided.orders {

@@ -7,7 +7,7 @@
 //!     │◄── StartRun ───│  once on each stream, for each run under way that the agent did not name
 //!     │── Progress ───►│  to the log at most every ten seconds a run
 //!     │── RunEnded ───►│  to the log
-//!     │◄─── EndNoted ──│
+//!     │◄─── EndNoted ──│  or EndRefused, if that is not how the run ended
 //!     │◄──── Failure ──│  another leads, or the agent is refused; the stream ends
 //! ```
 //!
@@ -25,7 +25,7 @@ use strongroom_platform::tls::PeerIdentity;
 use strongroom_proto::agents::v1::from_agent::Message as Said;
 use strongroom_proto::agents::v1::run_ended::Outcome as WireOutcome;
 use strongroom_proto::agents::v1::to_agent::Message;
-use strongroom_proto::agents::v1::{EndNoted, FromAgent, Hello, Progress, RunEnded, Welcome};
+use strongroom_proto::agents::v1::{EndNoted, EndRefused, FromAgent, Hello, Progress, RunEnded, Welcome};
 use strongroom_proto::common::v1::{Class, Failure};
 use tonic::{Status, Streaming};
 
@@ -38,8 +38,8 @@ use crate::server::engine::Engine;
 use crate::server::failure::{not_leader, rejected};
 use crate::state::agents::ReportAgent;
 use crate::state::query;
-use crate::state::runs::RunOutcome;
 use crate::state::runs::commands::{FinishRun, ReportRun};
+use crate::state::runs::{RunOutcome, RunState};
 use crate::state::text::ProgramVersion;
 
 /// Runs that an agent may say it has: more than one host has sources.
@@ -151,15 +151,33 @@ impl Follower {
             None => return Err(rejected("malformed", "a run ends in some way")),
         };
         let source = self.source_of(run).await?;
-        if source.is_some() {
-            let outcome = self.as_it_is(outcome).await?;
-            let finish = FinishRun { run, outcome };
-            settled(ask(&self.engine, plain(finish.into(), &self.peer)?).await.map(|_| ()))?;
-        }
+        let told = match source {
+            None => refused(run, true, "not-yours", "the run is none of this agent's"),
+            Some(_) => self.finish(run, outcome).await?,
+        };
         self.reported.remove(&run);
-        self.links.ended(self.key, &run, source);
-        self.links.say(self.key, Message::EndNoted(EndNoted { run: run.0.to_vec() }));
+        let is_over = !matches!(&told, Message::EndRefused(it) if !it.is_over);
+        if is_over {
+            self.links.ended(self.key, &run, source);
+        }
+        self.links.say(self.key, told);
         Ok(())
+    }
+
+    /// Asks for the end of a run, and gives what the agent is to be told of it.
+    async fn finish(&self, run: RunId, outcome: RunOutcome) -> Result<Message, Failure> {
+        let outcome = self.as_it_is(outcome).await?;
+        let finish = FinishRun { run, outcome };
+        match ask(&self.engine, plain(finish.into(), &self.peer)?).await {
+            Ok(_) => Ok(Message::EndNoted(EndNoted { run: run.0.to_vec() })),
+            Err(failure) if failure.class() == Class::Rejected => {
+                tracing::info!(%run, code = failure.code, "the end of a run was not taken");
+                let row = look(&self.engine, move |rows| Ok(Ok(query::run(rows, &run)?))).await?;
+                let is_over = row.is_none_or(|row| matches!(row.state, RunState::Finished(_)));
+                Ok(refused(run, is_over, &failure.code, &failure.message))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The source of a run, if it is one of this agent's. Others are none of its business, and not an error: a source may
@@ -181,6 +199,11 @@ impl Follower {
         let is_whole = row.is_some_and(|row| row.facts.is_complete);
         Ok(if is_whole { outcome } else { RunOutcome::Failed { code: Code::Incomplete.number() } })
     }
+}
+
+/// The end of a run was not taken as it was said.
+fn refused(run: RunId, is_over: bool, code: &str, message: &str) -> Message {
+    Message::EndRefused(EndRefused { run: run.0.to_vec(), code: code.to_owned(), message: message.to_owned(), is_over })
 }
 
 /// What was decided against is settled: the agent was told of a state that is past, and saying it again changes nothing.

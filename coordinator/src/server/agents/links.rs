@@ -103,6 +103,12 @@ impl AgentLinks {
         (inner.links.iter().map(|(agent, link)| (*agent, attending(link))).collect(), touched)
     }
 
+    /// Milliseconds since each agent that has a stream was last heard of.
+    pub(crate) fn heard_ago(&self, now: MonotonicTime) -> BTreeMap<AgentId, u64> {
+        let ago_ms = |link: &Link| u64::try_from(now.since(link.heard).as_millis()).unwrap_or(u64::MAX);
+        self.inner().links.iter().map(|(agent, link)| (*agent, ago_ms(link))).collect()
+    }
+
     /// Whether sources were touched since that was last asked.
     pub(crate) fn has_touched(&self) -> bool {
         !self.inner().touched.is_empty()
@@ -147,6 +153,7 @@ impl Link {
                     period: plan.period,
                     attempt: plan.attempt,
                     cause: cause.into(),
+                    fence: order.fence,
                 }))
             }
             Order::CallOff(run) => {

@@ -120,7 +120,8 @@ fn runs(wire: Wire) -> Result<Command, Malformed> {
     Ok(match wire {
         Wire::RequestRun(it) => {
             // A run by hand lies outside of the periods.
-            let plan = RunPlan { source: id(&it.source)?, period: 0, attempt: 1, cause: RunCause::Manual };
+            let cause = if it.is_forced { RunCause::Forced } else { RunCause::Manual };
+            let plan = RunPlan { source: id(&it.source)?, period: 0, attempt: 1, cause };
             QueueRun { run: id(&it.run)?, plan }.into()
         }
         Wire::CallOffRun(it) => FinishRun { run: id(&it.run)?, outcome: RunOutcome::Abandoned }.into(),

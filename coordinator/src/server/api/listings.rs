@@ -39,6 +39,7 @@ pub(super) const fn action(listing: Listing) -> Option<&'static str> {
         Listing::Operators => "operator.list",
         Listing::Denials => "denial.list",
         Listing::HostGroups => "host-group.list",
+        Listing::Certificates => "certificate.list",
     })
 }
 
@@ -90,6 +91,9 @@ pub(super) fn page(rows: &Rows, listing: Listing, request: &ListRequest, now_ms:
         }
         Listing::HostGroups => shown(query::host_groups(rows, parsed(after)?.as_ref(), limit), |key, row| {
             One::HostGroup(rows::host_group(key, *row))
+        }),
+        Listing::Certificates => shown(query::certificates(rows, parsed(after)?.as_ref(), limit), |key, row| {
+            One::Certificate(rows::certificate(*key, row))
         }),
     }
 }

@@ -86,6 +86,7 @@ pub(super) fn status(member: &Member) -> StatusReply {
         applied: machine.position().index.0,
         state_digest: machine.digest().to_string(),
         members: members.collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! Owns the form in which each is shown; ids are hexadecimal, nothing secret is among them.
 
-use strongroom_core::id::{AgentId, DepotId, HostGroup, RunId, SnapshotId, SourceId, TokenId};
+use strongroom_core::id::{AgentId, CertificateSerial, DepotId, HostGroup, RunId, SnapshotId, SourceId, TokenId};
 use strongroom_proto::operators::v1 as wire;
 
 use super::commands::TAGS;
 use super::words;
 use crate::policy::role_name;
 use crate::state::agents::AgentRow;
-use crate::state::certificates::Denial;
+use crate::state::certificates::{CertificateRow, Denial};
 use crate::state::depots::DepotRow;
 use crate::state::operators::OperatorRow;
 use crate::state::places::{JurisdictionRow, RegionRow, SiteRow};
@@ -96,9 +96,9 @@ fn facts(facts: &SourceFacts) -> wire::SourceFacts {
 
 pub(super) fn source(rows: &Rows, id: SourceId, row: &SourceRow, now_ms: u64) -> Result<wire::SourceRow, Unreadable> {
     let schedule = query::schedule(rows, &id)?.unwrap_or_default();
-    let protected_ms = newest_protected(rows, id)?;
+    let cut_ms = newest_cut(rows, id)?;
     let rpo_ms = row.terms.rpo_s.saturating_mul(1_000);
-    let age_ms = now_ms.saturating_sub(protected_ms.unwrap_or(row.created_ms));
+    let age_ms = now_ms.saturating_sub(cut_ms.unwrap_or(row.created_ms));
     let run = |run: Option<RunId>| run.map(|run| run.to_string()).unwrap_or_default();
     Ok(wire::SourceRow {
         source: id.to_string(),
@@ -106,21 +106,23 @@ pub(super) fn source(rows: &Rows, id: SourceId, row: &SourceRow, now_ms: u64) ->
         is_paused: row.is_paused,
         created_ms: row.created_ms,
         rpo_ms,
-        rpo_debt_ms: age_ms.saturating_sub(rpo_ms),
-        is_protected: protected_ms.is_some(),
+        rpo_debt_ms: if row.is_disabled { 0 } else { age_ms.saturating_sub(rpo_ms) },
+        is_protected: cut_ms.is_some(),
         running: run(schedule.seen.running),
         queued: run(schedule.queued),
         succeeded_ms: schedule.succeeded_ms.unwrap_or_default(),
         failures: schedule.failures,
         terms_version: row.terms_version,
+        cut_age_ms: cut_ms.map_or(0, |_| age_ms),
+        is_disabled: row.is_disabled,
     })
 }
 
-/// Accrued time of the newest snapshot that is complete and protected.
-fn newest_protected(rows: &Rows, source: SourceId) -> Result<Option<u64>, Unreadable> {
+/// Accrued time of the cut of the newest snapshot that is complete and protected: what came later would be lost.
+fn newest_cut(rows: &Rows, source: SourceId) -> Result<Option<u64>, Unreadable> {
     let newest = query::snapshots(rows, source, None, SNAPSHOTS_SEARCHED_MAX)?;
     let found = newest.rows.iter().find(|(_, row)| row.protected_ms.is_some() && row.facts.is_complete);
-    Ok(found.map(|(_, row)| row.committed_ms))
+    Ok(found.map(|(_, row)| row.cut_ms))
 }
 
 pub(super) fn snapshot(snapshot: &SnapshotId, row: &SnapshotRow) -> wire::SnapshotRow {
@@ -175,4 +177,9 @@ pub(super) fn denial(version: u64, denial: &Denial) -> wire::DenialRow {
 
 pub(super) fn host_group(host_group: &HostGroup, row: HostGroupRow) -> wire::HostGroupRow {
     wire::HostGroupRow { host_group: host_group.to_string(), cap: row.cap.into(), running: row.running.into() }
+}
+
+pub(super) fn certificate(serial: CertificateSerial, row: &CertificateRow) -> wire::CertificateRow {
+    let (serial, identity) = (serial.to_string(), row.subject.to_string());
+    wire::CertificateRow { serial, identity, not_after_wall_us: row.not_after.0 }
 }

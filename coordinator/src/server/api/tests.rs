@@ -2,5 +2,5 @@
 
 mod auditing;
 mod commands;
-mod installation;
+pub(in crate::server) mod installation;
 mod reading;

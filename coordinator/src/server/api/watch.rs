@@ -1,8 +1,9 @@
 //! Watches: first what is, then what changes.
 //!
-//! Owns streams that look at this member's rows every half second and tell what is new in them. They tell what this
-//! member knows, which may be behind the leader, and never go back. Whoever may not read any more hears so and nothing
-//! else. The number of watches is bounded, and each holds one answer at most.
+//! Owns streams that look at this member every half second, and whenever its standing changes, and tell what is new. They
+//! tell what this member knows, which may be behind the leader, and never go back. Each look is decided upon anew: whoever
+//! may not read any more, by policy, roles or deny-list, hears so and nothing else. The number of watches is bounded, and
+//! each holds one answer at most.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use strongroom_core::id::{RunId, SourceId};
 use strongroom_platform::tls::PeerIdentity;
 use strongroom_proto::common::v1::Failure;
-use strongroom_proto::operators::v1::{DenialsSeen, RunsSeen};
+use strongroom_proto::operators::v1::{DenialsSeen, RunsSeen, Standing as StandingMessage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,11 +21,13 @@ use tonic::Status;
 
 use super::access::permit;
 use super::listings::{PAGE_ROWS_MAX, source_of};
-use super::rows;
+use super::{members, rows};
+use crate::member::Member;
+use crate::raft::Standing;
 use crate::server::engine::{Engine, EngineError};
 use crate::server::failure::unreadable;
+use crate::state::query;
 use crate::state::runs::{RUNS_KEPT, RunRow};
-use crate::state::{Rows, query};
 
 /// Watches at once: some for each person, console and depot of a large installation.
 const WATCHES_MAX: usize = 256;
@@ -49,8 +52,8 @@ trait Look: Send + 'static {
     /// What it tells.
     type Seen: Send + 'static;
 
-    /// Looks at the rows.
-    fn look(&mut self, rows: &Rows) -> Result<Option<Self::Seen>, Failure>;
+    /// Looks at the member.
+    fn look(&mut self, member: &Member) -> Result<Option<Self::Seen>, Failure>;
 }
 
 impl Watches {
@@ -67,6 +70,11 @@ impl Watches {
     /// Follows the runs of a source.
     pub(super) fn runs(&self, engine: Engine, peer: PeerIdentity, source: String) -> Result<Follow<RunsSeen>, Status> {
         self.follow(engine, peer, "run.watch", Runs { name: source, source: None, known: BTreeMap::new() })
+    }
+
+    /// Follows what the member is.
+    pub(super) fn standing(&self, engine: Engine, peer: PeerIdentity) -> Result<Follow<StandingMessage>, Status> {
+        self.follow(engine, peer, "status.show", Standings(None))
     }
 
     fn follow<L: Look>(
@@ -94,15 +102,16 @@ async fn tell<L: Look>(
 ) {
     let mut interval = tokio::time::interval(LOOK_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut standing = engine.watch();
     loop {
         tokio::select! {
             _ = interval.tick() => {}
+            Ok(()) = standing.changed() => {}
             () = told.closed() => return,
         }
         let peer = peer.clone();
         let looked = engine.inspect(move |member| {
-            let rows = member.machine().rows();
-            let seen = permit(rows, &peer, action).and_then(|()| look.look(rows));
+            let seen = permit(member.machine().rows(), &peer, action).and_then(|()| look.look(member));
             (look, seen)
         });
         let seen = match looked.await {
@@ -139,6 +148,19 @@ fn status(failure: &Failure) -> Status {
     }
 }
 
+/// What was told last.
+struct Standings(Option<Standing>);
+
+impl Look for Standings {
+    type Seen = StandingMessage;
+
+    fn look(&mut self, member: &Member) -> Result<Option<StandingMessage>, Failure> {
+        let now = member.standing();
+        let is_new = self.0.replace(now) != Some(now);
+        Ok(is_new.then(|| members::standing(now)))
+    }
+}
+
 struct Denials {
     after_version: u64,
     is_started: bool,
@@ -147,7 +169,8 @@ struct Denials {
 impl Look for Denials {
     type Seen = DenialsSeen;
 
-    fn look(&mut self, rows: &Rows) -> Result<Option<DenialsSeen>, Failure> {
+    fn look(&mut self, member: &Member) -> Result<Option<DenialsSeen>, Failure> {
+        let rows = member.machine().rows();
         let page =
             query::denials(rows, Some(&self.after_version), PAGE_ROWS_MAX).map_err(|error| unreadable(&error))?;
         if page.rows.is_empty() && self.is_started {
@@ -169,7 +192,8 @@ struct Runs {
 impl Look for Runs {
     type Seen = RunsSeen;
 
-    fn look(&mut self, rows: &Rows) -> Result<Option<RunsSeen>, Failure> {
+    fn look(&mut self, member: &Member) -> Result<Option<RunsSeen>, Failure> {
+        let rows = member.machine().rows();
         let is_first = self.source.is_none();
         let source = match self.source {
             Some(source) => source,

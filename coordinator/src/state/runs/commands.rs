@@ -68,7 +68,11 @@ pub struct SetHostGroupCap {
 impl Effect for QueueRun {
     fn audited(&self) -> Option<Audited> {
         // What the scheduler lets wait is no privilege; what somebody asks for is.
-        self.plan.cause.is_by_hand().then(|| Audited::new("run.request", &self.run))
+        match self.plan.cause {
+            RunCause::Schedule | RunCause::Retry => None,
+            RunCause::Manual => Some(Audited::new("run.request", &self.run)),
+            RunCause::Forced => Some(Audited::new("run.force", &self.run)),
+        }
     }
 
     fn retry(&self) -> Retry {

@@ -64,12 +64,30 @@ fn a_source_that_was_never_run_owes_since_its_registration() {
 }
 
 #[test]
+fn a_run_whose_row_was_pushed_out_is_remembered_by_its_period() {
+    let mut world = World::installed();
+    start(&mut world, 1, plan(1, 5, 3));
+    world.done(failed(1));
+    let by_hand = RunPlan { cause: RunCause::Manual, ..plan(1, 0, 1) };
+    for run in 2..70 {
+        world.done(QueueRun { run: run_id(run), plan: by_hand });
+        world.done(FinishRun { run: run_id(run), outcome: RunOutcome::Abandoned });
+    }
+    assert_eq!(query::run(world.machine.rows(), &run_id(1)).unwrap(), None);
+    let last = view(&world, 1).last_run.expect("it is no source that was never run");
+    assert_eq!((last.period, last.attempt), (Period(5), 3));
+    assert!(matches!(last.state, Ended::Failed { .. }));
+}
+
+#[test]
 fn terms_are_asked_for_until_they_are_those_of_the_contract() {
     let mut world = World::installed();
     world.done(register(2));
     let mut cache = TermsCache::default();
     let first = source_views(world.machine.rows(), &cache, None, 1).unwrap();
-    let without = |source, terms_version| [WithoutTerms { source: source_id(source), terms_version, running: None }];
+    let without = |source, terms_version| {
+        [WithoutTerms { source: source_id(source), agent: AgentId([1; 16]), terms_version, running: None }]
+    };
     assert_eq!((first.without_terms.as_slice(), first.more_after), (without(1, 0).as_slice(), Some(source_id(1))));
     fill(&world, &mut cache, &first);
     let found = source_views(world.machine.rows(), &cache, None, 10).unwrap();

@@ -174,6 +174,25 @@ fn the_newest_runs_of_a_source_are_kept() {
 }
 
 #[test]
+fn no_number_of_requests_pushes_out_the_run_that_is_under_way() {
+    let mut world = World::installed();
+    let kept = u8::try_from(RUNS_KEPT).unwrap();
+    let by_hand = RunPlan { cause: RunCause::Manual, ..plan(1, 0, 1) };
+    world.done(start(&world, 1, plan(1, 1, 1)));
+    for run in 2..=kept {
+        world.done(QueueRun { run: run_id(run), plan: by_hand });
+        world.done(finish(run, RunOutcome::Abandoned));
+    }
+    let beyond = QueueRun { run: run_id(200), plan: by_hand };
+    assert_eq!(world.refused(beyond), Refusal::TooMany(Thing::Run));
+    assert!(query::run(world.machine.rows(), &run_id(1)).unwrap().unwrap().is_running());
+    world.done(finish(1, FAILED));
+    world.done(beyond);
+    assert_eq!(query::run(world.machine.rows(), &run_id(1)).unwrap(), None, "it is over, and the oldest");
+    assert_eq!(query::runs(world.machine.rows(), source_id(1), None, 1_000).unwrap().rows.len(), usize::from(kept));
+}
+
+#[test]
 fn a_newer_upload_fences_the_older_one() {
     let mut world = World::installed();
     let first = world.upload(1, 1);

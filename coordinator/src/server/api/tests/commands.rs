@@ -93,7 +93,7 @@ fn hostile() -> Vec<Wire> {
         Wire::SetDepotState(SetDepotState { depot: vec![1; 16], from: "active".into(), to: "gone".into() }),
         Wire::SetHostGroupCap(SetHostGroupCap { host_group: vec![1; 16], cap: 0 }),
         Wire::SetHostGroupCap(SetHostGroupCap { host_group: vec![1; 16], cap: u32::MAX }),
-        Wire::RequestRun(RequestRun { run: Vec::new(), source: vec![1; 16] }),
+        Wire::RequestRun(RequestRun { run: Vec::new(), source: vec![1; 16], is_forced: false }),
         Wire::RegisterSource(RegisterSource { source: vec![1; 16], facts: None, contract: Vec::new() }),
         Wire::RegisterSource(RegisterSource { source: vec![1; 16], facts: Some(facts), contract: Vec::new() }),
         contract(b"{}".to_vec()),

@@ -31,9 +31,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) const SESSION: [u8; 16] = [7; 16];
 
 /// One member that leads, and people who ask it.
-pub(super) struct Installation {
+pub(in crate::server) struct Installation {
     pub(super) service: OperatorService,
-    pub(super) engine: Engine,
+    pub(in crate::server) engine: Engine,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) identity: MemberIdentity,
     issuer: Issuer,
@@ -42,7 +42,7 @@ pub(super) struct Installation {
 
 impl Installation {
     /// A member that leads and knows nothing.
-    pub(super) async fn start() -> Self {
+    pub(in crate::server) async fn start() -> Self {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
         let identity = Member::create(&disk, Founding::Group, &MemberConfig::LAN, &SystemEntropy).unwrap();
         let member = Member::open(&disk, MemberConfig::LAN, &SystemEntropy).unwrap();

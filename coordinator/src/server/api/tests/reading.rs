@@ -44,7 +44,7 @@ async fn a_listing_goes_on_where_the_page_ended() {
 async fn every_listing_is_read_by_an_auditor_and_by_no_stranger() {
     let (it, _, auditor) = Installation::founded().await;
     let stranger = it.peer(Role::Operator, 9);
-    for number in 1..=12 {
+    for number in 1..=13 {
         let listing = Listing::try_from(number).unwrap();
         let read = it.page(&auditor, list(listing, "", 0)).await;
         let needs_source = matches!(listing, Listing::Snapshots | Listing::Runs);
@@ -109,6 +109,22 @@ async fn a_watch_tells_what_is_and_then_what_changes() {
     assert_eq!(serials, ["02".repeat(16), "03".repeat(16)]);
     it.done(&operator, Wire::RemoveOperator(RemoveOperator { name: "bob".into() })).await;
     assert_eq!(next().await.unwrap().unwrap_err().code(), Code::PermissionDenied);
+    assert!(next().await.is_none(), "and nothing more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_on_the_standing_ends_when_its_reader_is_no_operator_any_more() {
+    let (mut it, operator, auditor) = Installation::founded().await;
+    let mut watch = it.service.watch_standing(of(&auditor, StatusRequest {})).await.unwrap().into_inner();
+    let mut next = async || tokio::time::timeout(DEADLINE, watch.next()).await.expect("in time");
+    assert_eq!(next().await.unwrap().unwrap().role, "leader");
+    it.done(&operator, Wire::RemoveOperator(RemoveOperator { name: "bob".into() })).await;
+    let ended = loop {
+        if let Err(status) = next().await.expect("it says why it ends") {
+            break status;
+        }
+    };
+    assert_eq!(ended.code(), Code::PermissionDenied);
     assert!(next().await.is_none(), "and nothing more");
 }
 
