@@ -106,6 +106,11 @@ impl Invariants {
         self.spread.place(id, region);
     }
 
+    /// A leader is told that any majority will do.
+    pub(crate) fn waive(&mut self, id: MemberId) {
+        self.spread.waive(id);
+    }
+
     /// A member answered that an entry was applied.
     pub(crate) fn acknowledged(&self, member: &Member, at: Position) -> Result<(), Broken> {
         self.spread.acknowledged(member, at)

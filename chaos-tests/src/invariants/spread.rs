@@ -2,7 +2,8 @@
 //! the rule *across regions*, `coordinator/src/state/rules.rs`).
 //!
 //! Judged is what a leader answers for entries behind the last change of its members or its rules: those before may have
-//! been agreed on by what was so then. A half of a joint configuration is judged by itself, as it votes.
+//! been agreed on by what was so then. Not judged is what a leader answers from the moment at which it is told that any
+//! majority will do. A half of a joint configuration is judged by itself, as it votes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ pub(super) struct Spread {
     floors: BTreeMap<MemberId, LogIndex>,
     /// By what each leader agrees, and the last entry of its log when that began.
     reigns: BTreeMap<MemberId, Reign>,
+    /// Leaders that were told that any majority will do, which holds for them from then on.
+    waived: BTreeSet<MemberId>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -39,6 +42,10 @@ struct Reign {
 impl Spread {
     pub(super) fn place(&mut self, id: MemberId, region: usize) {
         self.places.insert(id, region);
+    }
+
+    pub(super) fn waive(&mut self, id: MemberId) {
+        self.waived.insert(id);
     }
 
     pub(super) fn look_at(&mut self, member: &Member) {
@@ -71,6 +78,9 @@ impl Spread {
         let is_known = self.reigns.get(&id).is_some_and(|known| {
             known.term == standing.term.0 && known.rule == rule && known.configuration == *machine.configuration()
         });
+        if rule == CommitRule::AnyMajority {
+            self.waived.remove(&id);
+        }
         if !is_known {
             let configuration = machine.configuration().clone();
             self.reigns.insert(id, Reign { term: standing.term.0, configuration, rule, since: standing.last });
@@ -80,7 +90,8 @@ impl Spread {
     /// A leader answered that an entry was applied.
     pub(super) fn acknowledged(&self, member: &Member, at: Position) -> Result<(), Broken> {
         let Some(reign) = self.reigns.get(&member.identity().member) else { return Ok(()) };
-        if reign.rule != CommitRule::AcrossRegions || at.index <= reign.since {
+        let is_waived = self.waived.contains(&member.identity().member);
+        if is_waived || reign.rule != CommitRule::AcrossRegions || at.index <= reign.since {
             return Ok(());
         }
         for half in [&reign.configuration.voters, &reign.configuration.voters_outgoing] {

@@ -179,9 +179,9 @@ impl World {
         let leader = self.hosts.get(number).and_then(|host| host.member.as_ref());
         let registration = match (&change, leader) {
             (Change::AddLearner(id), Some(leader)) => self.registration(leader, *id),
-            _ => Some(None),
+            _ => Ok(None),
         };
-        let Some(request) = registration else { return Ok(()) };
+        let Ok(request) = registration else { return Ok(()) };
         self.feed(number, Event::Change { ticket: OPERATOR, change, request })
     }
 

@@ -33,6 +33,9 @@ pub(super) struct Places {
     sequence: u64,
 }
 
+/// The group does not know the region yet.
+pub(super) struct NotYet;
+
 impl World {
     /// The region of a host.
     pub(super) fn region_of(&self, host: HostNumber) -> usize {
@@ -81,18 +84,25 @@ impl World {
     pub(super) fn set_commit_rule(&mut self, leader: HostNumber, rule: CommitRule) -> Result<(), Broken> {
         let member = self.hosts.get(leader).and_then(|host| host.member.as_ref());
         let Some(known) = member.and_then(|member| rules(member.machine().rows()).ok()) else { return Ok(()) };
+        if let Some(id) = self.hosts.get(leader).and_then(|host| host.id).filter(|_| rule == CommitRule::AnyMajority) {
+            self.invariants.waive(id);
+        }
         self.operate_by(leader, SetCommitRule { seen: known.version, rule }.into())
     }
 
-    /// What the registry is to note of a new member; nothing if there are no regions, or this one is not known yet.
-    pub(super) fn registration(&self, leader: &Member, id: MemberId) -> Option<Option<Request>> {
+    /// What the registry is to note of a new member: nothing if there are no regions.
+    pub(super) fn registration(&self, leader: &Member, id: MemberId) -> Result<Option<Request>, NotYet> {
         if !self.has_regions() {
-            return Some(None);
+            return Ok(None);
         }
+        self.registered(leader, id).map(Some).ok_or(NotYet)
+    }
+
+    fn registered(&self, leader: &Member, id: MemberId) -> Option<Request> {
         let host = self.host_of(id)?;
         let region = region_name(self.region_of(host))?;
         leader.machine().rows().get::<Regions>(&region).ok()??;
-        Some(Some(Self::request(None, put_member(id, host, region)?.into())))
+        Some(Self::request(None, put_member(id, host, region)?.into()))
     }
 
     fn missing(&self, leader: &Member) -> Vec<Command> {

@@ -200,7 +200,9 @@ impl Plan {
             Mutant::HardStateForgotten => (elections, 300 * MS),
             Mutant::FramesUnverified | Mutant::DamageTakenForTorn => (FaultKinds { rot: true, ..calm }, 200 * MS),
             Mutant::ReadsUnasked | Mutant::LossTakenForRefusal => (FaultKinds { partitions: true, ..calm }, 3_000 * MS),
-            Mutant::RetriesRepeated => (FaultKinds { partitions: true, ..calm }, 1_000 * MS),
+            Mutant::RetriesRepeated | Mutant::CommitInOneRegion => {
+                (FaultKinds { partitions: true, ..calm }, 1_000 * MS)
+            }
             Mutant::ConfigurationUnsettled => (FaultKinds { removals: true, ..crashes }, 200 * MS),
             Mutant::SnapshotUnverified | Mutant::LogKeptAtInstall => {
                 (FaultKinds { losses: true, removals: true, pauses: true, ..crashes }, 500 * MS)
@@ -209,7 +211,6 @@ impl Plan {
             Mutant::ApplyReadsClock => (calm, 1_000 * MS),
             Mutant::JointForgotten => (FaultKinds { removals: true, ..elections }, 1_000 * MS),
             Mutant::QuarantineUnnoted => (FaultKinds { lies: true, rot: true, ..calm }, 700 * MS),
-            Mutant::CommitInOneRegion => (FaultKinds { partitions: true, ..calm }, 1_000 * MS),
             Mutant::PreferenceImpatient => (FaultKinds { transfers: true, ..calm }, 300 * MS),
         };
         let (mut member, mut loss) = (plan.member, plan.loss);
