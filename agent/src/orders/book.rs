@@ -168,8 +168,7 @@ impl Book {
         match said {
             Said::Start(order) => self.start(order),
             Said::CallOff(run) => self.call_off(run),
-            Said::EndNoted(run) => self.forget(run),
-            Said::EndRefused { run, is_over: true } => self.forget(run),
+            Said::EndNoted(run) | Said::EndRefused { run, is_over: true } => self.forget(run),
             Said::EndRefused { run, is_over: false } => self.end_otherwise(run),
         }
     }

@@ -180,7 +180,7 @@ impl<D: Dial, R: Runner> Follower<D, R> {
                 came = &mut awaited => return Ok(came.ok()),
                 _ = stop.wait_for(|stop| *stop) => return Ok(None),
                 Some(ended) = self.ends.join_next() => {
-                    if !self.note_end(ended, out)? {
+                    if !self.note_end(&ended, out)? {
                         return Ok(None);
                     }
                 }
@@ -261,7 +261,7 @@ impl<D: Dial, R: Runner> Follower<D, R> {
                     self.show_life(out);
                 }
                 Some(ended) = self.ends.join_next() => {
-                    if !self.note_end(ended, Some(out))? {
+                    if !self.note_end(&ended, Some(out))? {
                         return Ok((Over::Lost, is_in));
                     }
                 }
@@ -284,13 +284,13 @@ impl<D: Dial, R: Runner> Follower<D, R> {
     /// Writes down that a run has ended, and carries out what follows. False if something could not be said.
     fn note_end(
         &mut self,
-        ended: Result<(RunId, RunEnd), JoinError>,
+        ended: &Result<(RunId, RunEnd), JoinError>,
         out: Option<&mpsc::Sender<FromAgent>>,
     ) -> Result<bool, OrdersError> {
         // The tasks that wait for ends neither panic nor are they ended.
         let Ok((run, end)) = ended else { return Ok(true) };
-        self.at_work.remove(&run);
-        let effects = self.book.ended(run, end);
+        self.at_work.remove(run);
+        let effects = self.book.ended(*run, *end);
         self.carry_out(effects, out)
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct Terms {
     /// How long a restore may take
     #[arg(long, value_name = "TIME", env = "STRONGROOM_RTO")]
     pub(crate) rto: Option<String>,
-    /// What is kept: daily=14,weekly=8,monthly=12,yearly=7,days_min=30
+    /// What is kept: `daily=14,weekly=8,monthly=12,yearly=7,days_min=30`
     #[arg(long, value_name = "COUNTS", env = "STRONGROOM_KEEP")]
     pub(crate) keep: Option<String>,
     /// Where copies may lie: ISO 3166 codes in capitals, names of groups in small letters

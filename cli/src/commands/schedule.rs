@@ -155,7 +155,9 @@ fn set(options: &ScheduleSet, app: &App) -> Result<Exit, Failure> {
         return Ok(named.tell(app, &options.asked, "set", None, changes));
     }
     let mut table = Table::new(&["key", "before", "after"]);
-    changes.iter().for_each(|it| table.row([&it.key, &it.before, &it.after]));
+    for it in &changes {
+        table.row([&it.key, &it.before, &it.after]);
+    }
     app.output.table(&table);
     let contract = serde_json::to_vec(&after).attempt(|| "the contract can't be written")?;
     let command = Command::SetContract(SetContract { source: named.id()?, contract });

@@ -219,7 +219,9 @@ impl SchedulerLoop {
             let mut found = match self.read(move |rows| sources_named(rows, &terms, &named)).await {
                 Ok(found) => found,
                 Err(missed) => {
-                    stale.into_iter().for_each(|source| scheduler.roll.touch(source));
+                    for source in stale {
+                        scheduler.roll.touch(source);
+                    }
                     return Err(missed);
                 }
             };
@@ -234,9 +236,13 @@ impl SchedulerLoop {
     async fn learn(&mut self, scheduler: &mut Scheduler, unknown: Vec<WithoutTerms>) -> Result<(), Missed> {
         let is_unfit = |it: &WithoutTerms| self.unfit.get(&it.source) == Some(&it.terms_version);
         let (unfit, new): (Vec<_>, Vec<_>) = unknown.into_iter().partition(is_unfit);
-        unfit.iter().for_each(|it| scheduler.roll.leave_alone(it));
+        for it in &unfit {
+            scheduler.roll.leave_alone(it);
+        }
         // Until its contract is checked, nobody is told that a run of the source is over.
-        new.iter().for_each(|it| scheduler.roll.touch(it.source));
+        for it in &new {
+            scheduler.roll.touch(it.source);
+        }
         if new.is_empty() {
             return Ok(());
         }

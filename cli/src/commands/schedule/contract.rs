@@ -127,7 +127,10 @@ pub(super) fn differences(before: &Contract, after: &Contract) -> Vec<(String, S
     let (before, after) = (keys(before), keys(after));
     let text = |value: Option<&serde_json::Value>| value.map_or_else(|| "-".to_owned(), ToString::to_string);
     let differs = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
-    differs.map(|(key, value)| (key.clone(), text(before.get(key)), text(Some(value)))).collect()
+    let mut found: Vec<_> =
+        differs.map(|(key, value)| (key.clone(), text(before.get(key)), text(Some(value)))).collect();
+    found.sort();
+    found
 }
 
 fn unfit(option: &str, text: &str, why: impl std::fmt::Display) -> Failure {

@@ -135,7 +135,8 @@ fn page(name: &str, contract: &Contract, row: &SourceRow) -> String {
             ),
         ),
     ];
-    lines.iter().map(|(key, value)| format!("{key:<12} {}\n", text::shown(value))).collect()
+    let shown: Vec<String> = lines.iter().map(|(key, value)| format!("{key:<12} {}", text::shown(value))).collect();
+    shown.join("\n")
 }
 
 /// The sources as the group lists them, and what is seen coming.
@@ -179,9 +180,9 @@ pub(super) fn all(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
         });
     }
     if table.is_empty() {
-        app.output.say("No source is registered yet.")
+        app.output.say("No source is registered yet.");
     } else {
-        app.output.table(&table)
+        app.output.table(&table);
     }
     app.output.document(Schema::Schedules, &SchedulesDocument { schedules });
     Ok(Exit::Done)
@@ -226,9 +227,9 @@ pub(super) fn next(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
         table.row([&starts, &line.name, &format!("{}{waits}", reason(&line.because)), &missed]);
     }
     if table.is_empty() {
-        app.output.say("No source is registered yet.")
+        app.output.say("No source is registered yet.");
     } else {
-        app.output.table(&table)
+        app.output.table(&table);
     }
     app.output.document(Schema::ScheduleNext, &NextDocument { planned: true, runs });
     Ok(Exit::Done)

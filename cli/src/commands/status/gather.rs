@@ -112,7 +112,7 @@ fn source(row: Row, outlook: &Outlook) -> Option<SourceSeen> {
 fn agent(row: Row, outlook: &Outlook) -> Option<AgentSeen> {
     let Row::Agent(AgentRow { agent, name, site, identity, state, sources, version, .. }) = row else { return None };
     let heard_ago_ms = outlook.agents().find(|heard| heard.agent == agent).map(|heard: &AgentHeard| heard.heard_ago_ms);
-    (state == "active").then(|| AgentSeen {
+    (state == "active").then_some(AgentSeen {
         agent,
         name,
         site,
@@ -157,7 +157,7 @@ fn late(rows: Vec<Row>, picture: &Picture) -> Vec<CertificateSeen> {
         let life_us = i64::try_from(id.role.certificate_ttl().as_micros()).ok()?;
         let is_late = ends.saturating_sub(picture.now.0) < life_us / 4;
         let name = picture.name_of(&identity, &id)?;
-        is_late.then(|| CertificateSeen { identity, name, ends: WallTime(ends) })
+        is_late.then_some(CertificateSeen { identity, name, ends: WallTime(ends) })
     };
     newest.into_iter().filter_map(late).collect()
 }
