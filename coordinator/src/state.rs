@@ -43,6 +43,8 @@ pub mod members;
 pub mod operators;
 pub mod tokens;
 pub mod certificates;
+pub mod holders;
+mod identities;
 pub mod depots;
 pub mod agents;
 pub mod contracts;

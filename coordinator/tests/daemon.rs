@@ -37,6 +37,9 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+#[path = "daemon/enrolling.rs"]
+mod enrolling;
+
 const LIMIT: Duration = Duration::from_mins(1);
 
 fn machine() -> Machine {
@@ -155,6 +158,11 @@ impl Group {
 
     /// A token that lets a member in.
     async fn token(&self) -> String {
+        self.token_for(JoinRole::Member, None, None).await
+    }
+
+    /// A token for somebody of a role, by name, and for somebody who comes back.
+    async fn token_for(&self, role: JoinRole, name: Option<&str>, renews: Option<Subject>) -> String {
         let now = SystemClock.wall();
         let expires = WallTime(now.0 + 60_000_000);
         let binding = TokenBinding { role: Role::Coordinator, region: "here".parse().unwrap(), host: None, expires };
@@ -162,10 +170,11 @@ impl Group {
         let root = roots.certificates().first().unwrap();
         let (token, record) = JoinToken::mint(binding, root, now, &SystemEntropy).unwrap();
         let terms = TokenTerms {
-            role: JoinRole::Member,
+            role,
             region: Name::new("here").unwrap(),
-            site: None,
-            name_hint: None,
+            site: matches!(role, JoinRole::Agent | JoinRole::Depot).then(|| Name::new("here").unwrap()),
+            name_hint: name.map(|name| Name::new(name).unwrap()),
+            renews,
             expires_ms: 60 * 60 * 1_000 - 1,
         };
         let (id, secret_hash) = (TokenId(record.id.0), SecretHash(record.secret_hash));

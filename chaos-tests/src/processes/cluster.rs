@@ -332,6 +332,7 @@ impl Cluster {
             region: Name::new(REGION).map_err(|error| refused(&error))?,
             site: None,
             name_hint: None,
+            renews: None,
             expires_ms: TOKEN_EXPIRES_MS,
         };
         let (id, secret_hash) = (TokenId(record.id.0), SecretHash(record.secret_hash));

@@ -34,6 +34,12 @@ pub enum DaemonError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder holds an identity, which is not written over.
+    #[error("{} holds an identity", path.display())]
+    IdentityExists {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An option says something that can't be.
     #[error("{option}: {what}")]
     Option {
@@ -154,6 +160,7 @@ impl DaemonError {
             | Self::Open(OpenError::Absent)
             | Self::Disk { source: DiskError::NotFound { .. }, .. } => Code::NoMember,
             Self::MemberExists { .. } => Code::MemberExists,
+            Self::IdentityExists { .. } => Code::IdentityExists,
             Self::Option { .. } | Self::Settings { .. } | Self::Name { .. } => Code::Usage,
             Self::Disk { source: DiskError::NoSpace { .. }, .. } => Code::NoSpace,
             Self::Disk { .. } => Code::VolumeFailed,

@@ -99,6 +99,11 @@ impl Forwarder {
         Err(ForwardError::NotDone)
     }
 
+    /// Asks for a command that may be asked for twice, outside of any session.
+    pub async fn ask_plain(&self, command: Command, patience: Duration) -> Result<Outcome, ForwardError> {
+        self.until_known(self.request(None, command), patience).await
+    }
+
     /// Opens a session, or finds it open.
     pub async fn open(&self, session: ClientSession, patience: Duration) -> Result<Outcome, ForwardError> {
         self.until_known(self.request(None, OpenSession { session }.into()), patience).await

@@ -2,7 +2,8 @@
 //!
 //! Owns which serial belongs to which identity, and what is denied since which version. The version only grows, and a
 //! denial is never lifted: whoever is let in again joins under a new identity. Expiry is checked where a certificate is
-//! presented; the time kept here is for people.
+//! presented; the time kept here is for people. A certificate is for somebody who is registered, and how many anybody
+//! gets is bounded (`holders`).
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::CertificateSerial;
@@ -15,6 +16,7 @@ use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
 use super::rows::Key;
 use super::tables::tables;
 use super::text::Subject;
+use super::{holders, identities};
 
 tables! {
     /// Certificates by serial number.
@@ -34,6 +36,8 @@ pub struct CertificateRow {
     pub not_after: WallTime,
     /// The place in the log at which it was issued.
     pub log_index: u64,
+    /// Accrued time at which it was issued.
+    pub issued_ms: u64,
     /// The certificate that it follows.
     pub renews: Option<CertificateSerial>,
 }
@@ -99,14 +103,19 @@ impl Effect for IssueCertificate {
         cx.need_none::<Certificates>(&self.serial, Thing::Certificate)?;
         refuse_denied(cx, &Denial::Identity(self.subject.clone()))?;
         refuse_denied(cx, &Denial::Serial(self.serial))?;
+        identities::require_registered(cx, &self.subject)?;
+        let mut renewed_index = None;
         if let Some(old) = self.renews {
             let row = cx.need::<Certificates>(&old, Thing::Certificate)?;
             require(row.subject == self.subject, Refusal::Changed(Thing::Certificate))?;
             refuse_denied(cx, &Denial::Serial(old))?;
+            renewed_index = Some(row.log_index);
         }
+        holders::hold(cx, &self.subject, self.serial, renewed_index)?;
+        holders::forget(cx)?;
         cx.count_up(Counter::Certificates)?;
         let (subject, not_after, log_index) = (self.subject.clone(), self.not_after, cx.at.index.0);
-        let row = CertificateRow { subject, not_after, log_index, renews: self.renews };
+        let row = CertificateRow { subject, not_after, log_index, issued_ms: cx.now_ms, renews: self.renews };
         cx.put::<Certificates>(&self.serial, &row)?;
         Ok(Answer::Applied)
     }
@@ -121,15 +130,20 @@ impl Effect for Deny {
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
-        // Denied twice is denied since the first time.
-        if let Some(version) = cx.change.get::<Denied>(&self.denial)? {
-            return Ok(Answer::DenyVersion(version));
-        }
-        let version = cx.count_up(Counter::DenyVersion)?;
-        cx.put::<Denials>(&version, &self.denial)?;
-        cx.put::<Denied>(&self.denial, &version)?;
-        Ok(Answer::DenyVersion(version))
+        deny(cx, &self.denial).map(Answer::DenyVersion)
     }
+}
+
+/// Puts something on the deny-list, and gives the version since which it is there. Denied twice is denied since the
+/// first time.
+pub(in crate::state) fn deny(cx: &mut Context<'_>, denial: &Denial) -> Result<u64, Fault> {
+    if let Some(version) = cx.change.get::<Denied>(denial)? {
+        return Ok(version);
+    }
+    let version = cx.count_up(Counter::DenyVersion)?;
+    cx.put::<Denials>(&version, denial)?;
+    cx.put::<Denied>(denial, &version)?;
+    Ok(version)
 }
 
 /// Refuses what is on the deny-list.

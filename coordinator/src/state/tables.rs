@@ -58,6 +58,10 @@ tags! {
     AUDIT_CHECKPOINT = 121;
     RETIRED_SOURCES = 135;
     REFOUNDINGS = 140;
+    HOLDERS = 141;
+    CERTIFICATE_ORDER = 142;
+    AGENT_NAMES = 143;
+    DEPOT_NAMES = 144;
 }
 
 /// Declares tables: name, tag, key and value.

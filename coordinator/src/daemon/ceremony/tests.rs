@@ -39,7 +39,7 @@ fn the_folder_of_a_certified_operator_is_an_identity_with_its_root() {
     assert!(made.validity().holds_at(half_a_day) && !made.validity().holds_at(a_day));
     // It lies there with a key: nothing is put in its place.
     let again = operator_folder(&folder.path().join("ann"), &root(&machine), &name("operator"), &machine);
-    assert_eq!(again.unwrap_err().code(), Code::MemberExists);
+    assert_eq!(again.unwrap_err().code(), Code::IdentityExists);
 }
 
 #[test]
@@ -50,8 +50,7 @@ fn nobody_but_operators_of_the_roots_own_domain_is_certified() {
         let refused = operator_folder(&path, &root(&machine), &name(role), &machine).unwrap_err();
         assert_eq!(refused.code(), Code::Usage, "{role}");
     }
-    let elsewhere: SpiffeId =
-        "spiffe://other.example/here/operator/000102030405060708090a0b0c0d0e0f".parse().unwrap();
+    let elsewhere: SpiffeId = "spiffe://other.example/here/operator/000102030405060708090a0b0c0d0e0f".parse().unwrap();
     let refused = operator_folder(&path, &root(&machine), &elsewhere, &machine).unwrap_err();
     assert_eq!(refused.code(), Code::WrongKey);
     assert!(!path.exists(), "a folder was left by what was refused");
