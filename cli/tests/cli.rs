@@ -45,6 +45,8 @@ mod partial_checks;
 mod partial_postgres;
 #[path = "cli/process_sweeps.rs"]
 mod process_sweeps;
+#[path = "cli/recovery.rs"]
+mod recovery;
 #[path = "cli/rescue.rs"]
 mod rescue;
 #[path = "cli/schema.rs"]

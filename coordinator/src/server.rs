@@ -33,6 +33,7 @@ mod denials;
 mod failure;
 mod handshakes;
 
+pub(crate) use asking::of_the_group;
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
 pub use local::{LocalError, LocalMember};

@@ -141,6 +141,12 @@ codes! {
     MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
     /// The folder of a new identity holds one.
     IdentityExists = 83, exit 2, "Nothing was changed. Use the identity as it is, or give another folder.";
+    /// What is left of a group makes no plan for founding it anew.
+    RecoveryRefused = 87, exit 20, "Read why: start the members that are left, or give other folders.";
+    /// The backup of the coordinator's state is not what was written.
+    StateBackupDamaged = 88, exit 1, "Use another backup: depots keep them in their folder states, one file for each.";
+    /// Nobody consented to this recovery.
+    RecoveryUnconsented = 89, exit 23, "Read the plan, and give its digest with --yes.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }

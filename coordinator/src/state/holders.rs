@@ -13,8 +13,9 @@
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::CertificateSerial;
 
-use super::certificates::{Certificates, Denial, deny, refuse_denied};
+use super::certificates::Certificates;
 use super::context::Context;
+use super::denials::{Denial, deny, refuse_denied};
 use super::identities;
 use super::outcome::{Fault, Refusal, Thing, require};
 use super::rows::{Rows, Unreadable};

@@ -62,6 +62,9 @@ tags! {
     CERTIFICATE_ORDER = 142;
     AGENT_NAMES = 143;
     DEPOT_NAMES = 144;
+    DENIAL_ENDS = 145;
+    REFUSED_REQUESTS = 146;
+    AUDIT_KEYS_RETIRED = 147;
 }
 
 /// Declares tables: name, tag, key and value.

@@ -8,6 +8,7 @@ mod signing;
 mod sessions;
 mod registry;
 mod joining;
+mod denying;
 mod running;
 mod retiring;
 mod planning;

@@ -307,8 +307,8 @@ impl Effect for SpendToken {
     }
 
     fn rows_written_max(&self) -> usize {
-        // Each certificate that is denied has two rows in the deny-list.
-        ROWS_WRITTEN_MAX + 2 * CERTIFICATES_PER_DAY_MAX
+        // Each certificate that is denied has three rows of the deny-list.
+        ROWS_WRITTEN_MAX + 3 * CERTIFICATES_PER_DAY_MAX
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Effected {
