@@ -12,7 +12,7 @@ use strongroom_coordinator::daemon::transport::Transport;
 use strongroom_coordinator::daemon::{DaemonError, Home};
 use strongroom_core::error::Code;
 use strongroom_platform::rng::random_array;
-use strongroom_platform::tls::{HotIdentity, TrustBundle};
+use strongroom_platform::tls::{HotIdentity, SpiffeId, TrustBundle};
 use strongroom_proto::client::{AskError, Client};
 use tokio::runtime::Runtime;
 
@@ -25,15 +25,17 @@ pub(crate) struct Endpoint {
     runtime: Runtime,
     client: Client<Transport>,
     roots: TrustBundle,
+    own: SpiffeId,
     patience: Duration,
 }
 
 impl Endpoint {
     /// The group that the options name.
     pub(crate) fn open(cluster: &Cluster, app: &App) -> Result<Self, Failure> {
-        let addresses = addresses(cluster, app)?;
+        let addresses = addresses(&cluster.endpoint, app)?;
         let folder = cluster.identity.as_deref().or(app.identity.as_deref());
         let (transport, roots) = transport(folder, app)?;
+        let own = transport.own.current().id().clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.attempt(|| "timers and sockets are not to be had")?;
         if let Some(folder) = folder {
@@ -44,12 +46,17 @@ impl Endpoint {
         }
         let session = random_array(app.entropy.as_ref()).attempt(|| "no random number for a session")?;
         let client = Client::new(transport, addresses, session);
-        Ok(Self { runtime, client, roots, patience: Duration::from_secs(cluster.patience) })
+        Ok(Self { runtime, client, roots, own, patience: Duration::from_secs(cluster.patience) })
     }
 
     /// The roots that the operator trusts.
     pub(crate) const fn roots(&self) -> &TrustBundle {
         &self.roots
+    }
+
+    /// As whom the group is asked.
+    pub(crate) const fn own(&self) -> &SpiffeId {
+        &self.own
     }
 
     /// Asks, and waits for what comes.
@@ -58,8 +65,9 @@ impl Endpoint {
     }
 }
 
-fn addresses(cluster: &Cluster, app: &App) -> Result<Vec<String>, Failure> {
-    let given = if cluster.endpoint.is_empty() { &app.endpoint } else { &cluster.endpoint };
+/// Where members listen, as the options or the surroundings say.
+pub(crate) fn addresses(endpoint: &[String], app: &App) -> Result<Vec<String>, Failure> {
+    let given = if endpoint.is_empty() { &app.endpoint[..] } else { endpoint };
     if given.is_empty() {
         let failure = Failure::new(Code::Usage, "no group is named");
         return Err(failure.advise("Give --endpoint HOST:PORT, or set STRONGROOM_ENDPOINT."));

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use strongroom_core::error::Code;
+use strongroom_platform::tls::SpiffeId;
 use strongroom_proto::client::Said;
 use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::operators_client::OperatorsClient;
@@ -33,6 +34,11 @@ impl Group {
     pub(crate) fn root(&self) -> Result<Vec<u8>, Failure> {
         let root = self.0.roots().certificates().first();
         root.map(|root| root.to_vec()).ok_or_else(|| Failure::new(Code::WrongKey, "the identity has no root"))
+    }
+
+    /// As whom the group is asked.
+    pub(crate) const fn own(&self) -> &SpiffeId {
+        self.0.own()
     }
 
     /// Asks for a change; `what` says what was not done.

@@ -19,7 +19,9 @@ use strongroom_coordinator::state::sources::{Engine, PauseSource, RegisterSource
 use strongroom_coordinator::state::text::{
     Address, CountryCode, JurisdictionName, Name, ProgramVersion, SourceName, Subject,
 };
-use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
+use strongroom_coordinator::state::tokens::{
+    Enrolment, JoinRole, KeyDigest, MintToken, SecretHash, SpendToken, TokenTerms,
+};
 use strongroom_coordinator::state::uploads::OpenUpload;
 use strongroom_coordinator::state::{Actor, Command, Decision, Machine, MemoryBase, Outcome, Request, Sequence, Stamp};
 use strongroom_core::id::{
@@ -141,9 +143,9 @@ fn install(bench: &mut Bench) -> Result<(), Failure> {
     {
         let (token, secret_hash) = (TokenId([number; 8]), SecretHash([number; 32]));
         let (region, site) = (name.clone(), Some(name.clone()));
-        let terms = TokenTerms { role, region, site, name_hint: None, expires_ms: 60_000 };
+        let terms = TokenTerms { role, region, site, name_hint: None, renews: None, expires_ms: 60_000 };
         bench.apply(MintToken { token, secret_hash, terms }.into())?;
-        bench.apply(SpendToken { token, secret_hash, enrolment }.into())?;
+        bench.apply(SpendToken { token, secret_hash, key: KeyDigest([1; 32]), enrolment }.into())?;
     }
     let facts = SourceFacts {
         name: SourceName::new("berlin")?,

@@ -20,6 +20,8 @@
 
 pub mod arguments;
 pub mod ceremony;
+mod desk;
+pub mod enrol;
 pub mod error;
 pub mod found;
 pub mod growth;

@@ -101,6 +101,13 @@ impl MemberId {
         }
     }
 
+    /// The member that the last part of a certificate's name names, if it names one: eight zeros, and the number.
+    pub fn of_subject(subject: [u8; 16]) -> Option<Self> {
+        let (zeros, number) = subject.split_first_chunk::<8>()?;
+        let number = u64::from_be_bytes(*number.first_chunk()?);
+        Self::from_number(number).filter(|_| *zeros == [0; 8])
+    }
+
     /// The number.
     pub const fn number(self) -> u64 {
         self.0.get()

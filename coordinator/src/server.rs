@@ -21,6 +21,7 @@ pub mod forward;
 pub mod listen;
 pub mod local;
 pub mod open;
+pub mod origin;
 pub mod pause;
 pub mod peers;
 pub mod renewal;
@@ -30,6 +31,7 @@ pub mod scheduler;
 mod asking;
 mod denials;
 mod failure;
+mod handshakes;
 
 pub(crate) use asking::of_the_group;
 pub use dial::{DialError, dial};

@@ -44,6 +44,8 @@ pub mod membership;
 pub mod operators;
 pub mod tokens;
 pub mod certificates;
+pub mod holders;
+mod identities;
 pub mod denials;
 pub mod depots;
 pub mod agents;

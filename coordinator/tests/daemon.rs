@@ -43,6 +43,9 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+#[path = "daemon/enrolling.rs"]
+mod enrolling;
+
 const LIMIT: Duration = Duration::from_mins(1);
 
 fn machine() -> Machine {
@@ -156,6 +159,11 @@ impl Group {
 
     /// A token that lets a member in.
     async fn token(&self) -> String {
+        self.token_for("member", "", "").await
+    }
+
+    /// A token for somebody of a role, by name, and for somebody who comes back.
+    async fn token_for(&self, role: &str, name: &str, renews: &str) -> String {
         let now = SystemClock.wall();
         let expires = WallTime(now.0 + 60_000_000);
         let binding = TokenBinding { role: Role::Coordinator, region: "here".parse().unwrap(), host: None, expires };
@@ -165,8 +173,11 @@ impl Group {
         let mint = MintToken {
             token: record.id.0.to_vec(),
             secret_sha256: record.secret_hash.to_vec(),
-            role: "member".into(),
+            role: role.into(),
             region: "here".into(),
+            site: if matches!(role, "agent" | "depot") { "here".into() } else { String::new() },
+            name_hint: name.into(),
+            renews: renews.into(),
             life_ms: 50 * 60 * 1_000,
             ..MintToken::default()
         };

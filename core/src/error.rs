@@ -139,6 +139,8 @@ codes! {
     SnapshotLost = 78, exit 1, "Restore the depot's files from a copy that verifies, and run `strongroom doctor`.";
     /// The coordinator's state in this room can't be used.
     MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
+    /// The folder of a new identity holds one.
+    IdentityExists = 83, exit 2, "Nothing was changed. Use the identity as it is, or give another folder.";
     /// What is left of a group makes no plan for founding it anew.
     RecoveryRefused = 87, exit 20, "Read why: start the members that are left, or give other folders.";
     /// The backup of the coordinator's state is not what was written.

@@ -21,6 +21,8 @@ pub(crate) enum AgentVerb {
 pub(crate) enum Joins {
     /// An agent
     Agent,
+    /// A depot
+    Depot,
     /// A member of the coordinator
     Member,
 }
@@ -32,11 +34,14 @@ pub(crate) struct AgentToken {
     #[arg(long = "for", value_name = "ROLE", default_value = "agent", env = "STRONGROOM_FOR")]
     pub(crate) joins: Joins,
     /// The region that it is for
-    #[arg(long, value_name = "NAME", env = "STRONGROOM_REGION")]
-    pub(crate) region: String,
-    /// The site that it is for; agents need one
+    #[arg(long, value_name = "NAME", required_unless_present = "renew", env = "STRONGROOM_REGION")]
+    pub(crate) region: Option<String>,
+    /// The site that it is for; agents and depots need one
     #[arg(long, value_name = "NAME", env = "STRONGROOM_SITE")]
     pub(crate) site: Option<String>,
+    /// Let an agent or a depot come back that has lost its key or rested for too long; what it had is denied
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["region", "site", "name"], env = "STRONGROOM_RENEW")]
+    pub(crate) renew: Option<String>,
     /// The name that whoever joins must bear
     #[arg(long, value_name = "NAME", env = "STRONGROOM_NAME")]
     pub(crate) name: Option<String>,

@@ -1,5 +1,7 @@
 //! `operator …`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::coordinator::Cluster;
@@ -15,6 +17,10 @@ pub(crate) enum OperatorVerb {
     Roles(OperatorRoles),
     /// Take a colleague out
     Rm(OperatorRm),
+    /// Make a token with which a registered colleague gets a certificate, once; older ones are denied
+    Token(OperatorToken),
+    /// Make a key here, and have it certified by a token
+    Enrol(OperatorEnrol),
 }
 
 /// What an operator may be.
@@ -31,9 +37,9 @@ pub(crate) enum Role {
 pub(crate) struct OperatorAdd {
     /// The name: small letters, digits and hyphens
     pub(crate) name: String,
-    /// The identity in the colleague's certificate: a SPIFFE id
+    /// The identity in the colleague's certificate: a SPIFFE id [default: a new one in your own region]
     #[arg(value_name = "SPIFFE_ID")]
-    pub(crate) subject: String,
+    pub(crate) subject: Option<String>,
     /// What the colleague may do; may be given more than once
     #[arg(long, value_name = "ROLE", required = true, value_delimiter = ',', env = "STRONGROOM_ROLE")]
     pub(crate) role: Vec<Role>,
@@ -66,6 +72,32 @@ pub(crate) struct OperatorRm {
     /// How it is asked.
     #[command(flatten)]
     pub(crate) asked: Asked,
+}
+
+/// `operator token`.
+#[derive(Debug, Args)]
+pub(crate) struct OperatorToken {
+    /// The name, as it was registered
+    pub(crate) name: String,
+    /// How long it is good, in minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=60), env = "STRONGROOM_LIFE")]
+    pub(crate) life: u64,
+    /// How it is asked.
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+}
+
+/// `operator enrol`.
+#[derive(Debug, Args)]
+pub(crate) struct OperatorEnrol {
+    /// The folder to make for the identity
+    pub(crate) folder: PathBuf,
+    /// A file that holds the token; `-` for standard input
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_TOKEN_FILE")]
+    pub(crate) token_file: PathBuf,
+    /// Where members listen
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "STRONGROOM_ENDPOINT")]
+    pub(crate) endpoint: Vec<String>,
 }
 
 /// Options of all that change something.

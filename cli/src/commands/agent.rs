@@ -1,21 +1,20 @@
 //! `agent …`: tokens with which hosts join, the agents that did, and the end of both.
 //!
-//! A token's secret is drawn here and shown once; the group gets its hash and can't tell it to anybody.
+//! How a token is made stands in `agent/token.rs`.
 
-use std::time::Duration;
+pub(super) mod token;
 
 use serde::Serialize;
 use strongroom_core::error::Code;
-use strongroom_platform::tls::JoinToken;
 use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::row::Row;
-use strongroom_proto::operators::v1::{AgentRow, Deny, Listing, MintToken, RevokeToken, TokenRow, deny};
+use strongroom_proto::operators::v1::{AgentRow, Deny, Listing, RevokeToken, TokenRow, deny};
 
 use crate::app::App;
-use crate::args::agent::{AgentRevoke, AgentToken, AgentVerb, Joins};
+use crate::args::agent::{AgentRevoke, AgentVerb};
 use crate::args::coordinator::Cluster;
 use crate::commands::confirm;
-use crate::failure::{Attempt as _, Exit, Failure};
+use crate::failure::{Exit, Failure};
 use crate::group::Group;
 use crate::render::json::Schema;
 use crate::render::table::Table;
@@ -37,20 +36,6 @@ struct AgentLine {
     version: Option<String>,
 }
 
-/// A token that was made.
-#[derive(Serialize)]
-struct TokenDocument<'a> {
-    id: String,
-    /// What is to be carried to the host; a secret until it is used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<&'a str>,
-    role: &'static str,
-    region: &'a str,
-    life_ms: u64,
-    /// Whether it was made, and not only shown.
-    done: bool,
-}
-
 /// What was taken back.
 #[derive(Serialize)]
 struct RevokedDocument<'a> {
@@ -62,54 +47,10 @@ struct RevokedDocument<'a> {
 /// Runs a verb.
 pub(super) fn run(verb: &AgentVerb, app: &App) -> Result<Exit, Failure> {
     match verb {
-        AgentVerb::Token(options) => token(options, app),
+        AgentVerb::Token(options) => token::run(options, app),
         AgentVerb::Ls(cluster) => ls(cluster, app),
         AgentVerb::Revoke(options) => revoke(options, app),
     }
-}
-
-fn token(options: &AgentToken, app: &App) -> Result<Exit, Failure> {
-    let role = match options.joins {
-        Joins::Agent => "agent",
-        Joins::Member => "member",
-    };
-    if options.joins == Joins::Agent && options.site.is_none() {
-        let failure = Failure::new(Code::Usage, "a token for an agent needs the site that the agent runs at");
-        return Err(failure.advise("Give --site NAME."));
-    }
-    let mut group = Group::open(&options.asked.cluster, app)?;
-    let root = group.root()?;
-    let token = JoinToken::draw(&root, app.entropy.as_ref()).attempt(|| "no token can be made")?;
-    let life = Duration::from_secs(options.life * 60);
-    let document = |text, done| TokenDocument {
-        id: token.id().to_string(),
-        token: text,
-        role,
-        region: &options.region,
-        life_ms: text::ms(life),
-        done,
-    };
-    if options.asked.plan {
-        app.output.say(format!("A token would be made with which one {role} can join in {}.", options.region));
-        app.output.document(Schema::Token, &document(None, false));
-        return Ok(Exit::Done);
-    }
-    let mint = MintToken {
-        token: token.id().0.to_vec(),
-        secret_sha256: token.secret_hash().to_vec(),
-        role: role.to_owned(),
-        region: options.region.clone(),
-        site: options.site.clone().unwrap_or_default(),
-        name_hint: options.name.clone().unwrap_or_default(),
-        life_ms: text::ms(life),
-    };
-    group.execute(Command::MintToken(mint), "no token was made")?;
-    let shown = token.to_text();
-    app.output.result(shown.as_str());
-    app.output
-        .say(format!("One {role} can join with it, once, within {} minutes. Keep it secret until then.", options.life));
-    app.output.document(Schema::Token, &document(Some(shown.as_str()), true));
-    Ok(Exit::Done)
 }
 
 fn ls(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
@@ -208,7 +149,7 @@ fn one_of(agents: Vec<AgentRow>, what: &str) -> Result<Option<AgentRow>, Failure
     Ok(named.pop())
 }
 
-fn agents(group: &mut Group) -> Result<Vec<AgentRow>, Failure> {
+pub(super) fn agents(group: &mut Group) -> Result<Vec<AgentRow>, Failure> {
     let rows = group.list(Listing::Agents, "the agents are not known")?;
     let agent = |row| match row {
         Row::Agent(it) => Some(it),

@@ -7,6 +7,7 @@ mod recover;
 mod rules;
 
 use serde::Serialize;
+use strongroom_coordinator::daemon::arguments::Issuer;
 use strongroom_coordinator::daemon::notify::Notify;
 use strongroom_coordinator::daemon::process::run_verb;
 use strongroom_coordinator::daemon::{Machine, Verb};
@@ -59,6 +60,7 @@ fn daemon(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Init(_) => ("init", "the group was not founded"),
         Verb::Join(_) => ("join", "the member did not join"),
         Verb::Run(_) => ("run", "the member does not run"),
+        Verb::Issuer(Issuer::Operator { .. }) => ("operator", "the operator was not certified"),
         Verb::Issuer(_) => ("issuer", "the issuer was not certified"),
     };
     let done = run_verb(verb, &machine, &notify).attempt(|| what)?;

@@ -1,10 +1,12 @@
-//! `operator …`: people and their roles.
+//! `operator …`: people and their roles, and how each gets a certificate.
+
+mod enrol;
 
 use clap::ValueEnum as _;
 use serde::Serialize;
 use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::row::Row;
-use strongroom_proto::operators::v1::{AddOperator, Listing, RemoveOperator, SetOperatorRoles};
+use strongroom_proto::operators::v1::{AddOperator, Listing, OperatorRow, RemoveOperator, SetOperatorRoles};
 
 use crate::app::App;
 use crate::args::coordinator::Cluster;
@@ -33,6 +35,9 @@ struct OperatorDocument<'a> {
     action: &'static str,
     name: &'a str,
     roles: Vec<String>,
+    /// The identity in the certificate, where it is at issue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     /// Whether it was done, and not only shown.
     done: bool,
 }
@@ -44,18 +49,15 @@ pub(super) fn run(verb: &OperatorVerb, app: &App) -> Result<Exit, Failure> {
         OperatorVerb::Ls(cluster) => ls(cluster, app),
         OperatorVerb::Roles(options) => roles(options, app),
         OperatorVerb::Rm(options) => rm(options, app),
+        OperatorVerb::Token(options) => enrol::token(options, app),
+        OperatorVerb::Enrol(options) => enrol::enrol(options, app),
     }
 }
 
 fn ls(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
-    let rows = Group::open(cluster, app)?.list(Listing::Operators, "the operators are not known")?;
-    let operators: Vec<OperatorLine> = rows
-        .into_iter()
-        .filter_map(|row| match row {
-            Row::Operator(it) => Some(OperatorLine { name: it.name, identity: it.identity, roles: it.roles }),
-            _ => None,
-        })
-        .collect();
+    let operators = operators(&mut Group::open(cluster, app)?)?;
+    let line = |it: OperatorRow| OperatorLine { name: it.name, identity: it.identity, roles: it.roles };
+    let operators: Vec<OperatorLine> = operators.into_iter().map(line).collect();
     let mut table = Table::new(&["name", "roles", "identity"]);
     for it in &operators {
         table.row([it.name.as_str(), &it.roles.join(", "), &it.identity]);
@@ -65,12 +67,28 @@ fn ls(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn operators(group: &mut Group) -> Result<Vec<OperatorRow>, Failure> {
+    let rows = group.list(Listing::Operators, "the operators are not known")?;
+    let operator = |row| match row {
+        Row::Operator(it) => Some(it),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(operator).collect())
+}
+
 fn add(options: &OperatorAdd, app: &App) -> Result<Exit, Failure> {
     let (name, roles) = (&options.name, words(&options.role));
-    let add = AddOperator { name: name.clone(), identity: options.subject.clone(), roles: roles.clone() };
-    app.output.say(format!("Register {name} ({}) as {}.", options.subject, roles.join(" and ")));
+    let identity = match &options.subject {
+        Some(identity) => identity.clone(),
+        None => enrol::new_identity(&Group::open(&options.asked.cluster, app)?, app)?,
+    };
+    let add = AddOperator { name: name.clone(), identity: identity.clone(), roles: roles.clone() };
+    app.output.say(format!("Register {name} ({identity}) as {}.", roles.join(" and ")));
     let done = ask(&options.asked, app, Command::AddOperator(add), &format!("{name} was not registered"))?;
-    Ok(tell(app, "add", name, roles, done))
+    if done {
+        app.output.say(format!("A certificate comes by a token: strongroom operator token {name}"));
+    }
+    Ok(tell_of(app, &OperatorDocument { action: "add", name, roles, identity: Some(identity), done }))
 }
 
 fn roles(options: &OperatorRoles, app: &App) -> Result<Exit, Failure> {
@@ -102,10 +120,14 @@ fn ask(asked: &Asked, app: &App, command: Command, what: &str) -> Result<bool, F
 }
 
 fn tell(app: &App, action: &'static str, name: &str, roles: Vec<String>, done: bool) -> Exit {
-    if done {
-        app.output.result(format!("Done: {action} {name}."));
+    tell_of(app, &OperatorDocument { action, name, roles, identity: None, done })
+}
+
+fn tell_of(app: &App, document: &OperatorDocument<'_>) -> Exit {
+    if document.done {
+        app.output.result(format!("Done: {} {}.", document.action, document.name));
     }
-    app.output.document(Schema::Operator, &OperatorDocument { action, name, roles, done });
+    app.output.document(Schema::Operator, document);
     Exit::Done
 }
 

@@ -17,7 +17,9 @@ use strongroom_coordinator::state::operators::{AddOperator, OperatorRole};
 use strongroom_coordinator::state::places::{PutJurisdiction, PutRegion, PutSite};
 use strongroom_coordinator::state::sources::{Engine, RegisterSource, SourceFacts};
 use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
-use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
+use strongroom_coordinator::state::tokens::{
+    Enrolment, JoinRole, KeyDigest, MintToken, SecretHash, SpendToken, TokenTerms,
+};
 use strongroom_coordinator::state::{Actor, Command};
 use strongroom_core::digest::Profile;
 use strongroom_core::entropy::{Entropy, random_array};
@@ -79,9 +81,10 @@ pub(super) fn founding(
         let secret_hash = SecretHash(labelled_hash(Profile::Fips, "join token", &secret));
         let expires_ms = now_ms.saturating_add(TOKEN_LIFE_MS);
         let (region, site) = (local()?, Some(local()?));
-        let terms = TokenTerms { role, region, site, name_hint: Some(local()?), expires_ms };
+        let terms = TokenTerms { role, region, site, name_hint: Some(local()?), renews: None, expires_ms };
         commands.push(MintToken { token, secret_hash, terms }.into());
-        commands.push(SpendToken { token, secret_hash, enrolment }.into());
+        // A room has no connections, and so no certificates and no keys of them.
+        commands.push(SpendToken { token, secret_hash, key: KeyDigest([0; 32]), enrolment }.into());
     }
     let operator = AddOperator { name: local()?, subject: subject("operator", settings.domain.as_bytes())?, roles };
     commands.push(operator.into());

@@ -94,7 +94,9 @@ pub fn operator_folder(
     let pending = PendingIdentity::new(subject.clone()).map_err(DaemonError::Request)?;
     let (_, chain) = operator(root_pem, pending.request(), machine)?;
     let home = Home::create(path)?;
-    home.require_empty()?;
+    if home.has_identity("")? {
+        return Err(DaemonError::IdentityExists { path: path.to_owned() });
+    }
     let identity = pending.into_identity(chain);
     let identity = identity.map_err(|source| DaemonError::Identity { path: path.to_owned(), source })?;
     home.write_roots("", &root.certificate_pem())?;

@@ -34,6 +34,12 @@ pub enum DaemonError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder holds an identity, which is not written over.
+    #[error("{} holds an identity", path.display())]
+    IdentityExists {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An option says something that can't be.
     #[error("{option}: {what}")]
     Option {
@@ -158,6 +164,7 @@ impl DaemonError {
             | Self::Disk { source: DiskError::NotFound { .. }, .. } => Code::NoMember,
             Self::MemberExists { .. } | Self::Refound(RefoundError::Occupied) => Code::MemberExists,
             Self::Refound(RefoundError::OtherState | RefoundError::Rows(_)) => Code::StateBackupDamaged,
+            Self::IdentityExists { .. } => Code::IdentityExists,
             Self::Option { .. } | Self::Settings { .. } | Self::Name { .. } => Code::Usage,
             Self::Disk { source: DiskError::NoSpace { .. }, .. } => Code::NoSpace,
             Self::Disk { .. } => Code::VolumeFailed,

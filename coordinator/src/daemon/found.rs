@@ -180,11 +180,12 @@ fn commands(checked: &Checked, member: MemberId, certified: [&Identity; 2]) -> R
         PutSite { name: checked.region_name.clone(), region: checked.region_name.clone() }.into(),
         PutMember { member, details: checked.details.clone() }.into(),
     ];
+    // Certificates are for those who are registered.
+    commands.push(AddOperator { name: checked.operator.clone(), subject, roles }.into());
     for identity in certified {
         let note = note_of(identity.chain(), None);
         commands.push(note.ok_or(DaemonError::Senseless { what: "a certificate can't be noted" })?.into());
     }
-    commands.push(AddOperator { name: checked.operator.clone(), subject, roles }.into());
     Ok(commands)
 }
 

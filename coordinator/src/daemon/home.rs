@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use strongroom_platform::disk::{Disk, DiskError, RealDisk, durable_replace};
-use strongroom_platform::tls::{Identity, Issuer, TrustBundle};
+use strongroom_platform::tls::{Identity, Issuer, PendingIdentity, SpiffeId, TrustBundle};
 use zeroize::Zeroizing;
 
 use super::DaemonError;
@@ -25,6 +25,10 @@ pub const ISSUER: &str = "identity/issuer.pem";
 pub const OPERATOR: &str = "operator";
 /// The root's key.
 pub const ROOT_KEY: &str = "root/root-key.pem";
+/// A key that waits for its certificate.
+const PENDING: &str = "pending.pem";
+/// Whose that certificate will be.
+const PENDING_NAME: &str = "pending-name";
 const SETTINGS: &str = "config.toml";
 const DATA: &str = "data";
 
@@ -102,6 +106,43 @@ impl Home {
     pub fn write_identity(&self, folder: &str, identity: &Identity) -> Result<(), DaemonError> {
         let key = identity.key_pem();
         self.write(&join(folder, IDENTITY), &Zeroizing::new([&identity.chain_pem(), key.as_str()].concat()))
+    }
+
+    /// Whether there is an identity in a folder of this one.
+    pub fn has_identity(&self, folder: &str) -> Result<bool, DaemonError> {
+        let exists = self.disk.exists(&join(folder, IDENTITY));
+        exists.map_err(|source| DaemonError::Disk { what: "the folder can't be read", source })
+    }
+
+    /// The key that waits for a certificate of this name: the one that was put aside, or a new one that is. So whoever
+    /// asks again after a crash is known by its key.
+    pub fn pending(&self, folder: &str, id: SpiffeId) -> Result<PendingIdentity, DaemonError> {
+        let path = join(folder, PENDING);
+        let pending = match self.read_if_there(&path)?.map(Zeroizing::new) {
+            Some(key) => PendingIdentity::resume(id, &key),
+            None => PendingIdentity::new(id),
+        };
+        let pending = pending.map_err(DaemonError::Request)?;
+        self.write(&join(folder, PENDING_NAME), &pending.id().to_string())?;
+        self.write(&path, &pending.key_pem())?;
+        Ok(pending)
+    }
+
+    /// Whose certificate the key that was put aside waits for.
+    pub fn pending_name(&self, folder: &str) -> Result<Option<SpiffeId>, DaemonError> {
+        let name = self.read_if_there(&join(folder, PENDING_NAME))?;
+        Ok(name.and_then(|name| name.trim().parse().ok()))
+    }
+
+    /// Takes away what was put aside: the certificate is there.
+    pub fn forget_pending(&self, folder: &str) -> Result<(), DaemonError> {
+        for name in [PENDING, PENDING_NAME] {
+            match self.disk.remove(&join(folder, name)) {
+                Ok(()) | Err(DiskError::NotFound { .. }) => {}
+                Err(source) => return Err(DaemonError::Disk { what: "a file can't be removed", source }),
+            }
+        }
+        Ok(())
     }
 
     /// The roots in a folder of this one.

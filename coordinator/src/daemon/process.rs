@@ -108,8 +108,7 @@ async fn init(options: &Init, machine: &Machine) -> Result<Done, DaemonError> {
 }
 
 async fn join_group(options: &Join, machine: &Machine) -> Result<Done, DaemonError> {
-    let text = Zeroizing::new(token_text(&options.token_file)?);
-    let token = JoinToken::from_text(&text).map_err(DaemonError::Token)?;
+    let token = read_token(&options.token_file)?;
     let settings = options.place.settings("");
     let endpoints = options.endpoint.clone();
     let folder = &options.place.folder;
@@ -122,15 +121,16 @@ async fn join_group(options: &Join, machine: &Machine) -> Result<Done, DaemonErr
     Ok(Done { lines, cluster, member, operator: None })
 }
 
-fn token_text(path: &Path) -> Result<String, DaemonError> {
-    let mut text = String::new();
+/// The join token in a file; `-` for standard input.
+pub fn read_token(path: &Path) -> Result<JoinToken, DaemonError> {
+    let mut text = Zeroizing::new(String::new());
     let read = if path.as_os_str() == "-" {
         std::io::stdin().take(TOKEN_FILE_BYTES_MAX).read_to_string(&mut text)
     } else {
         std::fs::File::open(path).and_then(|file| file.take(TOKEN_FILE_BYTES_MAX).read_to_string(&mut text))
     };
     match read {
-        Ok(_) => Ok(text),
+        Ok(_) => JoinToken::from_text(&text).map_err(DaemonError::Token),
         Err(error) => Err(DaemonError::Option { option: "--token-file", what: error.to_string() }),
     }
 }

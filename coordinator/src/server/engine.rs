@@ -440,9 +440,7 @@ pub fn subject_of(member: MemberId) -> [u8; 16] {
 
 /// The member that a certificate's subject names, if it names one.
 pub fn member_of(subject: [u8; 16]) -> Option<MemberId> {
-    let (zeros, number) = subject.split_first_chunk::<8>()?;
-    let number = u64::from_be_bytes(*number.first_chunk()?);
-    MemberId::from_number(number).filter(|_| *zeros == [0; 8])
+    MemberId::of_subject(subject)
 }
 
 mod tally;

@@ -1,20 +1,19 @@
 //! Connections that come in: accepted, and let through only when the other end has proven who it is.
 //!
-//! Owns the three doors behind one port, which a client chooses between by the protocol that it names (ALPN), and the
-//! bounds on those who have proven nothing yet. A connection that fails its handshake costs a task and is dropped; nobody
-//! is told why but the log.
+//! Owns the three doors behind one port, which a client chooses between by the protocol that it names (ALPN). The bounds
+//! on those who have proven nothing yet are applied here (`handshakes`, `origin`). A connection that fails its handshake
+//! costs a task and is dropped; nobody is told why but the log.
 //!
 //! ```text
 //!                          ┌─ h2 ─────────────────► peers, operators …   a certificate that is good now
 //!   accept ─ ClientHello ──┼─ strongroom-renew/1 ─► renewal              one that ended lately will do
-//!     (256, the oldest     └─ strongroom-enrol/1 ─► enrolment            no certificate; 32 at once, a minute each
-//!      gives way)
+//!     (1,024, a quarter    └─ strongroom-enrol/1 ─► enrolment            no certificate; 32 at once, a minute each,
+//!      from one place)                                                   8 from one place
 //! ```
 //!
-//! Strangers can't keep others out: whoever connects takes the place of the handshake that has lasted longest, and an
-//! honest one is over in milliseconds. What passes the first door leaves the strangers' bounds.
+//! Strangers in one place can't keep those of another out. What passes the first door leaves the strangers' bounds. When
+//! the machine has no descriptors left, the loop waits a little before it looks again, and says so once.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,17 +22,21 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
+use strongroom_platform::clock::Clock;
 use strongroom_platform::tls::PeerIdentity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
+use super::handshakes::{Admission, Handshakes};
 use super::open::{Guarded, Lasts, OpenConnections};
+use super::origin::{Origin, Strangers, StrangersPlace};
+use super::pause::pause;
 
 /// The protocol of all who have a certificate that is good.
 pub const ALPN: &[u8] = b"h2";
@@ -42,16 +45,17 @@ pub const RENEWAL_ALPN: &[u8] = b"strongroom-renew/1";
 /// The protocol of enrolment.
 pub const ENROLMENT_ALPN: &[u8] = b"strongroom-enrol/1";
 
-/// Handshakes that may be under way at once; when there are more, the oldest ends.
-const HANDSHAKES_MAX: usize = 256;
 /// How long a handshake may take.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Connections that wait to be served, at each door.
 const ACCEPTED_MAX: usize = 64;
-/// Connections of those who have proven nothing, at once. They ask two things and go.
-const STRANGERS_MAX: usize = 32;
-/// How long such a connection may last.
+/// How long a connection of somebody who has proven nothing may last.
 const STRANGER_TIME_MAX: Duration = Duration::from_mins(1);
+/// How long to wait at first when there are no descriptors left; twice as long each time, and up to twice as long again
+/// by the clock's last digits.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(25);
+/// How often that is doubled at most.
+const EXHAUSTED_DOUBLED_MAX: u32 = 5;
 
 /// How this process shows itself at each door.
 #[derive(Clone)]
@@ -91,7 +95,8 @@ pub struct Connection {
 pub struct Stranger {
     stream: TlsStream<TcpStream>,
     is_late: oneshot::Receiver<()>,
-    _permit: OwnedSemaphorePermit,
+    origin: Origin,
+    _place: StrangersPlace,
 }
 
 impl Connected for Connection {
@@ -103,9 +108,11 @@ impl Connected for Connection {
 }
 
 impl Connected for Stranger {
-    type ConnectInfo = ();
+    type ConnectInfo = Origin;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Origin {
+        self.origin
+    }
 }
 
 impl AsyncRead for Connection {
@@ -160,7 +167,7 @@ writes_through!(Stranger);
 struct Ways {
     doors: Doors,
     open: Arc<OpenConnections>,
-    strangers: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
     main: mpsc::Sender<io::Result<Connection>>,
     renewal: mpsc::Sender<io::Result<Connection>>,
     enrolment: mpsc::Sender<io::Result<Stranger>>,
@@ -170,39 +177,83 @@ struct Ways {
 pub fn accept(listener: TcpListener, doors: Doors, open: Arc<OpenConnections>) -> Arrivals {
     let (main, main_arrivals) = mpsc::channel(ACCEPTED_MAX);
     let (renewal, renewal_arrivals) = mpsc::channel(ACCEPTED_MAX);
-    let (enrolment, enrolment_arrivals) = mpsc::channel(STRANGERS_MAX);
-    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
-    let ways = Arc::new(Ways { doors, open, strangers, main, renewal, enrolment });
-    tokio::spawn(async move {
-        let mut under_way: VecDeque<AbortHandle> = VecDeque::with_capacity(HANDSHAKES_MAX);
-        loop {
-            let stream = tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        // Out of file descriptors, most likely: the next connection may fare better.
-                        tracing::warn!(%error, "a connection was not accepted");
-                        tokio::task::yield_now().await;
-                        continue;
-                    }
-                },
-                () = ways.main.closed() => return,
-            };
-            under_way.retain(|handshake| !handshake.is_finished());
-            if under_way.len() >= HANDSHAKES_MAX
-                && let Some(oldest) = under_way.pop_front()
-            {
-                tracing::info!("a handshake gave way to a newer one");
-                oldest.abort();
-            }
-            let ways = Arc::clone(&ways);
-            under_way.push_back(tokio::spawn(async move { ways.welcome(stream).await }).abort_handle());
-        }
-    });
+    let (enrolment, enrolment_arrivals) = mpsc::channel(ACCEPTED_MAX);
+    let clock = Arc::clone(open.clock());
+    let ways = Arc::new(Ways { doors, open, strangers: Arc::default(), main, renewal, enrolment });
+    tokio::spawn(keep_accepting(listener, ways, clock));
     Arrivals {
         main: ReceiverStream::new(main_arrivals),
         renewal: ReceiverStream::new(renewal_arrivals),
         enrolment: ReceiverStream::new(enrolment_arrivals),
+    }
+}
+
+async fn keep_accepting(listener: TcpListener, ways: Arc<Ways>, clock: Arc<dyn Clock>) {
+    let mut handshakes: Handshakes<AbortHandle> = Handshakes::new();
+    let mut exhaustion = Exhaustion::default();
+    loop {
+        let (stream, origin) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => (stream, Origin::of(address.ip())),
+                Err(error) => {
+                    if let Some(length) = exhaustion.after(&error, clock.as_ref()) {
+                        pause(length).await;
+                    }
+                    continue;
+                }
+            },
+            () = ways.main.closed() => return,
+        };
+        exhaustion.is_over();
+        let now = clock.monotonic();
+        match handshakes.admit(origin, now, AbortHandle::is_finished) {
+            Admission::Free => {}
+            Admission::InPlaceOf(oldest) => {
+                tracing::info!(?origin, "a handshake gave way to a newer one");
+                oldest.abort();
+            }
+            Admission::Refused => {
+                tracing::debug!(?origin, "too many handshakes are under way");
+                continue;
+            }
+        }
+        let ways = Arc::clone(&ways);
+        let handshake = tokio::spawn(async move { ways.welcome(stream, origin).await });
+        handshakes.begin(origin, now, handshake.abort_handle());
+    }
+}
+
+/// How often in a row there were no descriptors, or no memory for a socket.
+#[derive(Default)]
+struct Exhaustion {
+    number: u32,
+}
+
+impl Exhaustion {
+    /// How long to wait after an error; not at all where the connection was at fault, which is gone with it.
+    fn after(&mut self, error: &io::Error, clock: &dyn Clock) -> Option<Duration> {
+        use rustix::io::Errno;
+        let number = error.raw_os_error().map(Errno::from_raw_os_error);
+        if !matches!(number, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) {
+            tracing::info!(%error, "a connection was not accepted");
+            return None;
+        }
+        if self.number == 0 {
+            tracing::error!(%error, "no more connections are accepted until others end; raise the limit of open files");
+        }
+        let length = EXHAUSTED_PAUSE * (1 << self.number.min(EXHAUSTED_DOUBLED_MAX));
+        self.number = self.number.saturating_add(1);
+        // Members that ran out together don't look again together.
+        let spread_ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Some(length + Duration::from_nanos(clock.monotonic().nanos() % spread_ns))
+    }
+
+    /// A connection was accepted.
+    fn is_over(&mut self) {
+        if self.number > 0 {
+            tracing::info!(times = self.number, "connections are accepted again");
+        }
+        self.number = 0;
     }
 }
 
@@ -214,8 +265,8 @@ enum Arrival {
 }
 
 impl Ways {
-    async fn welcome(&self, stream: TcpStream) {
-        match tokio::time::timeout(HANDSHAKE_TIME_MAX, self.shake(stream)).await {
+    async fn welcome(&self, stream: TcpStream, origin: Origin) {
+        match tokio::time::timeout(HANDSHAKE_TIME_MAX, self.shake(stream, origin)).await {
             Ok(Ok(Arrival::Main(connection))) => drop(self.main.send(Ok(connection)).await),
             Ok(Ok(Arrival::Renewal(connection))) => drop(self.renewal.send(Ok(connection)).await),
             Ok(Ok(Arrival::Enrolment(stranger))) => drop(self.enrolment.send(Ok(stranger)).await),
@@ -224,7 +275,7 @@ impl Ways {
         }
     }
 
-    async fn shake(&self, stream: TcpStream) -> io::Result<Arrival> {
+    async fn shake(&self, stream: TcpStream, origin: Origin) -> io::Result<Arrival> {
         stream.set_nodelay(true)?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let hello = start.client_hello();
@@ -237,10 +288,10 @@ impl Ways {
                 Ok(Arrival::Renewal(Connection { stream, peer }))
             }
             Some(desk) if names(ENROLMENT_ALPN) => {
-                let permit = Arc::clone(&self.strangers).try_acquire_owned();
-                let permit = permit.map_err(|_| io::Error::other("too many strangers are here"))?;
+                let place = self.strangers.take(origin);
+                let place = place.ok_or_else(|| io::Error::other("too many strangers are here"))?;
                 let stream = start.into_stream(Arc::clone(&desk.enrolment)).await?;
-                Ok(Arrival::Enrolment(Stranger { stream, is_late: late(), _permit: permit }))
+                Ok(Arrival::Enrolment(Stranger { stream, is_late: late(), origin, _place: place }))
             }
             _ if names(ALPN) => {
                 let (stream, peer) = known(start.into_stream(Arc::clone(&self.doors.main)).await?)?;
@@ -264,4 +315,27 @@ fn late() -> oneshot::Receiver<()> {
     let (mut at_the_end, is_late) = oneshot::channel();
     tokio::spawn(async move { drop(tokio::time::timeout(STRANGER_TIME_MAX, at_the_end.closed()).await) });
     is_late
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_core::time::WallTime;
+    use strongroom_platform::clock::SimClock;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_without_descriptors_is_asked_ever_more_seldom_and_one_bad_connection_at_once() {
+        let clock = SimClock::starting_at(WallTime(0));
+        let mut exhaustion = Exhaustion::default();
+        let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
+        assert_eq!(exhaustion.after(&aborted, &clock), None);
+        let none_left = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        let lengths: Vec<_> = (0..8).filter_map(|_| exhaustion.after(&none_left, &clock)).collect();
+        let millis: Vec<_> = lengths.iter().map(Duration::as_millis).collect();
+        assert_eq!(millis, [25, 50, 100, 200, 400, 800, 800, 800]);
+        exhaustion.is_over();
+        clock.advance(Duration::from_millis(10));
+        assert_eq!(exhaustion.after(&none_left, &clock), Some(Duration::from_millis(35)), "spread by the clock");
+    }
 }

@@ -60,6 +60,11 @@ impl OpenConnections {
         &self.denied
     }
 
+    /// The clock that connections are held against.
+    pub const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// Watches over a connection from here on.
     pub fn watch<S>(self: &Arc<Self>, stream: S, peer: PeerIdentity, lasts: Lasts) -> Guarded<S> {
         let (close, closed) = oneshot::channel();

@@ -2,11 +2,11 @@
 //!
 //! Owns the one thing that a certificate in its grace is good for. The name is the one that the connection has proven,
 //! never one that the request asks for on its own; the deny-list was consulted in the handshake, and once more by every
-//! member when the new certificate is noted.
+//! member when the new certificate is noted. Whoever left, or asks too often, is refused before anything is signed.
 
 use std::sync::Arc;
 
-use strongroom_platform::tls::{CertificateChain, CertificateRequest, PeerIdentity};
+use strongroom_platform::tls::{CertificateChain, CertificateRequest, PeerIdentity, SpiffeId};
 use strongroom_proto::common::v1::{Class, Failure};
 use strongroom_proto::enrolment::v1::renewal_server::Renewal;
 use strongroom_proto::enrolment::v1::{CertificateReply, Chain, RenewRequest, certificate_reply};
@@ -14,6 +14,9 @@ use tonic::{Request, Response, Status};
 
 use super::certifier::{Certifier, CertifyError, serial_of};
 use super::forward::ForwardError;
+use crate::raft::Role as Standing;
+use crate::state::text::Subject;
+use crate::state::{Refusal, holders};
 
 /// The service of renewal.
 pub struct RenewalService {
@@ -31,7 +34,28 @@ impl RenewalService {
         let checked = checked.map_err(|error| refused("malformed", &error.to_string()))?;
         let renews =
             serial_of(&peer.serial).ok_or_else(|| refused("malformed", "the certificate is not one of ours"))?;
+        self.foresee(checked.id()).await?;
         self.certifier.certify(&checked, Some(renews)).await.map_err(|error| failure_of(&error))
+    }
+
+    /// Refuses what the group would refuse, as far as this member knows it; so that nobody fills the log by asking.
+    async fn foresee(&self, id: &SpiffeId) -> Result<(), Failure> {
+        let subject = Subject::new(&id.to_string()).map_err(|error| refused("malformed", &error.to_string()))?;
+        let engine = self.certifier.forwarder().engine();
+        let foreseen = engine.inspect(move |member| {
+            let machine = member.machine();
+            holders::refused(machine.rows(), &subject, machine.stamp().accrued_ms)
+        });
+        match foreseen.await {
+            Ok(Ok(None)) => Ok(()),
+            // A member that is behind may not have heard of somebody yet.
+            Ok(Ok(Some(Refusal::Missing(_)))) if engine.standing().role != Standing::Leader => {
+                Err(failure(Class::Retry, "missing", "the name is not known here yet", "Ask another member."))
+            }
+            Ok(Ok(Some(refusal))) => Err(refused(refusal.code(), &refusal.to_string())),
+            Ok(Err(error)) => Err(failure(Class::Retry, "unreadable", &error.to_string(), "Ask another member.")),
+            Err(error) => Err(failure(Class::Retry, "busy", &error.to_string(), "Ask again.")),
+        }
     }
 }
 

@@ -47,6 +47,16 @@ use crate::state::{Actor, query};
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
 /// The largest message of those who come for a certificate: a request has some 600 bytes.
 const DESK_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Requests that one connection may have under way at the desk.
+const DESK_STREAMS_MAX: u32 = 4;
+/// Bytes of headers that a request at the desk may have.
+const DESK_HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// How long one request at the desk may take: the group has ten seconds for the token, and ten for the certificate.
+const DESK_TIME_MAX: Duration = Duration::from_secs(25);
+/// Requests that one connection may have under way anywhere else: a proxy speaks for many.
+const STREAMS_MAX: u32 = 1_024;
+/// Streams that a client may open and reset before they were looked at (CVE-2023-44487).
+const RESET_STREAMS_MAX: usize = 20;
 /// How often the others' addresses are looked up.
 const LOOK_UP: Duration = Duration::from_secs(1);
 
@@ -198,11 +208,11 @@ async fn serve(serving: Serving) {
     if let Some(certifier) = desk {
         let renewals = RenewalServer::new(RenewalService::new(Arc::clone(&certifier)));
         let ended = until_stopped(stopped.clone());
-        tokio::spawn(server().add_service(renewals).serve_with_incoming_shutdown(renewal, ended));
-        let enrolments = EnrolmentServer::new(EnrolmentService::new(certifier));
+        tokio::spawn(desk_server().add_service(renewals).serve_with_incoming_shutdown(renewal, ended));
+        let enrolments = EnrolmentServer::new(EnrolmentService::new(certifier, Arc::clone(&clock)));
         let enrolments = enrolments.max_decoding_message_size(DESK_MESSAGE_BYTES_MAX);
         let ended = until_stopped(stopped.clone());
-        tokio::spawn(server().add_service(enrolments).serve_with_incoming_shutdown(enrolment, ended));
+        tokio::spawn(desk_server().add_service(enrolments).serve_with_incoming_shutdown(enrolment, ended));
     }
     let backups = Backups::new(Arc::clone(&disk), folder.clone(), clock);
     let peers =
@@ -222,8 +232,21 @@ async fn serve(serving: Serving) {
     }
 }
 
+/// For those who come for a certificate: they ask two things and go.
+fn desk_server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(Some(DESK_STREAMS_MAX))
+        .http2_max_header_list_size(Some(DESK_HEADER_BYTES_MAX))
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .timeout(DESK_TIME_MAX)
+        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+}
+
 fn server() -> Server {
     Server::builder()
+        .max_concurrent_streams(Some(STREAMS_MAX))
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
         .http2_adaptive_window(Some(true))
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))

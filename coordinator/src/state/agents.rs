@@ -17,6 +17,8 @@ use super::text::{Name, ProgramVersion, Subject};
 tables! {
     /// Agents, the retired ones too.
     Agents = AGENTS: AgentId => AgentRow;
+    /// Which agent bears a name; those that were retired bear none.
+    AgentNames = AGENT_NAMES: Name => AgentId;
 }
 
 /// An agent.
@@ -89,8 +91,10 @@ impl NewAgent {
     /// Registers the agent at the site of its token.
     pub(in crate::state) fn register(&self, cx: &mut Context<'_>, site: Name) -> Result<(), Fault> {
         cx.need_none::<Agents>(&self.agent, Thing::Agent)?;
+        cx.need_none::<AgentNames>(&self.name, Thing::Agent)?;
         refuse_denied(cx, &Denial::Identity(self.subject.clone()))?;
         cx.refer_to_site(&site)?;
+        cx.put::<AgentNames>(&self.name, &self.agent)?;
         cx.count_up(Counter::Agents)?;
         let row = AgentRow {
             name: self.name.clone(),
@@ -133,6 +137,7 @@ impl Effect for RetireAgent {
         require(row.sources == 0, Refusal::Referenced(Thing::Agent))?;
         cx.release_site(&row.site)?;
         cx.count_down(Counter::Agents)?;
+        cx.change.remove::<AgentNames>(&row.name);
         cx.put::<Agents>(&self.agent, &AgentRow { state: AgentState::Retired, ..row })?;
         Ok(Answer::Applied)
     }

@@ -1,7 +1,8 @@
 //! Certificates that were issued.
 //!
 //! Owns which serial belongs to which identity. Nobody who is denied ([`super::denials`]) gets another one. Expiry is
-//! checked where a certificate is presented; the time kept here is for people.
+//! checked where a certificate is presented; the time kept here is for people. A certificate is for somebody who is registered, and how
+//! many anybody gets is bounded ([`super::holders`]).
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::CertificateSerial;
@@ -15,6 +16,7 @@ pub use super::denials::{Denial, Deny};
 use super::outcome::{Answer, Effected, Refusal, Thing, require};
 use super::tables::tables;
 use super::text::Subject;
+use super::{holders, identities};
 
 tables! {
     /// Certificates by serial number.
@@ -30,6 +32,8 @@ pub struct CertificateRow {
     pub not_after: WallTime,
     /// The place in the log at which it was issued.
     pub log_index: u64,
+    /// Accrued time at which it was issued.
+    pub issued_ms: u64,
     /// The certificate that it follows.
     pub renews: Option<CertificateSerial>,
 }
@@ -56,14 +60,19 @@ impl Effect for IssueCertificate {
         cx.need_none::<Certificates>(&self.serial, Thing::Certificate)?;
         refuse_denied(cx, &Denial::Identity(self.subject.clone()))?;
         refuse_denied(cx, &Denial::Serial(self.serial))?;
+        identities::require_registered(cx, &self.subject)?;
+        let mut renewed_index = None;
         if let Some(old) = self.renews {
             let row = cx.need::<Certificates>(&old, Thing::Certificate)?;
             require(row.subject == self.subject, Refusal::Changed(Thing::Certificate))?;
             refuse_denied(cx, &Denial::Serial(old))?;
+            renewed_index = Some(row.log_index);
         }
+        holders::hold(cx, &self.subject, self.serial, renewed_index)?;
+        holders::forget(cx)?;
         cx.count_up(Counter::Certificates)?;
         let (subject, not_after, log_index) = (self.subject.clone(), self.not_after, cx.at.index.0);
-        let row = CertificateRow { subject, not_after, log_index, renews: self.renews };
+        let row = CertificateRow { subject, not_after, log_index, issued_ms: cx.now_ms, renews: self.renews };
         cx.put::<Certificates>(&self.serial, &row)?;
         Ok(Answer::Applied)
     }

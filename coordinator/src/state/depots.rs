@@ -25,6 +25,8 @@ use super::text::{Address, Name, Subject};
 tables! {
     /// Depots.
     Depots = DEPOTS: DepotId => DepotRow;
+    /// Which depot bears a name.
+    DepotNames = DEPOT_NAMES: Name => DepotId;
 }
 
 /// A depot.
@@ -103,8 +105,10 @@ impl NewDepot {
     /// Registers the depot at the site of its token.
     pub(in crate::state) fn register(&self, cx: &mut Context<'_>, site: Name) -> Result<(), Fault> {
         cx.need_none::<Depots>(&self.depot, Thing::Depot)?;
+        cx.need_none::<DepotNames>(&self.name, Thing::Depot)?;
         refuse_denied(cx, &Denial::Identity(self.subject.clone()))?;
         cx.refer_to_site(&site)?;
+        cx.put::<DepotNames>(&self.name, &self.depot)?;
         cx.count_up(Counter::DepotsActive)?;
         let row = DepotRow {
             name: self.name.clone(),

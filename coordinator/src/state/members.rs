@@ -6,7 +6,7 @@
 //!                     └───────────┴───────────┴─► removed: a tombstone, for ever
 //! ```
 //!
-//! Owns the rule that an id is never used again, and that a data folder which was rolled back or copied is not let in: each
+//! Owns the rule that an id is never used again, that whoever joins by a token brings an id that nobody knows, and that a data folder which was rolled back or copied is not let in: each
 //! boot must show a number above the last one. Whether a member votes follows the configuration and nothing else.
 
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,19 @@ impl PutMember {
         let (boot, state) = old.map_or((0, state_in(cx.configuration, self.member)), |old| (old.boot, old.state));
         cx.put::<Members>(&self.member, &MemberRow { details: Some(self.details.clone()), boot, state })
     }
+}
+
+/// Registers a member that joins by a token. Its id must be new, so that nobody is put in the place of a member that
+/// lives: neither of one that is registered nor of one that the configuration names.
+pub(in crate::state) fn join(cx: &mut Context<'_>, member: MemberId, details: &MemberDetails) -> Result<(), Fault> {
+    let is_known = cx.configuration.has(member) || cx.change.get::<Members>(&member)?.is_some();
+    require(!is_known, Refusal::Exists(Thing::Member))?;
+    for other in cx.configuration.members() {
+        let row = cx.change.get::<Members>(&other)?;
+        let is_named_so = row.and_then(|row| row.details).is_some_and(|other| other.name == details.name);
+        require(!is_named_so, Refusal::Exists(Thing::Member))?;
+    }
+    PutMember { member, details: details.clone() }.register(cx)
 }
 
 impl Effect for PutMember {

@@ -21,7 +21,9 @@ use strongroom_coordinator::state::runs::{RunOutcome, RunRow, RunState};
 use strongroom_coordinator::state::session::OpenSession;
 use strongroom_coordinator::state::sources::{Engine, RegisterSource, SourceFacts};
 use strongroom_coordinator::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
-use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
+use strongroom_coordinator::state::tokens::{
+    Enrolment, JoinRole, KeyDigest, MintToken, SecretHash, SpendToken, TokenTerms,
+};
 use strongroom_coordinator::state::{Actor, Command, Decision, Outcome, Request, Sequence, Stamp, query};
 use strongroom_core::digest::Profile;
 use strongroom_core::id::{AgentId, ClientSession, DepotId, DomainId, HostGroup, SourceId, TokenId};
@@ -163,10 +165,11 @@ impl World {
             region: word("berlin"),
             site: Some(word("berlin-1")),
             name_hint: None,
+            renews: None,
             expires_ms: 3_600_000,
         };
         self.done(MintToken { token, secret_hash, terms }).await;
-        self.done(SpendToken { token, secret_hash, enrolment }).await;
+        self.done(SpendToken { token, secret_hash, key: KeyDigest([1; 32]), enrolment }).await;
     }
 
     /// Registers a source of an agent, on a host group.

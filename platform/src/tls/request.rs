@@ -13,7 +13,8 @@
 //! come from strangers: no bytes make this module panic. A pending identity does not survive a crash; its holder makes
 //! another key and asks anew.
 
-use rcgen::{CertificateParams, DistinguishedName, SanType};
+use aws_lc_rs::digest::{SHA256, digest};
+use rcgen::{CertificateParams, DistinguishedName, PublicKeyData as _, SanType};
 use rustls::pki_types::CertificateSigningRequestDer;
 use thiserror::Error;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -203,5 +204,12 @@ impl CheckedRequest {
     /// Whom the certificate will name.
     pub const fn id(&self) -> &SpiffeId {
         &self.id
+    }
+
+    /// The SHA-256 of the public key, as a point of the curve: what a sender is known by who asks again.
+    pub fn key_digest(&self) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(digest(&SHA256, self.public.der_bytes()).as_ref());
+        out
     }
 }

@@ -39,7 +39,7 @@ fn the_folder_of_a_certified_operator_is_an_identity_with_its_root() {
     assert!(made.validity().holds_at(half_a_day) && !made.validity().holds_at(a_day));
     // It lies there with a key: nothing is put in its place.
     let again = operator_folder(&folder.path().join("ann"), &root(&machine), &name("operator"), &machine);
-    assert_eq!(again.unwrap_err().code(), Code::MemberExists);
+    assert_eq!(again.unwrap_err().code(), Code::IdentityExists);
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::state::session::OpenSession;
 use crate::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use crate::state::sources::{Engine, RegisterSource, SourceFacts};
 use crate::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
-use crate::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
+use crate::state::tokens::{Enrolment, JoinRole, KeyDigest, MintToken, SecretHash, SpendToken, TokenTerms};
 use crate::state::uploads::OpenUpload;
 use crate::state::{Actor, Answer, Command, Decision, Machine, MemoryBase, Outcome, Request, Sequence, Stamp};
 
@@ -121,7 +121,8 @@ impl World {
             Subject::new(&format!("spiffe://example.org/berlin/{role}/{number:032x}")).unwrap()
         };
         for agent in [1, 2] {
-            let new = NewAgent { agent: AgentId([agent; 16]), name: name.clone(), subject: subject("agent", agent) };
+            let called = Name::new(&format!("agent-{agent}")).unwrap();
+            let new = NewAgent { agent: AgentId([agent; 16]), name: called, subject: subject("agent", agent) };
             self.join(agent, JoinRole::Agent, Enrolment::Agent(new));
             self.come(agent);
         }
@@ -134,9 +135,9 @@ impl World {
     fn join(&mut self, number: u8, role: JoinRole, enrolment: Enrolment) {
         let (token, secret_hash) = (TokenId([number; 8]), SecretHash([number; 32]));
         let (region, site) = (Name::new("berlin").unwrap(), Name::new("berlin").ok());
-        let terms = TokenTerms { role, region, site, name_hint: None, expires_ms: self.now_ms + 1_000 };
+        let terms = TokenTerms { role, region, site, name_hint: None, renews: None, expires_ms: self.now_ms + 1_000 };
         self.done(MintToken { token, secret_hash, terms });
-        self.done(SpendToken { token, secret_hash, enrolment });
+        self.done(SpendToken { token, secret_hash, key: KeyDigest([1; 32]), enrolment });
     }
 
     /// Registers a source on the host group of its agent.

@@ -153,10 +153,11 @@ fn group(wire: Wire) -> Result<Command, Malformed> {
 fn mint(it: &MintToken) -> Result<tokens::MintToken, Malformed> {
     let optional = |text: &str| if text.is_empty() { Ok(None) } else { name(text).map(Some) };
     let terms = TokenTerms {
-        role: words::join_role(&it.role).ok_or("a token is for an agent, a depot or a member")?,
+        role: words::join_role(&it.role).ok_or("a token is for an agent, a depot, a member or an operator")?,
         region: name(&it.region)?,
         site: optional(&it.site)?,
         name_hint: optional(&it.name_hint)?,
+        renews: if it.renews.is_empty() { None } else { Some(subject(&it.renews)?) },
         expires_ms: it.life_ms,
     };
     let secret_hash = SecretHash(fixed(&it.secret_sha256, "the hash of a token's secret has 32 bytes")?);

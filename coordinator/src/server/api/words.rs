@@ -50,6 +50,7 @@ words! {
     /// What a token lets in.
     join_role_word, join_role: JoinRole {
         JoinRole::Agent = "agent", JoinRole::Depot = "depot", JoinRole::Member = "member",
+        JoinRole::Operator = "operator",
     }
     /// Whether a depot is trusted with copies.
     depot_state_word, depot_state: DepotState {

@@ -173,12 +173,14 @@ fn issue(serial: u8, number: u8, renews: Option<u8>) -> IssueCertificate {
 #[test]
 fn a_denied_identity_gets_no_certificate_and_does_not_join() {
     let mut world = World::installed();
+    world.join_agent(2, "berlin");
     world.done(issue(1, 2, None));
     let denial = Denial::Identity(subject("agent", 2));
     assert_eq!(world.done(Deny { denial: denial.clone() }), Answer::DenyVersion(1));
     assert_eq!(world.refused(issue(2, 2, Some(1))), Refusal::Denied);
-    world.done(mint(2, JoinRole::Agent, "berlin", world.now_ms));
-    assert_eq!(world.refused(spend(2, Enrolment::Agent(new_agent(2)))), Refusal::Denied);
+    world.done(Deny { denial: Denial::Identity(subject("agent", 3)) });
+    world.done(mint(3, JoinRole::Agent, "berlin", world.now_ms));
+    assert_eq!(world.refused(spend(3, Enrolment::Agent(new_agent(3)))), Refusal::Denied);
     assert_eq!(query::denied_since(world.machine.rows(), &denial).unwrap(), Some(1));
 }
 
@@ -196,6 +198,8 @@ fn the_deny_lists_version_only_grows() {
 #[test]
 fn a_certificate_renews_one_of_the_same_identity() {
     let mut world = World::installed();
+    world.join_agent(2, "berlin");
+    world.join_agent(4, "berlin");
     world.done(issue(1, 2, None));
     world.done(issue(2, 2, Some(1)));
     assert_eq!(world.refused(issue(2, 2, Some(1))), Refusal::Exists(Thing::Certificate));

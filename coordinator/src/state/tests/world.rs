@@ -29,7 +29,7 @@ use crate::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use crate::state::sources::{Engine, RegisterSource, SourceFacts};
 use crate::state::tables;
 use crate::state::text::{Address, CountryCode, JurisdictionName, Name, SourceName, Subject};
-use crate::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
+use crate::state::tokens::{Enrolment, JoinRole, KeyDigest, MintToken, SecretHash, SpendToken, TokenTerms};
 use crate::state::uploads::OpenUpload;
 use crate::state::{Answer, Machine, MemoryBase, Outcome, Refusal, StateDigest};
 
@@ -233,7 +233,7 @@ pub(super) fn codes(texts: &[&str]) -> BTreeSet<CountryCode> {
 }
 
 pub(super) fn subject(role: &str, number: u8) -> Subject {
-    Subject::new(&format!("spiffe://example.org/berlin/{role}/{number:032x}")).unwrap()
+    Subject::new(&format!("spiffe://example.org/berlin/{role}/{}", hex::encode([number; 16]))).unwrap()
 }
 
 pub(super) fn member(number: u64) -> MemberId {
@@ -264,13 +264,15 @@ pub(super) fn put_member(number: u64) -> PutMember {
 }
 
 pub(super) fn mint(number: u8, role: JoinRole, region: &str, now_ms: u64) -> MintToken {
-    let site = (role != JoinRole::Member).then(|| name(&format!("{region}-1")));
-    let terms = TokenTerms { role, region: name(region), site, name_hint: None, expires_ms: now_ms + 3_600_000 };
+    let site = matches!(role, JoinRole::Agent | JoinRole::Depot).then(|| name(&format!("{region}-1")));
+    let (region, expires_ms) = (name(region), now_ms + 3_600_000);
+    let terms = TokenTerms { role, region, site, name_hint: None, renews: None, expires_ms };
     MintToken { token: TokenId([number; 8]), secret_hash: SecretHash([number; 32]), terms }
 }
 
 pub(super) fn spend(number: u8, enrolment: Enrolment) -> SpendToken {
-    SpendToken { token: TokenId([number; 8]), secret_hash: SecretHash([number; 32]), enrolment }
+    let (token, secret_hash) = (TokenId([number; 8]), SecretHash([number; 32]));
+    SpendToken { token, secret_hash, key: KeyDigest([number; 32]), enrolment }
 }
 
 pub(super) fn new_agent(number: u8) -> NewAgent {

@@ -72,6 +72,7 @@ fn hostile() -> Vec<Wire> {
             site: "berlin-1".into(),
             name_hint: String::new(),
             life_ms: 1_000,
+            renews: String::new(),
         };
         change(&mut token);
         Wire::MintToken(token)
@@ -154,6 +155,7 @@ async fn a_token_lives_from_when_it_is_minted() {
         site: "berlin-1".into(),
         name_hint: String::new(),
         life_ms: 600_000,
+        renews: String::new(),
     };
     it.done(&operator, Wire::MintToken(mint)).await;
     let page = it.page(&operator, list(Listing::Tokens, "", 0)).await.unwrap();
