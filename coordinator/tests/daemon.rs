@@ -297,8 +297,8 @@ async fn a_member_asks_for_what_members_ask_for_and_in_its_own_name_alone() {
         })
     });
     let events = events.await.unwrap().events;
-    let events = events.iter().map(|bytes| AuditEvent::decode(bytes).unwrap());
-    let last = events.filter(|event| event.action.as_str() == "certificate.issue").last().unwrap();
+    let mut events = events.iter().map(|bytes| AuditEvent::decode(bytes).unwrap());
+    let last = events.rfind(|event| event.action.as_str() == "certificate.issue").unwrap();
     assert_eq!((last.actor.as_str(), last.decision), (identity.as_str(), Decided::Allowed));
     group.end().await;
 }

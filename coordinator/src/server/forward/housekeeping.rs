@@ -103,8 +103,8 @@ mod tests {
     fn a_member_asks_for_what_its_part_in_the_group_is_good_for() {
         let group = configuration();
         let session = Housekeeping::from(OpenSession { session: ClientSession([1; 16]) });
-        let spend = crate::state::sample_commands().into_iter().filter_map(Housekeeping::of);
-        let spend = spend.into_iter().find(|it| matches!(it, Housekeeping::SpendToken(_))).unwrap();
+        let mut samples = crate::state::sample_commands().into_iter().filter_map(Housekeeping::of);
+        let spend = samples.find(|it| matches!(it, Housekeeping::SpendToken(_))).unwrap();
         let boot = |number| Housekeeping::from(MemberBooted { member: id(number), boot: 2 });
         for (number, opens, spends) in [(1, true, true), (2, true, false), (3, true, true), (4, false, false)] {
             assert_eq!(session.may_come_from(id(number), &group), opens, "{number}");

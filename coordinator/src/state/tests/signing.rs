@@ -170,7 +170,7 @@ fn there_is_always_room_for_the_key_of_a_voter_and_what_was_signed_stays_provabl
     let stale = keep(&other(log, 2), head(world.machine.rows()).unwrap());
     assert_eq!(world.refused(stale), Refusal::Missing(Thing::AuditKey), "a retired key signs no more");
     // Whoever holds an old checkpoint finds the key that signed it in the log.
-    let registered = super::auditing::events(world.machine.rows()).into_iter().map(|(_, event)| event);
+    let mut registered = super::auditing::events(world.machine.rows()).into_iter().map(|(_, event)| event);
     let text = other(log, 2).verifier_key().to_string();
-    assert!(registered.into_iter().any(|event| event.action.as_str() == "audit.key" && event.object.as_str() == text));
+    assert!(registered.any(|event| event.action.as_str() == "audit.key" && event.object.as_str() == text));
 }
