@@ -139,6 +139,8 @@ codes! {
     SnapshotLost = 78, exit 1, "Restore the depot's files from a copy that verifies, and run `strongroom doctor`.";
     /// The coordinator's state in this room can't be used.
     MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
+    /// The depot lacks a part of a source's chain of snapshots.
+    ChainGap = 92, exit 1, "Restore the depot's manifests from a copy, then run the backup again: it commits what follows.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }

@@ -46,12 +46,19 @@ use watch::{Follow, Watches};
 pub struct OperatorService {
     engine: Engine,
     watches: Watches,
+    /// The member is to stay the only one of its group.
+    is_alone: bool,
 }
 
 impl OperatorService {
     /// The service of a member.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, watches: Watches::default() }
+        Self { engine, watches: Watches::default(), is_alone: false }
+    }
+
+    /// The service of a member that has its own process for itself, and takes no other in.
+    pub fn alone(engine: Engine) -> Self {
+        Self { is_alone: true, ..Self::new(engine) }
     }
 
     async fn run(&self, request: ExecuteRequest, peer: PeerIdentity) -> Result<u64, Failure> {
@@ -60,6 +67,7 @@ impl OperatorService {
     }
 
     async fn change(&self, request: ChangeMembersRequest, peer: PeerIdentity) -> Result<u64, Failure> {
+        self.require_several()?;
         let (change, request) = members::change(request, &peer).map_err(|what| rejected("malformed", what))?;
         let decision = self.decide(peer.clone(), "member.change").await?;
         if decision.verdict == Verdict::Denied {
@@ -77,7 +85,16 @@ impl OperatorService {
         }
     }
 
+    /// Refuses what makes no sense for a member that is alone.
+    fn require_several(&self) -> Result<(), Failure> {
+        if self.is_alone {
+            return Err(rejected("alone", "a room has one member, which takes no other in"));
+        }
+        Ok(())
+    }
+
     async fn transfer(&self, to: &str, peer: PeerIdentity) -> Result<u64, Failure> {
+        self.require_several()?;
         let to = commands::member(to).map_err(|what| rejected("malformed", what))?;
         let decision = self.decide(peer, "member.transfer").await?;
         if decision.verdict == Verdict::Denied {
