@@ -2,6 +2,7 @@
 
 use clap::ValueEnum as _;
 use serde::Serialize;
+use strongroom_core::error::Code;
 use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::row::Row;
 use strongroom_proto::operators::v1::{AddOperator, Listing, RemoveOperator, SetOperatorRoles};
@@ -14,6 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::group::Group;
 use crate::render::json::Schema;
 use crate::render::table::Table;
+use crate::room::founding;
 
 #[derive(Serialize)]
 struct OperatorsDocument {
@@ -48,7 +50,7 @@ pub(super) fn run(verb: &OperatorVerb, app: &App) -> Result<Exit, Failure> {
 }
 
 fn ls(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
-    let rows = Group::open(cluster, app)?.list(Listing::Operators, "the operators are not known")?;
+    let rows = Group::look(cluster, app)?.list(Listing::Operators, "the operators are not known")?;
     let operators: Vec<OperatorLine> = rows
         .into_iter()
         .filter_map(|row| match row {
@@ -96,7 +98,17 @@ fn rm(options: &OperatorRm, app: &App) -> Result<Exit, Failure> {
 /// Asks, unless it is to be shown only; says whether it was done.
 fn ask(asked: &Asked, app: &App, command: Command, what: &str) -> Result<bool, Failure> {
     if !asked.plan {
-        Group::open(&asked.cluster, app)?.execute(command, what)?;
+        let mut group = Group::open(&asked.cluster, app)?;
+        let changed = match &command {
+            Command::SetOperatorRoles(set) => Some(&set.name),
+            Command::RemoveOperator(remove) => Some(&remove.name),
+            _ => None,
+        };
+        if group.is_room() && changed.is_some_and(|name| founding::is_owner(name)) {
+            let failure = Failure::new(Code::Usage, format!("{what}: a room can't do without its owner"));
+            return Err(failure.advise("Register others beside it: strongroom operator add."));
+        }
+        group.execute(command, what)?;
     }
     Ok(!asked.plan)
 }
