@@ -15,7 +15,7 @@ mod votes;
 
 use std::fmt;
 
-use strongroom_coordinator::id::{ClusterEpoch, ClusterId, MemberId, Position};
+use strongroom_coordinator::id::{GroupIdentity, MemberId, Position};
 use strongroom_coordinator::member::Member;
 use strongroom_coordinator::raft::Standing;
 use strongroom_proto::peers::v1::Envelope;
@@ -68,7 +68,7 @@ pub(crate) struct Invariants {
     /// What clients asked for.
     pub(crate) effects: Effects,
     /// The group that was founded.
-    pub(crate) group: Option<(ClusterId, ClusterEpoch)>,
+    pub(crate) group: Option<GroupIdentity>,
 }
 
 impl Invariants {

@@ -7,6 +7,8 @@ pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod coordinator;
 pub(crate) mod operator;
+pub(crate) mod recovery;
+pub(crate) mod site;
 
 use std::path::PathBuf;
 
@@ -104,6 +106,9 @@ pub(crate) enum Verb {
     /// Verify, prove and export the log of what was asked for
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// Found sites, and list where things may lie
+    #[command(subcommand)]
+    Site(site::SiteVerb),
 }
 
 /// `init`.

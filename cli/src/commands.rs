@@ -22,6 +22,7 @@ mod rescue;
 mod restore;
 mod shapes;
 mod show;
+mod site;
 mod snapshots;
 mod source;
 mod verify;
@@ -60,5 +61,6 @@ pub(crate) fn run(verb: &Verb, app: &App) -> Result<Exit, Failure> {
         Verb::Agent(verb) => agent::run(verb, app),
         Verb::Operator(verb) => operator::run(verb, app),
         Verb::Audit(verb) => audit::run(verb, app),
+        Verb::Site(verb) => site::run(verb, app),
     }
 }

@@ -54,6 +54,13 @@ impl Dial for Way {
             Self::Room(door) => door.dial(address).await,
         }
     }
+
+    async fn dial_member(&self, address: &str, member: &str) -> Result<Channel, DialFailed> {
+        match self {
+            Self::Cluster(transport) => transport.dial_member(address, member).await,
+            Self::Room(door) => door.dial_member(address, member).await,
+        }
+    }
 }
 
 impl Endpoint {

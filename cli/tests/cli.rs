@@ -47,6 +47,8 @@ mod partial_postgres;
 mod process_sweeps;
 #[path = "cli/reading.rs"]
 mod reading;
+#[path = "cli/recovery.rs"]
+mod recovery;
 #[path = "cli/rescue.rs"]
 mod rescue;
 #[path = "cli/schema.rs"]

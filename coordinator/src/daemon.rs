@@ -14,7 +14,8 @@
 //! ```text
 //!   init ──► files, group, registration ──┐
 //!                                         ├──► run: open ─► listen ─► READY ─┬─ signal ─► hand over ─► stop
-//!   join ──► token ─► certificate, id  ───┘                                  └─ error ──► exit code
+//!   join ──► token ─► certificate, id  ───┤                                  └─ error ──► exit code
+//!   recover ──► old state, new epoch ─────┘
 //! ```
 
 pub mod arguments;
@@ -24,9 +25,11 @@ pub mod found;
 pub mod growth;
 pub mod health;
 pub mod home;
+mod issuer;
 pub mod join;
 pub mod notify;
 pub mod process;
+pub mod recover;
 pub mod renewal;
 pub mod run;
 pub mod settings;

@@ -119,6 +119,18 @@ impl fmt::Debug for MemberId {
     }
 }
 
+/// A group as of its latest founding. Two foundings out of one survivor have the same number and not the same founder, so
+/// that neither group ever takes the other for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupIdentity {
+    /// The group, for its whole life.
+    pub cluster: ClusterId,
+    /// How often it was founded anew.
+    pub epoch: ClusterEpoch,
+    /// The member that founded it this time. Its id is random, and is never used again.
+    pub founder: MemberId,
+}
+
 /// Text that names no member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a member's id: expected 16 hexadecimal digits")]

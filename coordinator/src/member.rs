@@ -29,7 +29,6 @@ mod proposals;
 mod quarantine;
 mod reads;
 mod refound;
-mod settled;
 mod snapshots;
 mod turn;
 
@@ -219,6 +218,7 @@ impl Member {
         let identity = &self.core.identity;
         let is_ours = envelope.cluster == identity.cluster.0.as_slice()
             && envelope.epoch == identity.epoch.0
+            && envelope.founder == identity.founder.number()
             && envelope.to == identity.member.number();
         let from = MemberId::from_number(envelope.from).filter(|from| is_ours && *from != identity.member)?;
         let boot = self.core.boots.entry(from).or_default();
@@ -391,6 +391,7 @@ impl Core {
         Envelope {
             cluster: self.identity.cluster.0.to_vec().into(),
             epoch: self.identity.epoch.0,
+            founder: self.identity.founder.number(),
             from: self.identity.member.number(),
             to: to.number(),
             boot: self.identity.boot,

@@ -26,6 +26,7 @@ pub mod timing;
 
 mod frame;
 mod ingress;
+mod opened;
 mod ready;
 mod shelf;
 mod trace;
@@ -33,8 +34,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use group::{Found, Group, Handler, OpenedLog, Progress, Role, Standing, Unproposed};
+pub use group::{Group, Handler, Progress, Role, Standing, Unproposed};
 pub use ingress::Verdict;
 pub use membership::{Change, Unchanged};
+pub use opened::{Found, OpenedLog};
 pub use timing::Timing;
 pub use wire::{Meaningless, configuration_from_wire, configuration_to_wire, is_from_leader_or_candidate};

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   survivors' folders ── Survivor::look ──► Survey ──► Plan::of ──► what may be lost, and whose log to take
-//!                              │                                            │ consent
+//!                              │                                            │ consent to its digest
 //!                              └──────────── Member::refound ◄──────────────┘
 //!                                                   ▲
 //!   backup ── backup::Reader ───────────────────────┘
@@ -23,6 +23,19 @@ pub mod survivor;
 pub use plan::{Plan, PlanRefused};
 pub use survey::Survey;
 pub use survivor::{LookError, Survivor};
+
+use std::error::Error;
+
+/// An error with all that is below it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ mod asking;
 mod denials;
 mod failure;
 
+pub(crate) use asking::of_the_group;
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
 pub use local::service::{LOCAL_ADDRESS, LocalDoor, LocalService};

@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command as Program, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,19 +17,25 @@ use strongroom_coordinator::daemon::renewal::renewed;
 use strongroom_coordinator::daemon::run::run;
 use strongroom_coordinator::daemon::transport::Transport;
 use strongroom_coordinator::daemon::{DaemonError, Home, Machine, Settings, home};
-use strongroom_coordinator::state::certificates::{Denial, Deny};
+use strongroom_coordinator::state::certificates::IssueCertificate;
+use strongroom_coordinator::state::members::{MemberBooted, RetireMember};
 use strongroom_coordinator::state::session::OpenSession;
-use strongroom_coordinator::state::text::{Name, Subject};
-use strongroom_coordinator::state::tokens::{JoinRole, MintToken, SecretHash, TokenTerms};
-use strongroom_coordinator::state::{Actor, Command as StateCommand, Decision, Outcome, Request, Sequence, Stamp};
+use strongroom_coordinator::state::text::Subject;
+use strongroom_coordinator::state::{
+    Actor, Command as StateCommand, Decision, Outcome, Refusal, Request, Sequence, Stamp,
+};
+use strongroom_core::audit::{AuditEvent, Decision as Decided};
 use strongroom_core::error::Code;
-use strongroom_core::id::{ClientSession, TokenId};
+use strongroom_core::id::{CertificateSerial, ClientSession};
 use strongroom_platform::clock::{Clock, MonotonicTime, SystemClock, WallTime};
 use strongroom_platform::rng::{SystemEntropy, random_array};
 use strongroom_platform::tls::{HotIdentity, JoinToken, Role, TokenBinding};
 use strongroom_proto::client::{Client, Dial as _};
+use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::operators_client::OperatorsClient;
-use strongroom_proto::operators::v1::{StatusReply, StatusRequest};
+use strongroom_proto::operators::v1::{
+    Deny, ListEventsRequest, MintToken, StatusReply, StatusRequest, deny, list_events_reply,
+};
 use strongroom_proto::peers::v1::ProposeRequest;
 use strongroom_proto::peers::v1::peers_client::PeersClient;
 use strongroom_proto::peers::v1::propose_reply::Result as Proposed;
@@ -129,28 +135,23 @@ impl Group {
         Some(OperatorsClient::new(channel).status(StatusRequest {}).await.ok()?.into_inner())
     }
 
-    /// Asks the log for a command in the name of the group, as members do for each other.
-    async fn propose(&self, command: StateCommand) {
-        let home = Home::open(&self.path("m1")).unwrap();
+    /// Asks the group for a command, as the operator.
+    async fn ask(&self, command: Command) {
+        let (_, operator) = self.operator(Arc::new(SystemClock));
+        let session = random_array(&SystemEntropy).unwrap();
+        Client::new(operator, vec![self.address.clone()], session).execute(command, LIMIT).await.unwrap();
+    }
+
+    /// Asks the first member, over the connection between members, for whatever is in `request`.
+    async fn propose(&self, as_whom: &str, request: &Request) -> Option<Outcome> {
+        let home = Home::open(&self.path(as_whom)).unwrap();
         let own = Arc::new(HotIdentity::new(home.identity(home::OWN).unwrap()));
         let member = Transport::new(own, home.roots(home::OWN).unwrap(), Arc::new(SystemClock));
         let channel = member.dial(&self.address).await.unwrap();
-        let session = ClientSession(random_array(&SystemEntropy).unwrap());
-        for (session, command) in [(None, OpenSession { session }.into()), (Some((session, Sequence(1))), command)] {
-            let request = Request {
-                session,
-                acknowledged_below: Sequence(0),
-                actor: Actor::System,
-                decision: Decision::default(),
-                stamp: Stamp::default(),
-                command,
-            };
-            let asked = ProposeRequest { request: request.encode().unwrap().into() };
-            let reply = PeersClient::new(channel.clone()).propose(asked).await.unwrap().into_inner();
-            let Some(Proposed::Outcome(outcome)) = reply.result else { panic!("{reply:?}") };
-            let outcome: Outcome = postcard::from_bytes(&outcome).unwrap();
-            assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
-        }
+        let asked = ProposeRequest { request: request.encode().unwrap().into() };
+        let reply = PeersClient::new(channel).propose(asked).await.unwrap().into_inner();
+        let Some(Proposed::Outcome(outcome)) = reply.result else { return None };
+        Some(postcard::from_bytes(&outcome).unwrap())
     }
 
     /// A token that lets a member in.
@@ -161,15 +162,15 @@ impl Group {
         let roots = Home::open(&self.path("m1")).unwrap().roots(home::OWN).unwrap();
         let root = roots.certificates().first().unwrap();
         let (token, record) = JoinToken::mint(binding, root, now, &SystemEntropy).unwrap();
-        let terms = TokenTerms {
-            role: JoinRole::Member,
-            region: Name::new("here").unwrap(),
-            site: None,
-            name_hint: None,
-            expires_ms: 60 * 60 * 1_000 - 1,
+        let mint = MintToken {
+            token: record.id.0.to_vec(),
+            secret_sha256: record.secret_hash.to_vec(),
+            role: "member".into(),
+            region: "here".into(),
+            life_ms: 50 * 60 * 1_000,
+            ..MintToken::default()
         };
-        let (id, secret_hash) = (TokenId(record.id.0), SecretHash(record.secret_hash));
-        self.propose(MintToken { token: id, secret_hash, terms }.into()).await;
+        self.ask(Command::MintToken(mint)).await;
         token.to_text().to_string()
     }
 
@@ -227,6 +228,70 @@ async fn a_secret_that_is_wrong_lets_nobody_in() {
     group.end().await;
 }
 
+/// A request as a member sends it, in a session or without one.
+fn request(session: Option<(ClientSession, Sequence)>, command: impl Into<StateCommand>) -> Request {
+    Request {
+        session,
+        acknowledged_below: Sequence(0),
+        actor: Actor::System,
+        decision: Decision::default(),
+        stamp: Stamp::default(),
+        command: command.into(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_asks_for_what_members_ask_for_and_in_its_own_name_alone() {
+    let mut group = Group::new().await;
+    let (token, [second]) = (group.token().await, free());
+    group.join("m2", &token, &second).await.unwrap();
+    let forbidden = Some(Outcome::Rejected(Refusal::Forbidden));
+    let session = ClientSession(random_array(&SystemEntropy).unwrap());
+    let open = request(None, OpenSession { session });
+    // It is registered and not in the group: it has a certificate, and no say.
+    assert_eq!(group.propose("m2", &open).await, forbidden);
+    group.run("m2");
+    let voters = async || {
+        let status = group.status().await?;
+        let voters: Vec<String> =
+            status.members.iter().filter(|member| member.part == "voter").map(|member| member.member.clone()).collect();
+        (voters.len() == 2).then_some((status.member, voters))
+    };
+    let (first, voters) = until(voters).await;
+    let second = voters.into_iter().find(|member| *member != first).unwrap();
+    assert!(matches!(group.propose("m2", &open).await, Some(Outcome::Done(_))));
+    // A command of operators, said to be the group's own.
+    let retire = request(Some((session, Sequence(1))), RetireMember { member: second.parse().unwrap() });
+    assert_eq!(group.propose("m2", &retire).await, forbidden);
+    // Another member's start.
+    let boot = request(None, MemberBooted { member: first.parse().unwrap(), boot: 1_000_000 });
+    assert_eq!(group.propose("m2", &boot).await, forbidden);
+    // What it may ask for stands in the log under its own name, whomever it said that it was.
+    let identity = Home::open(&group.path("m2")).unwrap().identity(home::OWN).unwrap().id().to_string();
+    let issue = IssueCertificate {
+        serial: CertificateSerial([0x5a; 16]),
+        subject: Subject::new(&identity).unwrap(),
+        not_after: WallTime(0),
+        renews: None,
+    };
+    let issued = group.propose("m2", &request(Some((session, Sequence(2))), issue)).await;
+    assert!(matches!(issued, Some(Outcome::Done(_))), "{issued:?}");
+    let (_, operator) = group.operator(Arc::new(SystemClock));
+    let mut client = Client::new(operator, vec![group.address.clone()], random_array(&SystemEntropy).unwrap());
+    let events = client.read(LIMIT, |mut members| async move {
+        let asked = ListEventsRequest { limit: 1_000, ..ListEventsRequest::default() };
+        Ok(match members.list_events(asked).await?.into_inner().result {
+            Some(list_events_reply::Result::Events(events)) => Ok(events),
+            other => panic!("{other:?}"),
+        })
+    });
+    let events = events.await.unwrap().events;
+    let events = events.iter().map(|bytes| AuditEvent::decode(bytes).unwrap());
+    let last = events.filter(|event| event.action.as_str() == "certificate.issue").last().unwrap();
+    assert_eq!((last.actor.as_str(), last.decision), (identity.as_str(), Decided::Allowed));
+    group.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_denied_is_cut_off_though_connected() {
     let group = Group::new().await;
@@ -235,8 +300,8 @@ async fn whoever_is_denied_is_cut_off_though_connected() {
     let mut client = OperatorsClient::new(channel);
     let mut standings = client.watch_standing(StatusRequest {}).await.unwrap().into_inner();
     standings.message().await.unwrap().unwrap();
-    let subject = Subject::new(&operator.own.current().id().to_string()).unwrap();
-    group.propose(Deny { denial: Denial::Identity(subject) }.into()).await;
+    let identity = operator.own.current().id().to_string();
+    group.ask(Command::Deny(Deny { denied: Some(deny::Denied::Identity(identity)) })).await;
     // Nothing is asked over the stream: it ends by itself, long before the minute that is promised.
     let ended =
         tokio::time::timeout(Duration::from_secs(20), async { while let Ok(Some(_)) = standings.message().await {} });
@@ -289,8 +354,8 @@ async fn an_issuer_is_certified_beside_the_roots_key() {
     group.end().await;
 }
 
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom-coordinator"));
+fn program(arguments: &[&str]) -> Program {
+    let mut command = Program::new(env!("CARGO_BIN_EXE_strongroom-coordinator"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {
         command.env_remove(name);
     }

@@ -139,6 +139,12 @@ codes! {
     SnapshotLost = 78, exit 1, "Restore the depot's files from a copy that verifies, and run `strongroom doctor`.";
     /// The coordinator's state in this room can't be used.
     MemberUnusable = 79, exit 1, "Move ROOM/state/coordinator elsewhere: the next command builds it anew from the depot and what this host keeps.";
+    /// What is left of a group makes no plan for founding it anew.
+    RecoveryRefused = 87, exit 20, "Read why: start the members that are left, or give other folders.";
+    /// The backup of the coordinator's state is not what was written.
+    StateBackupDamaged = 88, exit 1, "Use another backup: depots keep them in their folder states, one file for each.";
+    /// Nobody consented to this recovery.
+    RecoveryUnconsented = 89, exit 23, "Read the plan, and give its digest with --yes.";
     /// The depot lacks a part of a source's chain of snapshots.
     ChainGap = 92, exit 1, "Restore the depot's manifests from a copy, then run the backup again: it commits what follows.";
     /// A defect of Strongroom.

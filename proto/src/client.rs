@@ -14,7 +14,9 @@
 //!    └─────────────────── another member, after a pause ◄──────────┘
 //! ```
 //!
-//! How connections are made is the caller's ([`Dial`]). Nothing lasts: a client that starts anew takes a new session.
+//! How connections are made is the caller's ([`Dial`]). An address that the client was given is any member's; one that a
+//! member named as the leader's is that leader's alone, and its certificate must say so. Nothing lasts: a client that
+//! starts anew takes a new session.
 
 mod ask;
 mod error;
@@ -44,6 +46,9 @@ use ways::Ways;
 pub trait Dial: Send + Sync {
     /// Connects to a member at `host:port`, within a time that it bounds itself.
     fn dial(&self, address: &str) -> impl Future<Output = Result<Channel, DialFailed>> + Send;
+
+    /// Connects to one member, named by 16 hexadecimal digits, and to nobody else who answers at the address.
+    fn dial_member(&self, address: &str, member: &str) -> impl Future<Output = Result<Channel, DialFailed>> + Send;
 }
 
 /// A client with one session.

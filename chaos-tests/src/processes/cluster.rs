@@ -13,21 +13,14 @@ use std::time::Duration;
 use strongroom_coordinator::daemon::transport::Transport;
 use strongroom_coordinator::daemon::{DaemonError, Home, home};
 use strongroom_coordinator::id::MemberId;
-use strongroom_coordinator::state::session::OpenSession;
-use strongroom_coordinator::state::text::Name;
-use strongroom_coordinator::state::tokens::{JoinRole, MintToken, SecretHash, TokenTerms};
-use strongroom_coordinator::state::{Actor, Command, Decision, Outcome, Request, Sequence, Stamp};
-use strongroom_core::id::{ClientSession, TokenId};
 use strongroom_platform::clock::{Clock as _, SystemClock, WallTime};
 use strongroom_platform::rng::{SystemEntropy, random_array};
 use strongroom_platform::tls::{HotIdentity, JoinToken, Role, TokenBinding};
 use strongroom_proto::client::{AskError, Client, Dial as _};
 use strongroom_proto::operators::v1::change_members_request::Change;
+use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::operators_client::OperatorsClient;
-use strongroom_proto::operators::v1::{RemoveMember, StatusReply, StatusRequest};
-use strongroom_proto::peers::v1::ProposeRequest;
-use strongroom_proto::peers::v1::peers_client::PeersClient;
-use strongroom_proto::peers::v1::propose_reply::Result as Proposed;
+use strongroom_proto::operators::v1::{MintToken, RemoveMember, StatusReply, StatusRequest};
 
 use super::link::Link;
 use super::program::{self, Process, ProgramError};
@@ -41,8 +34,8 @@ const REGION: &str = "here";
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How long one member may take to say what it is.
 const STATUS_TIME_MAX: Duration = Duration::from_secs(1);
-/// Accrued time at which tokens of a run end; a run lasts a few minutes, and the group's time begins with it.
-const TOKEN_EXPIRES_MS: u64 = 50 * 60 * 1_000;
+/// How long tokens of a run are good; a run lasts a few minutes.
+const TOKEN_LIFE_MS: u64 = 50 * 60 * 1_000;
 
 /// What can go wrong with a group of processes, apart from what it is tested for.
 #[derive(Debug, thiserror::Error)]
@@ -314,36 +307,26 @@ impl Cluster {
         Ok(())
     }
 
-    /// Has the group keep a new token, through the connection between members of the one that leads.
+    /// Has the group keep a new token.
     async fn mint(&self) -> Result<String, ClusterError> {
-        let number = until(PATIENCE, async || self.leader().await.ok_or_else(|| "nobody leads".to_owned())).await?;
-        let place = self.place(number)?;
-        let own = transport(&Home::open(&place.folder)?, home::OWN)?;
         let refused = |what: &dyn ToString| ClusterError::Token(what.to_string());
         let region = REGION.parse().map_err(|error| refused(&error))?;
         let now = SystemClock.wall();
         let expires = WallTime(now.0 + 50 * 60 * 1_000_000);
         let binding = TokenBinding { role: Role::Coordinator, region, host: None, expires };
-        let bundle = Home::open(&place.folder)?.roots(home::OWN)?;
+        let bundle = Home::open(&self.root.join(home::OPERATOR))?.roots("")?;
         let root = bundle.certificates().first().ok_or_else(|| refused(&"there is no root"))?;
         let (token, record) = JoinToken::mint(binding, root, now, &SystemEntropy).map_err(|error| refused(&error))?;
-        let terms = TokenTerms {
-            role: JoinRole::Member,
-            region: Name::new(REGION).map_err(|error| refused(&error))?,
-            site: None,
-            name_hint: None,
-            expires_ms: TOKEN_EXPIRES_MS,
+        let mint = MintToken {
+            token: record.id.0.to_vec(),
+            secret_sha256: record.secret_hash.to_vec(),
+            role: "member".to_owned(),
+            region: REGION.to_owned(),
+            life_ms: TOKEN_LIFE_MS,
+            ..MintToken::default()
         };
-        let (id, secret_hash) = (TokenId(record.id.0), SecretHash(record.secret_hash));
-        let session = ClientSession(random_array(&SystemEntropy).map_err(|error| refused(&error))?);
-        let channel = own.dial(&place.address).await.map_err(|error| refused(&error))?;
-        let steps: [(_, Command); 2] = [
-            (None, OpenSession { session }.into()),
-            (Some((session, Sequence(1))), MintToken { token: id, secret_hash, terms }.into()),
-        ];
-        for (session, command) in steps {
-            propose(PeersClient::new(channel.clone()), session, command).await?;
-        }
+        let minted = self.client()?.execute(Command::MintToken(mint), PATIENCE).await;
+        minted.map_err(|error| refused(&error))?;
         Ok(token.to_text().to_string())
     }
 
@@ -385,33 +368,4 @@ impl Cluster {
 fn transport(home: &Home, folder: &str) -> Result<Transport, ClusterError> {
     let own = Arc::new(HotIdentity::new(home.identity(folder)?));
     Ok(Transport::new(own, home.roots(folder)?, Arc::new(SystemClock)))
-}
-
-async fn propose(
-    mut member: PeersClient<tonic::transport::Channel>,
-    session: Option<(ClientSession, Sequence)>,
-    command: Command,
-) -> Result<(), ClusterError> {
-    let request = Request {
-        session,
-        acknowledged_below: session.map_or(Sequence(0), |(_, sequence)| sequence),
-        actor: Actor::System,
-        decision: Decision::default(),
-        stamp: Stamp::default(),
-        command,
-    };
-    let bytes = request.encode().map_err(|error| ClusterError::Token(error.to_string()))?;
-    until(PATIENCE, async || {
-        let asked = member.propose(ProposeRequest { request: bytes.clone().into() }).await;
-        let reply = asked.map_err(|status| status.message().to_owned())?.into_inner();
-        match reply.result {
-            Some(Proposed::Outcome(bytes)) => match postcard::from_bytes::<Outcome>(&bytes) {
-                Ok(Outcome::Done(_)) => Ok(()),
-                other => Err(format!("{other:?}")),
-            },
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await?;
-    Ok(())
 }

@@ -24,7 +24,7 @@ impl World {
                 self.plan_in(20 * MS, What::Start { host: number });
                 return Ok(());
             }
-            Some((cluster, epoch)) => Founding::Joining(cluster, epoch),
+            Some(group) => Founding::Joining(group),
         };
         let config = self.plan.member;
         let Some(host) = self.hosts.get_mut(number) else { return Ok(()) };
@@ -37,7 +37,7 @@ impl World {
                 let life = host.life;
                 let member = host.member.as_ref().map(|member| *member.identity());
                 if let Some(identity) = member {
-                    self.invariants.group.get_or_insert((identity.cluster, identity.epoch));
+                    self.invariants.group.get_or_insert(identity.group());
                 }
                 self.note(5, number, &life.to_le_bytes());
                 tracing::debug!(ms = self.now / MS, number, life, ?member, "a member was opened");
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    fn group(&self) -> Option<(strongroom_coordinator::id::ClusterId, strongroom_coordinator::id::ClusterEpoch)> {
+    fn group(&self) -> Option<strongroom_coordinator::id::GroupIdentity> {
         self.invariants.group
     }
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use strongroom_coordinator::daemon;
 
+use super::recovery::{BackupState, Recover};
+
 /// Which group is asked, and by whom.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Cluster {
     /// Where members listen; one is enough, the leader is found from there
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "STRONGROOM_ENDPOINT")]
@@ -31,6 +33,10 @@ pub(crate) enum CoordinatorVerb {
     Transfer(Transfer),
     /// Take a member out of the group, for good
     Remove(Remove),
+    /// Keep a copy of the group's whole state in a file or a depot
+    Backup(BackupState),
+    /// Found a group anew that lost most of its members, or all: show what is left, and go on with it
+    Recover(Recover),
 }
 
 /// `coordinator transfer`.

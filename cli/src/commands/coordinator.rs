@@ -1,6 +1,9 @@
 //! `coordinator …`: the parts of a group, and who belongs to it.
 
+mod backup;
+mod depot;
 mod members;
+mod recover;
 
 use serde::Serialize;
 use strongroom_coordinator::daemon::notify::Notify;
@@ -39,6 +42,8 @@ pub(super) fn run(verb: &CoordinatorVerb, app: &App) -> Result<Exit, Failure> {
         CoordinatorVerb::Members(cluster) => members::list(cluster, app),
         CoordinatorVerb::Transfer(options) => transfer(options, app),
         CoordinatorVerb::Remove(options) => remove(options, app),
+        CoordinatorVerb::Backup(options) => backup::run(options, app),
+        CoordinatorVerb::Recover(options) => recover::run(options, app),
     }
 }
 

@@ -68,6 +68,14 @@ pub(crate) enum Schema {
     AuditVerified,
     /// An audit log that was written to a file.
     AuditExported,
+    /// The sites of a group.
+    Sites,
+    /// What was done about a site.
+    Site,
+    /// A copy of a group's state.
+    StateBackup,
+    /// What is left of a group, and how it is founded anew.
+    Recovery,
 }
 
 impl Schema {
@@ -104,6 +112,10 @@ impl Schema {
             Self::Revoked => "strongroom.revoked",
             Self::AuditVerified => "strongroom.audit-verified",
             Self::AuditExported => "strongroom.audit-exported",
+            Self::Sites => "strongroom.sites",
+            Self::Site => "strongroom.site",
+            Self::StateBackup => "strongroom.state-backup",
+            Self::Recovery => "strongroom.recovery",
         }
     }
 }

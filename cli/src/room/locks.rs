@@ -21,7 +21,7 @@ use crate::failure::{Attempt as _, Failure};
 /// How long readers wait: openings to be written take milliseconds.
 const READING_WAITS_MAX: Duration = Duration::from_secs(10);
 /// How long writers wait: some of them may queue, and building a member anew takes a while.
-const WRITING_WAITS_MAX: Duration = Duration::from_secs(60);
+const WRITING_WAITS_MAX: Duration = Duration::from_mins(1);
 /// The pause between two attempts.
 const ATTEMPT_EVERY: Duration = Duration::from_millis(5);
 /// The number of a process has fewer digits.

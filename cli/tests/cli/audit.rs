@@ -169,3 +169,26 @@ fn operators_are_registered_and_the_log_of_it_is_exported_and_proven() {
     verify(&member.place, &proof, &["--key", key]).done();
     member.run(&["audit", "prove", "99999"]).ended_with(20);
 }
+
+#[test]
+fn a_site_is_founded_with_what_lies_above_it_and_given_up_when_nothing_lies_there() {
+    let member = Member::start();
+    let paris = ["site", "add", "p1", "--region", "paris"];
+    member.run(&paris).ended_with(2);
+    let paris = [&paris[..], &["--jurisdiction", "FR"]].concat();
+    let planned = member.run(&[&paris[..], &["--plan"]].concat()).done().documents().pop().unwrap();
+    assert_eq!((planned["done"].as_bool(), planned["founded"].as_array().unwrap().len()), (Some(false), 3));
+    let founded = member.run(&paris).done().documents().pop().unwrap();
+    check(&founded);
+    assert_eq!(founded["founded"][0], "jurisdiction FR");
+    let again = member.run(&paris).done().documents().pop().unwrap();
+    assert_eq!(again["founded"].as_array().unwrap().len(), 0, "{again}");
+    member.run(&["site", "add", "p1", "--region", "berlin"]).ended_with(2);
+    let listed = member.run(&["site", "ls"]).done().documents().pop().unwrap();
+    check(&listed);
+    let laws: Vec<_> = listed["sites"].as_array().unwrap().iter().map(|it| it["jurisdiction"].clone()).collect();
+    assert_eq!(laws, ["DE", "FR"]);
+    let removed = member.run(&["site", "rm", "p1", "--yes"]).done().documents().pop().unwrap();
+    check(&removed);
+    member.run(&["site", "rm", "p1", "--yes"]).ended_with(20);
+}

@@ -61,7 +61,7 @@ pub(crate) async fn start() -> Cluster {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::create(home.join("data")).expect("a folder"));
         let founding = match members.first() {
             None => Founding::Group,
-            Some((first, _, _)) => Founding::Joining(first.cluster, first.epoch),
+            Some((first, _, _)) => Founding::Joining(first.group()),
         };
         let made = Member::create(&disk, founding, &MemberConfig::LAN, &SystemEntropy).expect("a member");
         write_identity(&home, &root, &identity(&issuer, Role::Coordinator, subject_of(made.member)));

@@ -116,6 +116,17 @@ pub enum Issuer {
         /// The certificate
         certificate: PathBuf,
     },
+    /// Certify an operator whom the group has registered, when nobody can log in any more
+    Operator {
+        /// The operator's SPIFFE id, as it was registered
+        subject: String,
+        /// The file that holds the root's certificate and key
+        #[arg(long, value_name = "FILE", env = "STRONGROOM_ROOT_KEY")]
+        root_key: PathBuf,
+        /// The folder to make for the operator's identity
+        #[arg(long, short, value_name = "DIR", env = "STRONGROOM_OUTPUT")]
+        output: PathBuf,
+    },
 }
 
 impl Place {

@@ -1,11 +1,22 @@
-//! `coordinator issuer …`: a member's issuer, certified by a root whose key lies elsewhere.
+//! `coordinator issuer …`: what is certified beside the root's key, which lies elsewhere.
 //!
-//! Owns the three steps, each of which reads and writes files: the member writes a request, somebody beside the root signs
-//! it, and the member puts the certificate together with its key. Nothing is sent.
+//! Owns the three steps of a member's issuer, each of which reads and writes files: the member writes a request, somebody
+//! beside the root signs it, and the member puts the certificate together with its key. Nothing is sent.
+//!
+//! Owns also the way in when no operator can log in any more: whoever has the root's key certifies one. The root signs
+//! issuers alone, so an issuer is made for this one signature, and its key is gone when the call returns:
+//!
+//! ```text
+//!   root ──signs──► issuer of this ceremony ──signs──► operator, for 12 h
+//! ```
+//!
+//! Such a certificate says who somebody is, and nothing of what he may do: a group obeys whom it has registered.
 
 use std::path::Path;
 
-use strongroom_platform::tls::{CertificateRequest, PendingIdentity, Role, RootAuthority, SpiffeId};
+use strongroom_platform::tls::{
+    CertificateChain, CertificateRequest, Identity, PendingIdentity, Role, RootAuthority, SpiffeId, SubjectId,
+};
 use zeroize::Zeroizing;
 
 use super::home::{self, Home};
@@ -46,7 +57,55 @@ pub fn install(path: &Path, certificate_pem: &str) -> Result<(), DaemonError> {
     home.write_issuer(&pending.into_issuer(certificate_pem).map_err(DaemonError::Authority)?)
 }
 
+/// Certifies an operator whose key lies elsewhere, as the request asks. Gives the name, for the eyes of whoever signs.
+///
+/// The group does not know this certificate, and so does not renew it: within its 12 hours, the operator takes another
+/// by a token. It opens nothing unless the group has registered the name, and has not denied it.
+pub fn operator(
+    root_pem: &str,
+    request: &CertificateRequest,
+    machine: &Machine,
+) -> Result<(SpiffeId, CertificateChain), DaemonError> {
+    let root = RootAuthority::from_pem(root_pem, root_pem).map_err(DaemonError::Authority)?;
+    let id = request.requested_id().map_err(DaemonError::Request)?;
+    if id.role != Role::Operator {
+        return Err(DaemonError::Option { option: "SUBJECT", what: format!("{id} is no operator") });
+    }
+    let checked = request.check(&id).map_err(DaemonError::Request)?;
+    let (now, entropy) = (machine.clock.wall(), machine.entropy.as_ref());
+    let subject = SubjectId::mint(entropy).map_err(DaemonError::Entropy)?;
+    let pending = PendingIdentity::new(SpiffeId { role: Role::Issuer, subject, ..id.clone() });
+    let pending = pending.map_err(DaemonError::Request)?;
+    let asked = pending.request().check(pending.id()).map_err(DaemonError::Request)?;
+    let certificate = root.sign_issuer(&asked, now, entropy).map_err(DaemonError::Authority)?;
+    let issuer = pending.into_issuer(&certificate).map_err(DaemonError::Authority)?;
+    let chain = issuer.issue(&checked, Role::Operator.certificate_ttl(), now, entropy);
+    Ok((id, chain.map_err(DaemonError::Authority)?))
+}
+
+/// Makes a key for an operator and certifies it, in an empty folder that commands take as an identity.
+pub fn operator_folder(
+    path: &Path,
+    root_pem: &str,
+    subject: &SpiffeId,
+    machine: &Machine,
+) -> Result<Identity, DaemonError> {
+    let root = RootAuthority::from_pem(root_pem, root_pem).map_err(DaemonError::Authority)?;
+    let pending = PendingIdentity::new(subject.clone()).map_err(DaemonError::Request)?;
+    let (_, chain) = operator(root_pem, pending.request(), machine)?;
+    let home = Home::create(path)?;
+    home.require_empty()?;
+    let identity = pending.into_identity(chain);
+    let identity = identity.map_err(|source| DaemonError::Identity { path: path.to_owned(), source })?;
+    home.write_roots("", &root.certificate_pem())?;
+    home.write_identity("", &identity)?;
+    Ok(identity)
+}
+
 /// The issuer that belongs to a member: the same place and number, in another role.
 fn issuer_of(member: &SpiffeId) -> SpiffeId {
     SpiffeId { role: Role::Issuer, ..member.clone() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use strongroom_platform::tls::token::TokenError;
 use strongroom_platform::tls::verify::BundleError;
 use strongroom_proto::common::v1::Failure;
 
-use crate::member::{MemberError, OpenError};
+use crate::member::{MemberError, OpenError, RefoundError};
 use crate::server::forward::ForwardError;
 use crate::server::{DialError, RunError};
 use crate::state::Refusal;
@@ -141,6 +141,9 @@ pub enum DaemonError {
         /// What.
         what: &'static str,
     },
+    /// The group was not founded anew.
+    #[error("the group was not founded anew")]
+    Refound(#[source] RefoundError),
     /// No random bytes are to be had.
     #[error("no random bytes are to be had")]
     Entropy(#[source] EntropyError),
@@ -153,12 +156,14 @@ impl DaemonError {
             Self::NoMember { .. }
             | Self::Open(OpenError::Absent)
             | Self::Disk { source: DiskError::NotFound { .. }, .. } => Code::NoMember,
-            Self::MemberExists { .. } => Code::MemberExists,
+            Self::MemberExists { .. } | Self::Refound(RefoundError::Occupied) => Code::MemberExists,
+            Self::Refound(RefoundError::OtherState | RefoundError::Rows(_)) => Code::StateBackupDamaged,
             Self::Option { .. } | Self::Settings { .. } | Self::Name { .. } => Code::Usage,
             Self::Disk { source: DiskError::NoSpace { .. }, .. } => Code::NoSpace,
             Self::Disk { .. } => Code::VolumeFailed,
             Self::Open(_)
             | Self::Member(_)
+            | Self::Refound(RefoundError::Open(_))
             | Self::Defect
             | Self::NotTaken(_)
             | Self::Listen { .. }
@@ -169,7 +174,7 @@ impl DaemonError {
             }
             Self::Dial(_) | Self::NoAnswer { .. } | Self::Forward(ForwardError::NotDone) => Code::NoLeader,
             Self::Forward(ForwardError::Unknown) => Code::GroupUnknown,
-            Self::Refused(_) | Self::Rejected(_) => Code::GroupRefused,
+            Self::Refused(_) | Self::Rejected(_) | Self::Refound(RefoundError::Refused(_)) => Code::GroupRefused,
             Self::Tls(_) | Self::Senseless { .. } | Self::Entropy(_) | Self::Forward(_) => Code::Internal,
         }
     }

@@ -149,7 +149,7 @@ fn check(beginning: &Beginning) -> Result<Checked, DaemonError> {
     })
 }
 
-fn issuer(root: &RootAuthority, id: SpiffeId, machine: &Machine) -> Result<Issuer, DaemonError> {
+pub(super) fn issuer(root: &RootAuthority, id: SpiffeId, machine: &Machine) -> Result<Issuer, DaemonError> {
     let pending = PendingIdentity::new(id).map_err(DaemonError::Request)?;
     let request = pending.request().check(pending.id()).map_err(DaemonError::Request)?;
     let certificate = root.sign_issuer(&request, machine.clock.wall(), machine.entropy.as_ref());
@@ -157,7 +157,7 @@ fn issuer(root: &RootAuthority, id: SpiffeId, machine: &Machine) -> Result<Issue
     pending.into_issuer(&certificate).map_err(DaemonError::Authority)
 }
 
-fn leaf(issuer: &Issuer, id: SpiffeId, machine: &Machine) -> Result<Identity, DaemonError> {
+pub(super) fn leaf(issuer: &Issuer, id: SpiffeId, machine: &Machine) -> Result<Identity, DaemonError> {
     let pending = PendingIdentity::new(id).map_err(DaemonError::Request)?;
     let request = pending.request().check(pending.id()).map_err(DaemonError::Request)?;
     let ttl = request.id().role.certificate_ttl();
@@ -189,7 +189,12 @@ fn commands(checked: &Checked, member: MemberId, certified: [&Identity; 2]) -> R
 }
 
 /// Runs the member alone until it has agreed on the commands.
-async fn agree(member: Member, links: Links, commands: Vec<Command>, machine: &Machine) -> Result<(), DaemonError> {
+pub(super) async fn agree(
+    member: Member,
+    links: Links,
+    commands: Vec<Command>,
+    machine: &Machine,
+) -> Result<(), DaemonError> {
     let session = ClientSession(random_array(machine.entropy.as_ref()).map_err(DaemonError::Entropy)?);
     let (engine, thread) = Engine::start(member, Arc::new(links), Arc::clone(&machine.clock), TICK);
     let agreed = tokio::time::timeout(PATIENCE, async {

@@ -50,7 +50,8 @@ pub(super) async fn grow(engine: Engine, forwarder: Forwarder, trust_domain: Tru
                 Err(EngineError::Ended) => return,
             },
             Ok(Some(Step::Deny(subject))) => {
-                let denied = forwarder.ask(Deny { denial: Denial::Identity(subject) }.into(), PATIENCE).await;
+                let denial = Denial::Identity(subject);
+                let denied = forwarder.ask_leading(Deny { denial }.into(), PATIENCE).await;
                 tracing::info!(?denied, "a removed member is denied");
             }
             Ok(None) | Err(EngineError::Overloaded) => {}

@@ -17,6 +17,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::issuer::IssuerLife;
 use crate::member::Member;
 use crate::server::Engine;
 use metrics::Reading;
@@ -30,12 +31,13 @@ const READERS_MAX: usize = 4;
 #[derive(Clone)]
 struct Pages {
     engine: Engine,
+    issuer: Option<IssuerLife>,
     readers: Arc<Semaphore>,
 }
 
 /// Serves the pages until the task ends.
-pub(super) async fn serve(listener: TcpListener, engine: Engine) {
-    let pages = Pages { engine, readers: Arc::new(Semaphore::new(READERS_MAX)) };
+pub(super) async fn serve(listener: TcpListener, engine: Engine, issuer: Option<IssuerLife>) {
+    let pages = Pages { engine, issuer, readers: Arc::new(Semaphore::new(READERS_MAX)) };
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -77,7 +79,10 @@ async fn readyz(State(pages): State<Pages>) -> (StatusCode, &'static str) {
 async fn read_metrics(State(pages): State<Pages>) -> Response {
     let queued = pages.engine.queued();
     match pages.look(move |member| Reading::of(member, queued)).await {
-        Some(reading) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], reading.to_text()).into_response(),
+        Some(mut reading) => {
+            reading.put_issuer(pages.issuer.as_ref().map(IssuerLife::left));
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], reading.to_text()).into_response()
+        }
         None => (StatusCode::SERVICE_UNAVAILABLE, "the member does not answer\n").into_response(),
     }
 }

@@ -24,7 +24,7 @@ use tonic::transport::Channel;
 
 use super::home::{self, Home};
 use super::{DaemonError, Machine, Settings, found};
-use crate::id::{ClusterEpoch, ClusterId, MemberId};
+use crate::id::{ClusterEpoch, ClusterId, GroupIdentity, MemberId};
 use crate::member::{Founding, Member, MemberIdentity};
 use crate::server::dial::{connect, dial_through};
 use crate::server::engine::subject_of;
@@ -90,10 +90,14 @@ fn make(
 ) -> Result<MemberIdentity, DaemonError> {
     let cluster = <[u8; 16]>::try_from(description.cluster.as_slice());
     let cluster = ClusterId(cluster.map_err(|_| DaemonError::Senseless { what: "a group's id has 16 bytes" })?);
-    let founding = Founding::Joining(cluster, ClusterEpoch(description.epoch));
-    let made = Member::create(&home.data()?, founding, &settings.timing.member(), machine.entropy.as_ref());
+    let founder = description.founder.parse();
+    let founder =
+        founder.map_err(|_| DaemonError::Senseless { what: "a group's founder has 16 hexadecimal digits" })?;
+    let group = GroupIdentity { cluster, epoch: ClusterEpoch(description.epoch), founder };
+    let made =
+        Member::create(&home.data()?, Founding::Joining(group), &settings.timing.member(), machine.entropy.as_ref());
     let identity = made.map_err(DaemonError::Open)?;
-    if (identity.cluster, identity.epoch.0) != (cluster, description.epoch) {
+    if identity.group() != group {
         return Err(DaemonError::MemberExists { path: home.path().to_owned() });
     }
     Ok(identity)

@@ -159,6 +159,11 @@ fn issuer(verb: &Issuer, machine: &Machine) -> Result<Done, DaemonError> {
             ceremony::install(folder, &read(certificate)?)?;
             "The member uses its issuer from its next start on.".to_owned()
         }
+        Issuer::Operator { subject, root_key, output } => {
+            let id = subject.parse().map_err(|source| DaemonError::Name { option: "SUBJECT", source })?;
+            ceremony::operator_folder(output, &Zeroizing::new(read(root_key)?), &id, machine)?;
+            format!("{} is the identity of {id} for 12 hours. Whoever has it may operate the group.", output.display())
+        }
     };
     Ok(Done { lines: vec![line], ..Done::default() })
 }

@@ -1,7 +1,11 @@
 //! The next certificate of this process, asked for when half of the life of the present one is over.
 //!
 //! Owns the way to it: a member with an issuer signs for itself, and has it noted like any other; all others ask a member.
+//! A member whose issuer has ended asks too, and so does one whose issuer ends before a whole certificate would: it takes
+//! what its issuer has left only if nobody else gives it one. That an issuer ends is told weeks before ([`issuer`]).
 //! The new key is made here, and key and certificates are written together before they are used.
+//!
+//! [`issuer`]: super::issuer
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +20,9 @@ use super::DaemonError;
 use super::home::{self, Home};
 use super::join::chain_of;
 use super::transport::Transport;
+use crate::id::MemberId;
 use crate::server::certifier::{Certifier, serial_of};
-use crate::server::dial;
+use crate::server::dial::{dial, dial_member};
 use crate::server::pause::pause;
 use crate::server::peers::Links;
 
@@ -59,13 +64,28 @@ impl Renewal {
         let own = self.transport.own.current();
         let pending = own.renewal().map_err(DaemonError::Request)?;
         let chain = match &self.certifier {
-            Some(certifier) => sign(certifier, &own, &pending).await?,
-            None => ask(&self.links.addresses(), self.transport.to_renewal()?, &pending).await?,
+            Some(certifier) if certifier.covers(pending.id().role.certificate_ttl(), self.clock.wall()) => {
+                sign(certifier, &own, &pending).await?
+            }
+            Some(certifier) => match self.ask(&pending).await {
+                Ok(chain) => chain,
+                Err(error) => {
+                    tracing::warn!(error = chain_of(&error), "nobody else gave this member its next certificate");
+                    sign(certifier, &own, &pending).await?
+                }
+            },
+            None => self.ask(&pending).await?,
         };
         let identity = assemble(pending, chain, &self.home)?;
         self.home.write_identity(home::OWN, &identity)?;
         let replaced = self.transport.own.replace(identity);
         replaced.map_err(|_| DaemonError::Senseless { what: "the new certificate names somebody else" })
+    }
+
+    /// Asks the other members, each by its name.
+    async fn ask(&self, pending: &PendingIdentity) -> Result<CertificateChain, DaemonError> {
+        let members = self.links.known().into_iter().map(|(member, address)| (Some(member), address));
+        ask(members, self.transport.to_renewal()?, pending).await
     }
 }
 
@@ -81,6 +101,8 @@ pub async fn renewed(
         return Ok(());
     }
     let pending = own.renewal().map_err(DaemonError::Request)?;
+    // Whoever asks from outside knows addresses, and takes whichever member answers there.
+    let members = members.iter().map(|address| (None, address.clone()));
     let chain = ask(members, transport.to_renewal()?, &pending).await?;
     let identity = assemble(pending, chain, home)?;
     home.write_identity("", &identity)?;
@@ -105,13 +127,17 @@ async fn sign(
 
 /// Asks one member after the other.
 async fn ask(
-    members: &[String],
+    members: impl Iterator<Item = (Option<MemberId>, String)>,
     tls: Arc<ClientConfig>,
     pending: &PendingIdentity,
 ) -> Result<CertificateChain, DaemonError> {
     let mut last = "no other member is known".to_owned();
-    for address in members {
-        let channel = match dial(address, Arc::clone(&tls)).await {
+    for (member, address) in members {
+        let dialled = match member {
+            Some(member) => dial_member(member, &address, Arc::clone(&tls)).await,
+            None => dial(&address, Arc::clone(&tls)).await,
+        };
+        let channel = match dialled {
             Ok(channel) => channel,
             Err(error) => {
                 last = chain_of(&error);
@@ -134,3 +160,6 @@ async fn ask(
     }
     Err(DaemonError::NoAnswer { last })
 }
+
+#[cfg(test)]
+mod tests;

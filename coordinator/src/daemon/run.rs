@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::growth::grow;
 use super::home::{self, Home};
+use super::issuer::IssuerLife;
 use super::join::chain_of;
 use super::notify::Notify;
 use super::renewal::Renewal;
@@ -26,6 +27,8 @@ use crate::server::forward::Forwarder;
 use crate::server::pause::pause;
 use crate::server::{self, Desk, Engine, Extras, Running, run_with};
 use crate::state::members::MemberBooted;
+use crate::state::membership::HandOver;
+use crate::state::text::Subject;
 use crate::state::{Actor, Outcome, Refusal};
 
 /// How often it is looked whether the member has ended by itself.
@@ -54,12 +57,13 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     if let Some(address) = &settings.health {
         let listener = listen(address).await?;
-        tasks.spawn(health::serve(listener, running.engine().clone()));
+        tasks.spawn(health::serve(listener, running.engine().clone(), issuer_life(&running, machine)));
     }
+    let own = own_name(&transport)?;
     accompany(&mut tasks, &home, &transport, &running, machine);
     tracing::info!(member = %identity.member, boot = identity.boot, address = %running.address(), "this member runs");
     notify.ready();
-    let forwarder = forwarder(&running, machine);
+    let forwarder = forwarder(&running, own, machine);
     let booted = MemberBooted { member: identity.member, boot: identity.boot };
     let ended = tokio::select! {
         () = stop => None,
@@ -96,7 +100,7 @@ async fn start(
     let desk = match home.issuer()? {
         Some(issuer) => {
             let (doors, entropy) = (transport.desk_doors()?, Arc::clone(&machine.entropy));
-            Some(Desk { doors, issuer, actor: Actor::System, entropy })
+            Some(Desk { doors, issuer, actor: own_name(transport)?, entropy })
         }
         None => None,
     };
@@ -128,13 +132,27 @@ fn accompany(tasks: &mut JoinSet<()>, home: &Home, transport: &Arc<Transport>, r
         clock: Arc::clone(&machine.clock),
     };
     tasks.spawn(renewal.keep());
+    if let Some(issuer) = issuer_life(running, machine) {
+        tasks.spawn(issuer.watch());
+    }
     let domain = transport.own.current().id().trust_domain.clone();
-    tasks.spawn(grow(running.engine().clone(), forwarder(running, machine), domain));
+    tasks.spawn(grow(running.engine().clone(), forwarder(running, Actor::System, machine), domain));
 }
 
-fn forwarder(running: &Running, machine: &Machine) -> Forwarder {
+fn issuer_life(running: &Running, machine: &Machine) -> Option<IssuerLife> {
+    running.certifier().map(|certifier| IssuerLife::new(certifier.validity(), Arc::clone(&machine.clock)))
+}
+
+fn forwarder(running: &Running, actor: Actor, machine: &Machine) -> Forwarder {
     let (engine, links) = (running.engine().clone(), Arc::clone(running.links()));
-    Forwarder::new(engine, links, Actor::System, Arc::clone(&machine.entropy))
+    Forwarder::new(engine, links, actor, Arc::clone(&machine.entropy))
+}
+
+/// This member, as it is named in the log.
+fn own_name(transport: &Transport) -> Result<Actor, DaemonError> {
+    let subject = Subject::new(&transport.own.current().id().to_string());
+    let subject = subject.map_err(|_| DaemonError::Senseless { what: "the member's name is too long" })?;
+    Ok(Actor::Identity(subject))
 }
 
 async fn has_ended(running: &Running) {
@@ -183,9 +201,16 @@ async fn hand_over(engine: &Engine) {
         let (me, voters) = (member.identity().member, &member.machine().configuration().voters);
         let progress = member.group().progress().into_iter();
         let able = progress.filter(|it| it.member != me && it.is_active && voters.contains(&it.member));
-        able.max_by_key(|it| it.matched).map(|it| it.member)
+        able.max_by_key(|it| it.matched).map(|it| (me, it.member))
     });
-    let Ok(Some(to)) = next.await else { return };
+    let Ok(Some((from, to))) = next.await else { return };
+    if engine.standing().role != Role::Leader {
+        return;
+    }
+    // The audit log tells of it if the group agrees in time; it is handed over in any case.
+    let noted = engine.submit(server::of_the_group(HandOver { from, to }.into()));
+    let noted = tokio::time::timeout(HAND_OVER_TIME_MAX, noted).await;
+    tracing::debug!(?noted, "the hand-over is noted");
     if engine.standing().role != Role::Leader || engine.event(Event::Transfer { to }).is_err() {
         return;
     }

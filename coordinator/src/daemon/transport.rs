@@ -13,7 +13,7 @@ use strongroom_proto::client::{Dial, DialFailed};
 use tonic::transport::Channel;
 
 use super::DaemonError;
-use crate::server::dial;
+use crate::server::dial::{dial, dial_member};
 use crate::server::listen::{ALPN, DeskDoors, ENROLMENT_ALPN, RENEWAL_ALPN};
 
 /// All who may connect to a member.
@@ -85,6 +85,12 @@ impl Transport {
 }
 
 impl Dial for Transport {
+    async fn dial_member(&self, address: &str, member: &str) -> Result<Channel, DialFailed> {
+        let tls = self.to_members().map_err(|error| DialFailed(error.into()))?;
+        let member = member.parse().map_err(|_| DialFailed("a member names a leader that is none".into()))?;
+        dial_member(member, address, tls).await.map_err(|error| DialFailed(error.into()))
+    }
+
     async fn dial(&self, address: &str) -> Result<Channel, DialFailed> {
         let tls = self.to_members().map_err(|error| DialFailed(error.into()))?;
         dial(address, tls).await.map_err(|error| DialFailed(error.into()))

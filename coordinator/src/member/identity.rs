@@ -10,7 +10,7 @@ use strongroom_core::entropy::{Entropy, EntropyError};
 use strongroom_platform::disk::{Disk, DiskError, durable_replace, durable_write};
 
 use super::error::OpenError;
-use crate::id::{ClusterEpoch, ClusterId, MemberId};
+use crate::id::{ClusterEpoch, ClusterId, GroupIdentity, MemberId};
 
 const PATH: &str = "member.json";
 const FILE_BYTES_MAX: u64 = 4_096;
@@ -23,6 +23,8 @@ pub struct MemberIdentity {
     pub cluster: ClusterId,
     /// How often the group was founded anew.
     pub epoch: ClusterEpoch,
+    /// The member that founded it the last time.
+    pub founder: MemberId,
     /// The member.
     pub member: MemberId,
     /// Which start of the member this is, from 1.
@@ -34,8 +36,10 @@ pub struct MemberIdentity {
 pub enum Founding {
     /// As the first of a new group.
     Group,
+    /// As the first of a group that is founded anew: the group, and the epoch that begins.
+    Anew(ClusterId, ClusterEpoch),
     /// As one that a group will take in.
-    Joining(ClusterId, ClusterEpoch),
+    Joining(GroupIdentity),
 }
 
 /// The file's form.
@@ -45,6 +49,7 @@ struct File {
     version: u32,
     cluster: String,
     epoch: u64,
+    founder: String,
     member: String,
     boot: u64,
 }
@@ -52,11 +57,18 @@ struct File {
 impl MemberIdentity {
     /// Mints the identity of a new folder.
     pub(super) fn mint(founding: Founding, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let (cluster, epoch) = match founding {
-            Founding::Group => (ClusterId::mint(entropy)?, ClusterEpoch(1)),
-            Founding::Joining(cluster, epoch) => (cluster, epoch),
+        let (cluster, epoch, founder) = match founding {
+            Founding::Group => (ClusterId::mint(entropy)?, ClusterEpoch(1), None),
+            Founding::Anew(cluster, epoch) => (cluster, epoch, None),
+            Founding::Joining(GroupIdentity { cluster, epoch, founder }) => (cluster, epoch, Some(founder)),
         };
-        Ok(Self { cluster, epoch, member: MemberId::mint(entropy)?, boot: 0 })
+        let member = MemberId::mint(entropy)?;
+        Ok(Self { cluster, epoch, founder: founder.unwrap_or(member), member, boot: 0 })
+    }
+
+    /// The group, as of the founding that this member belongs to.
+    pub const fn group(&self) -> GroupIdentity {
+        GroupIdentity { cluster: self.cluster, epoch: self.epoch, founder: self.founder }
     }
 
     /// Mints the identity of a folder anew, in the place of one that never spoke.
@@ -94,6 +106,7 @@ impl MemberIdentity {
             version: VERSION,
             cluster: self.cluster.to_string(),
             epoch: self.epoch.0,
+            founder: self.founder.to_string(),
             member: self.member.to_string(),
             boot: self.boot,
         };
@@ -104,7 +117,8 @@ impl MemberIdentity {
         let file: File = serde_json::from_slice(bytes).ok()?;
         let mut cluster = [0; 16];
         hex::decode_to_slice(&file.cluster, &mut cluster).ok()?;
-        let (epoch, member) = (ClusterEpoch(file.epoch), file.member.parse().ok()?);
-        (file.version == VERSION).then_some(Self { cluster: ClusterId(cluster), epoch, member, boot: file.boot })
+        let (founder, member) = (file.founder.parse().ok()?, file.member.parse().ok()?);
+        let (cluster, epoch) = (ClusterId(cluster), ClusterEpoch(file.epoch));
+        (file.version == VERSION).then_some(Self { cluster, epoch, founder, member, boot: file.boot })
     }
 }

@@ -35,6 +35,14 @@ impl FolderLock {
         }
     }
 
+    /// Takes the lock's name away, on a disk that forgets what is changed.
+    pub(crate) fn forget(disk: &dyn Disk) -> Result<(), OpenError> {
+        match disk.remove(PATH) {
+            Ok(()) | Err(DiskError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A way to shares that does not keep the lock by itself.
     pub(super) fn shares(&self) -> FolderShares {
         FolderShares { held: Arc::downgrade(&self.held) }

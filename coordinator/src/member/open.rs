@@ -48,7 +48,7 @@ impl Member {
         };
         let (position, configuration) = match founding {
             Founding::Group => (FOUNDED, Configuration::single(identity.member)),
-            Founding::Joining(..) => (Position::default(), Configuration::default()),
+            Founding::Anew(..) | Founding::Joining(..) => (Position::default(), Configuration::default()),
         };
         for entry in disk.list(store::DIR)? {
             disk.remove(&format!("{}/{}", store::DIR, entry.name))?;

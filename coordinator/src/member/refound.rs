@@ -127,7 +127,7 @@ fn prepare(disk: &Arc<dyn Disk>, heritage: &Heritage, entropy: &dyn Entropy) -> 
     for entry in disk.list(store::DIR).map_err(MemberError::from)? {
         store::discard(disk, &format!("{}/{}", store::DIR, entry.name)).map_err(MemberError::from)?;
     }
-    let founding = Founding::Joining(heritage.cluster, heritage.epoch.next());
+    let founding = Founding::Anew(heritage.cluster, heritage.epoch.next());
     MemberIdentity::renew(disk, founding, entropy).map_err(RefoundError::from)
 }
 

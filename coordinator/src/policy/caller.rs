@@ -61,6 +61,15 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// A member of the group, by the name that its connection has proven.
+    pub fn member(rows: &Rows, subject: &Subject) -> Result<Self, Unreadable> {
+        let is_founding = count(rows, Counter::OperatorsInCharge)? == 0;
+        let is_denied = query::denied_since(rows, &Denial::Identity(subject.clone()))?.is_some();
+        Ok(Self { kind: CallerKind::Member, is_founding, is_denied })
+    }
+}
+
 impl CallerKind {
     /// The type that the schema gives it.
     pub(super) const fn entity(&self) -> Option<&'static str> {

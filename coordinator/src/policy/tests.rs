@@ -39,6 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "operator.add",
             "operator.change",
             "operator.remove",
+            "group.backup",
         ],
     ),
     ("om", &["member.put", "member.retire", "member.change", "member.transfer"]),

@@ -5,17 +5,15 @@
 //!
 //! After an error nothing more may be asked of the group: the member must stop, and start anew from its disk.
 
-use std::sync::Arc;
-
 use raft::eraftpb::{ConfChangeV2, Entry, EntryType, Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
-use strongroom_platform::disk::Disk;
 use strongroom_platform::mutant::{self, Mutant};
 use strongroom_proto::peers::v1::{LogMessage, SnapshotFacts};
 
 use super::frame::Payload;
 use super::ingress::{self, Verdict};
-use super::log::{Floor, Hard, Log, LogError, LogIdentity, Recovered};
+use super::log::{Floor, Hard, Log, LogError};
+use super::opened::OpenedLog;
 use super::ready::Begun;
 use super::shelf::Shelf;
 use super::timing::{Jitter, Timing};
@@ -107,58 +105,6 @@ pub struct Progress {
     pub is_active: bool,
     /// Whether it waits for a snapshot.
     pub needs_snapshot: bool,
-}
-
-/// A log as it was found on the disk.
-pub struct OpenedLog {
-    log: Log,
-    shelf: Shelf,
-}
-
-impl OpenedLog {
-    /// Opens the log of a member.
-    pub fn open(disk: &Arc<dyn Disk>, identity: LogIdentity, segment_bytes: u64) -> Result<Self, LogError> {
-        let (log, Recovered { hard, floor, entries }) = Log::open(disk, identity, segment_bytes)?;
-        Ok(Self { log, shelf: Shelf::new(hard, floor, entries) })
-    }
-
-    /// Where it begins.
-    pub const fn floor(&self) -> Floor {
-        self.log.floor()
-    }
-
-    /// Its hard state.
-    pub const fn hard(&self) -> Hard {
-        self.log.hard()
-    }
-
-    /// Its last entry.
-    pub fn last(&self) -> LogIndex {
-        LogIndex(self.shelf.last())
-    }
-
-    /// The term of an entry.
-    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        self.shelf.term_at(index.0).map(Term)
-    }
-
-    /// All entries behind the floor, agreed on or not, for those who look at a log and do not go on with it.
-    pub fn entries(&self) -> impl Iterator<Item = (Position, Found<'_>)> {
-        self.shelf.entries().map(|entry| {
-            let at = Position { index: LogIndex(entry.index), term: Term(entry.term) };
-            let is_command = entry.get_entry_type() == EntryType::EntryNormal;
-            (at, if is_command { Found::Command(&entry.data) } else { Found::Change(&entry.context) })
-        })
-    }
-}
-
-/// What an entry of a log that is looked at holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found<'a> {
-    /// A command; empty bytes are a leader's first entry.
-    Command(&'a [u8]),
-    /// A change of the members, with the request that came with it; empty bytes are none.
-    Change(&'a [u8]),
 }
 
 /// A member's part in the log.
@@ -425,7 +371,7 @@ impl Group {
                 // agreed on, and lead by the old ones alone.
                 self.settle_commit(at.index)?;
             }
-            match self.change_in(&entry) {
+            match changed(&mut self.node, &entry) {
                 Some(configuration) => handler.configuration(at, configuration, &entry.context)?,
                 None if entry.get_entry_type() == EntryType::EntryNormal => handler.command(at, &entry.data)?,
                 None => handler.command(at, &[])?,
@@ -443,16 +389,6 @@ impl Group {
         if raft.state == StateRole::Leader && !raft.promotable() {
             raft.become_follower(raft.term, raft::INVALID_ID);
         }
-    }
-
-    /// The configuration that an entry leads to; nothing if it is no change, or one that can't be made.
-    fn change_in(&mut self, entry: &Entry) -> Option<Configuration> {
-        if entry.get_entry_type() != EntryType::EntryConfChangeV2 {
-            return None;
-        }
-        let change = super::membership::decode(&entry.data)?;
-        let state = self.node.apply_conf_change(&change).ok()?;
-        Some(wire::configuration(&state))
     }
 
     fn send<H: Handler>(messages: Vec<Message>, handler: &mut H) {
@@ -497,4 +433,14 @@ impl Group {
         let ticks = self.jitter.election_ticks(raft.term, raft.state as u8, raft.leader_id);
         raft.set_randomized_election_timeout(ticks as usize);
     }
+}
+
+/// The configuration that an entry leads to; nothing if it is no change, or one that can't be made.
+pub(super) fn changed(node: &mut RawNode<Shelf>, entry: &Entry) -> Option<Configuration> {
+    if entry.get_entry_type() != EntryType::EntryConfChangeV2 {
+        return None;
+    }
+    let change = super::membership::decode(&entry.data)?;
+    let state = node.apply_conf_change(&change).ok()?;
+    Some(wire::configuration(&state))
 }

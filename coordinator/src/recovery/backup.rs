@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Numbers are big-endian. Owns the form, its bounds and its proof: the digest in the header is that of the rows, counted
-//! anew by whoever reads, so that no byte of a row can change. The header itself is not signed: a backup proves that it is
+//! when they are written and anew when they are read, so that no byte of a row can change. The header itself is not signed: a backup proves that it is
 //! whole, and the audit log in it, by its checkpoints, whose it is. It is not sealed either: the state holds no content of
 //! records, no names below sources and no secret, and may cross borders as the log does.
 
@@ -23,8 +23,8 @@ use strongroom_platform::disk::Disk;
 use crate::id::{ClusterEpoch, ClusterId, MemberId, Position};
 use crate::member::{Heritage, MemberIdentity};
 use crate::state::refounding::RefoundedFrom;
-use crate::state::rows::RawRows;
-use crate::state::{Base, Machine, StateDigest, Unreadable};
+use crate::state::rows::{RawRows, Rows, count_rows};
+use crate::state::{Base, Layer, Machine, MemoryBase, StateDigest, Unreadable, refounding};
 use crate::store::{Store, StoreError};
 
 const MAGIC: &[u8; 16] = b"strongroom-state";
@@ -52,6 +52,8 @@ pub struct Header {
     pub cluster: String,
     /// The epoch.
     pub epoch: ClusterEpoch,
+    /// The member that founded the group the last time.
+    pub founder: MemberId,
     /// The member that wrote it.
     pub member: MemberId,
     /// Where the state stands.
@@ -83,6 +85,9 @@ pub enum BackupError {
         /// What is wrong.
         what: &'static str,
     },
+    /// The rows are not those of the digest that was promised: the state is damaged where it was read from.
+    #[error("the rows of the state are not those of its digest")]
+    OtherRows,
     /// A row of the state can't be read, or is longer than a backup takes.
     #[error("the state can't be read")]
     State(#[source] Option<Unreadable>),
@@ -112,8 +117,11 @@ pub fn write(
     out.write_all(&json)?;
     let mut packed = zstd::Encoder::new(out, LEVEL)?;
     packed.include_checksum(true)?;
+    let mut counted = StateDigest::default();
     for page in pages {
-        for (key, value) in page.map_err(|error| BackupError::State(Some(error)))? {
+        let page = page.map_err(|error| BackupError::State(Some(error)))?;
+        count_rows(&mut counted, &page);
+        for (key, value) in page {
             if key.is_empty() || key.len() > KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
                 return Err(BackupError::State(None));
             }
@@ -123,9 +131,27 @@ pub fn write(
             packed.write_all(&value)?;
         }
     }
+    if counted.to_string() != header.digest {
+        return Err(BackupError::OtherRows);
+    }
     packed.write_all(&END.to_be_bytes())?;
     packed.finish()?.flush()?;
     Ok(())
+}
+
+/// Reads a backup to its end. Gives what it is, and of its rows those few that a recovery asks for.
+pub fn look(from: impl Read) -> Result<(Header, Rows), BackupError> {
+    let mut reader = Reader::open(from)?;
+    let base = MemoryBase::default();
+    for page in reader.pages() {
+        let mut layer = Layer::default();
+        for (key, value) in page?.into_iter().filter(|(key, _)| refounding::is_asked_for(key)) {
+            layer.set(key, Some(value));
+        }
+        base.flush(&layer);
+    }
+    let digest = reader.heritage()?.digest;
+    Ok((reader.header, Rows::over(Arc::new(base), digest)))
 }
 
 /// Key and value.
@@ -145,6 +171,7 @@ pub fn write_copy(
     let header = Header {
         cluster: identity.cluster.to_string(),
         epoch: identity.epoch,
+        founder: identity.founder,
         member: identity.member,
         position: machine.position(),
         digest: machine.digest().to_string(),
@@ -159,6 +186,7 @@ pub struct Reader<R: Read> {
     header: Header,
     rows: zstd::Decoder<'static, io::BufReader<R>>,
     last: Vec<u8>,
+    counted: StateDigest,
     is_over: bool,
 }
 
@@ -185,7 +213,7 @@ impl<R: Read> Reader<R> {
         let header = serde_json::from_slice(&json).map_err(|_| BackupError::Damaged { what: "its header" })?;
         let mut rows = zstd::Decoder::new(from)?;
         rows.window_log_max(WINDOW_LOG_MAX)?;
-        Ok(Self { header, rows, last: Vec::new(), is_over: false })
+        Ok(Self { header, rows, last: Vec::new(), counted: StateDigest::default(), is_over: false })
     }
 
     /// What the state is.
@@ -211,7 +239,7 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// The rows, page by page. Whether they are those of the header is for whoever counts their digest to say.
+    /// The rows, page by page. That they are those of the header is known when the last page has come without an error.
     pub fn pages(&mut self) -> impl Iterator<Item = Result<RawRows, BackupError>> {
         std::iter::from_fn(move || if self.is_over { None } else { Some(self.page()) })
     }
@@ -230,6 +258,10 @@ impl<R: Read> Reader<R> {
                     return Err(error);
                 }
             }
+        }
+        count_rows(&mut self.counted, &rows);
+        if self.is_over && self.counted.to_string() != self.header.digest {
+            return Err(BackupError::Damaged { what: "its rows are not those of its digest" });
         }
         Ok(rows)
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use strongroom_core::time::WallTime;
-use strongroom_platform::disk::{Disk, FailpointDisk, Fault, SimDisk};
+use strongroom_platform::disk::{Disk, FailpointDisk, Fault, SimDisk, durable_replace};
 use strongroom_platform::rng::SimEntropy;
 
 use super::backup::{self, BackupError, Header, Reader};
@@ -14,6 +14,7 @@ use super::{LookError, Plan, PlanRefused, Survivor};
 use crate::id::{ClusterEpoch, MemberId, Position};
 use crate::member::{Member, MemberConfig, MemberIdentity, OpenError, RefoundError};
 use crate::raft::Role;
+use crate::state::counters::{Counter, count};
 use crate::state::refounding::RefoundedFrom;
 use crate::state::{Configuration, audit, query};
 use crate::store;
@@ -22,7 +23,7 @@ use group::{Group, names};
 const CONFIG: MemberConfig = MemberConfig::LAN;
 
 fn look(disk: &Arc<dyn Disk>) -> Survivor {
-    Survivor::look(Arc::clone(disk), &CONFIG).unwrap()
+    Survivor::look(disk, &CONFIG).unwrap()
 }
 
 /// All bytes below a folder, by path.
@@ -40,9 +41,13 @@ fn contents(disk: &dyn Disk, dir: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn refound(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>) -> Result<MemberIdentity, RefoundError> {
+    refound_by(from, to, 99)
+}
+
+fn refound_by(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, seed: u64) -> Result<MemberIdentity, RefoundError> {
     let mut survivor = look(from);
     let heritage = survivor.heritage();
-    let entropy = SimEntropy::from_seed(99);
+    let entropy = SimEntropy::from_seed(seed);
     Member::refound(to, &heritage, survivor.pages(), None, WallTime(5), &CONFIG, &entropy)
 }
 
@@ -61,7 +66,9 @@ fn a_group_of_three_that_lost_two_goes_on_with_all_that_the_third_has() {
     let before = contents(disk.as_ref(), "");
     let survey = look(&disk).survey().unwrap();
     let plan = Plan::of(std::slice::from_ref(&survey)).unwrap();
-    assert_eq!((plan.member, plan.epoch, plan.absent.len()), (survey.member, 2, 2));
+    let from = RefoundedFrom::Survivor(survey.member);
+    assert_eq!((plan.from, plan.epoch, plan.absent.len()), (from, 2, 2));
+    assert!(survey.is_sound() && survey.agreed <= survey.stands, "{survey:?}");
     assert!(others.iter().all(|lost| plan.absent.contains(lost)));
 
     let fresh: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(7));
@@ -123,10 +130,10 @@ fn a_folder_that_holds_a_member_is_never_overwritten() {
     assert!(matches!(opened.map(drop), Err(OpenError::InUse)));
     drop(survivor);
     let running = Member::open(&disks[0], CONFIG, &SimEntropy::from_seed(1)).unwrap();
-    assert!(matches!(Survivor::look(Arc::clone(&disks[0]), &CONFIG), Err(LookError::Running)));
+    assert!(matches!(Survivor::look(&disks[0], &CONFIG), Err(LookError::Running)));
     drop(running);
     let empty: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
-    assert!(matches!(Survivor::look(empty, &CONFIG), Err(LookError::Absent)));
+    assert!(matches!(Survivor::look(&empty, &CONFIG), Err(LookError::Absent)));
 }
 
 #[test]
@@ -187,6 +194,7 @@ fn written(disk: &Arc<dyn Disk>) -> Vec<u8> {
     let header = Header {
         cluster: heritage.cluster.to_string(),
         epoch: heritage.epoch,
+        founder: member,
         member,
         position: heritage.last,
         digest: heritage.digest.to_string(),
@@ -258,7 +266,82 @@ fn a_group_comes_back_more_than_once() {
         assert_eq!(anew.member(0).standing().role, Role::Leader);
         disks = anew.stop();
     }
-    assert_eq!(names(look(&disks[0]).machine().rows()), ["epoch-2", "epoch-3", "one"]);
+    assert_eq!(names(look(&disks[0]).rows()), ["epoch-2", "epoch-3", "one"]);
+}
+
+#[test]
+fn what_nobody_knows_to_be_agreed_on_is_kept_and_told_by_its_kind() {
+    let mut group = Group::of(3);
+    group.write("one");
+    let agreed = group.member(0).standing().committed;
+    let disk = group.cut_off("two");
+    let survivor = look(&disk);
+    let survey = survivor.survey().unwrap();
+    assert!(survey.is_sound(), "{:?}", survey.damage);
+    // What a member hears of what is agreed on reaches its disk later: more may be unsettled than what was cut off.
+    assert_eq!(survey.unsettled["member.change"], 1);
+    assert!(survey.unsettled["jurisdiction.put"] >= 1);
+    assert!(survey.agreed.index <= agreed && survey.stands.index.0 == agreed.0 + 2, "{survey:?}");
+    let heritage = survivor.heritage();
+    assert_eq!((heritage.committed, heritage.last), (survey.agreed, survey.stands), "neither place is made up");
+    // The change leads to a configuration that may be in force.
+    let (before, after) = (&survey.configurations[0], survey.configurations.last().unwrap());
+    assert!(!before.members.is_joint() && after.members.is_joint() && after.members.learners.len() == 1);
+    assert_eq!(after.at, survey.stands.index);
+    drop(survivor);
+    let fresh: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(7));
+    refound(&disk, &fresh).unwrap();
+    assert_eq!(names(Group::over(vec![fresh]).member(0).machine().rows()), ["one", "two"]);
+}
+
+#[test]
+fn a_member_that_could_not_be_started_is_not_sound_and_says_why() {
+    let mut group = Group::of(1);
+    group.write("one");
+    let early = contents(group.disk(0).as_ref(), "log");
+    group.write("two");
+    group.flush(0);
+    let disks = group.stop();
+    // The log is that of an earlier day: the state stands at entries that it does not have.
+    for (path, bytes) in early {
+        durable_replace(&disks[0], &path, &bytes).unwrap();
+    }
+    let survey = look(&disks[0]).survey().unwrap();
+    let damage = survey.damage.clone().unwrap();
+    assert!(damage.contains("which is not in the log"), "{damage}");
+    assert!(!survey.is_sound() && survey.log.is_some() && survey.agreed == survey.stands);
+    let fresh: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(7));
+    refound(&disks[0], &fresh).unwrap();
+    assert_eq!(names(Group::over(vec![fresh]).member(0).machine().rows()), ["one", "two"]);
+}
+
+#[test]
+fn two_foundings_from_one_survivor_are_two_groups() {
+    let mut group = Group::of(3);
+    group.write("one");
+    let (disk, _) = group.lose_all_but(0);
+    let fresh = [7, 8].map(|seed| -> Arc<dyn Disk> { Arc::new(SimDisk::from_seed(seed)) });
+    let one = refound_by(&disk, &fresh[0], 97).unwrap();
+    let other = refound_by(&disk, &fresh[1], 98).unwrap();
+    assert_eq!((one.cluster, one.epoch), (other.cluster, other.epoch));
+    assert_ne!(one.group(), other.group());
+    assert_eq!((one.founder, other.founder), (one.member, other.member));
+    let surveys: Vec<_> = fresh.iter().map(|disk| look(disk).survey().unwrap()).collect();
+    assert!(matches!(Plan::of(&surveys), Err(PlanRefused::OtherFounding { .. })));
+}
+
+#[test]
+fn rows_that_are_not_those_of_the_digest_are_no_backup() {
+    let mut group = Group::of(1);
+    group.write("one");
+    let disks = group.stop();
+    let (header, rows) = backup::look(written(&disks[0]).as_slice()).unwrap();
+    assert!(count(&rows, Counter::AuditEvents).unwrap() > 0, "what is asked for is there");
+    assert!(names(&rows).is_empty(), "and nothing else");
+    let spoilt = Header { digest: "ab".repeat(32), ..header };
+    let mut survivor = look(&disks[0]);
+    let refused = backup::write(&mut Vec::new(), &spoilt, survivor.pages());
+    assert!(matches!(refused, Err(BackupError::OtherRows)), "{refused:?}");
 }
 
 /// A backup that is as it should be.

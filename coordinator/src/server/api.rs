@@ -10,6 +10,7 @@
 
 mod access;
 mod audit;
+mod backup;
 mod commands;
 mod listings;
 mod members;
@@ -17,16 +18,19 @@ mod rows;
 mod watch;
 mod words;
 
+pub use backup::Backups;
+
 use strongroom_platform::tls::PeerIdentity;
 use strongroom_proto::common::v1::Failure;
 use strongroom_proto::operators::v1::operators_server::Operators;
 use strongroom_proto::operators::v1::{
-    ChangeMembersRequest, DenialsSeen, Done, ExecuteReply, ExecuteRequest, GetCheckpointReply, GetCheckpointRequest,
-    GetCountsReply, GetCountsRequest, GetJurisdictionReply, GetJurisdictionRequest, GetSourceReply, GetSourceRequest,
-    Jurisdiction, ListEventsReply, ListEventsRequest, ListReply, ListRequest, ProveEventReply, ProveEventRequest,
-    RunsSeen, Standing as StandingMessage, StatusReply, StatusRequest, TransferLeadershipRequest, WatchDenialsRequest,
-    WatchRunsRequest, execute_reply, get_checkpoint_reply, get_counts_reply, get_jurisdiction_reply, get_source_reply,
-    list_events_reply, list_reply, prove_event_reply,
+    BackupPart, BackupRequest, ChangeMembersRequest, DenialsSeen, Done, ExecuteReply, ExecuteRequest,
+    GetCheckpointReply, GetCheckpointRequest, GetCountsReply, GetCountsRequest, GetJurisdictionReply,
+    GetJurisdictionRequest, GetSourceReply, GetSourceRequest, Jurisdiction, ListEventsReply, ListEventsRequest,
+    ListReply, ListRequest, ProveEventReply, ProveEventRequest, RunsSeen, Standing as StandingMessage, StatusReply,
+    StatusRequest, TransferLeadershipRequest, WatchDenialsRequest, WatchRunsRequest, execute_reply,
+    get_checkpoint_reply, get_counts_reply, get_jurisdiction_reply, get_source_reply, list_events_reply, list_reply,
+    prove_event_reply,
 };
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
@@ -38,6 +42,7 @@ use super::failure::{not_asked, not_leader, rejected, unreadable};
 use crate::member::Event;
 use crate::policy::{self, Caller};
 use crate::raft::Role;
+use crate::state::membership::HandOver;
 use crate::state::places::Jurisdictions;
 use crate::state::{Decision, Verdict};
 use watch::{Follow, Watches};
@@ -46,6 +51,7 @@ use watch::{Follow, Watches};
 pub struct OperatorService {
     engine: Engine,
     watches: Watches,
+    backups: Option<Backups>,
     /// The member is to stay the only one of its group.
     is_alone: bool,
 }
@@ -53,12 +59,18 @@ pub struct OperatorService {
 impl OperatorService {
     /// The service of a member.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, watches: Watches::default(), is_alone: false }
+        Self { engine, watches: Watches::default(), backups: None, is_alone: false }
     }
 
     /// The service of a member that has its own process for itself, and takes no other in.
     pub fn alone(engine: Engine) -> Self {
         Self { is_alone: true, ..Self::new(engine) }
+    }
+
+    /// The same, which gives copies of the state, too.
+    #[must_use]
+    pub fn with_backups(self, backups: Backups) -> Self {
+        Self { backups: Some(backups), ..self }
     }
 
     async fn run(&self, request: ExecuteRequest, peer: PeerIdentity) -> Result<u64, Failure> {
@@ -71,15 +83,12 @@ impl OperatorService {
         let (change, request) = members::change(request, &peer).map_err(|what| rejected("malformed", what))?;
         let decision = self.decide(peer.clone(), "member.change").await?;
         if decision.verdict == Verdict::Denied {
-            // What the registry would have noted stands in the audit log as denied; other changes leave no trace.
-            return match request {
-                Some(request) => access::submit(&self.engine, request, peer).await,
-                None => Err(access::forbidden()),
-            };
+            // The attempt stands in the audit log.
+            return access::submit(&self.engine, request, peer).await;
         }
-        let request = request.map(|request| crate::state::Request { decision, ..request });
+        let request = crate::state::Request { decision, ..request };
         // If the members have changed and the registry refuses what was to be noted, that is what is told.
-        match self.engine.change(change, request).await {
+        match self.engine.change(change, Some(request)).await {
             Ok(answer) => access::outcome(&self.engine, answer).await,
             Err(error) => Err(not_asked(error)),
         }
@@ -96,10 +105,11 @@ impl OperatorService {
     async fn transfer(&self, to: &str, peer: PeerIdentity) -> Result<u64, Failure> {
         self.require_several()?;
         let to = commands::member(to).map_err(|what| rejected("malformed", what))?;
-        let decision = self.decide(peer, "member.transfer").await?;
-        if decision.verdict == Verdict::Denied {
-            return Err(access::forbidden());
-        }
+        let from = self.engine.inspect(|member| member.identity().member).await.map_err(not_asked)?;
+        let noted = commands::own_retry(HandOver { from, to }.into(), &peer);
+        let noted = noted.map_err(|what| rejected("malformed", what))?;
+        // Who asked stands in the audit log before anything happens; a member that does not lead is told who does.
+        access::submit(&self.engine, noted, peer).await?;
         self.engine.event(Event::Transfer { to }).map_err(not_asked)?;
         Ok(self.engine.standing().committed.0)
     }
@@ -275,6 +285,14 @@ impl Operators for OperatorService {
         let peer = access::peer(&request)?;
         let source = request.into_inner().source;
         self.watches.runs(self.engine.clone(), peer, source).map(Response::new)
+    }
+
+    type BackupStream = Follow<BackupPart>;
+
+    async fn backup(&self, request: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        let peer = access::peer(&request)?;
+        let backups = self.backups.clone().ok_or_else(|| Status::unimplemented("this member gives no copies"))?;
+        Ok(Response::new(backups.follow(self.engine.clone(), peer)))
     }
 }
 

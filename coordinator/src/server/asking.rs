@@ -31,7 +31,7 @@ pub(super) fn plain(command: Command, peer: &PeerIdentity) -> Result<Request, Fa
 }
 
 /// The request of a command that the group asks for itself.
-pub(super) fn of_the_group(command: Command) -> Request {
+pub(crate) fn of_the_group(command: Command) -> Request {
     Request {
         session: None,
         acknowledged_below: Sequence(0),

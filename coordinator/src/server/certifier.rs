@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use strongroom_core::entropy::Entropy;
 use strongroom_core::id::CertificateSerial;
+use strongroom_core::time::WallTime;
 use strongroom_platform::clock::Clock;
 use strongroom_platform::tls::{
-    AuthorityError, CertificateChain, CheckedRequest, Issuer, NamedCertificate, Serial, TrustDomain,
+    AuthorityError, CertificateChain, CheckedRequest, Issuer, NamedCertificate, Serial, TrustDomain, Validity,
 };
 
 use super::forward::{ForwardError, Forwarder};
@@ -60,6 +61,18 @@ impl Certifier {
     /// In which trust domain it signs.
     pub const fn trust_domain(&self) -> &TrustDomain {
         &self.issuer.id().trust_domain
+    }
+
+    /// When its issuer's certificate is good.
+    pub const fn validity(&self) -> Validity {
+        self.issuer.validity()
+    }
+
+    /// Whether a certificate that it signs at `now` is good for all of `ttl`.
+    pub fn covers(&self, ttl: Duration, now: WallTime) -> bool {
+        let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
+        let end = WallTime(now.0.saturating_add(ttl_us));
+        self.validity().holds_at(now) && self.validity().holds_at(end)
     }
 
     /// Signs, has it noted, and gives it out. `renews` is the certificate that it follows.

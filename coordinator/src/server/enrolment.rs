@@ -83,6 +83,7 @@ impl EnrolmentService {
         Ok(Description {
             cluster: identity.cluster.0.to_vec(),
             epoch: identity.epoch.0,
+            founder: identity.founder.to_string(),
             trust_domain: self.certifier.trust_domain().to_string(),
             region: borne.terms.region.to_string(),
             members,

@@ -19,7 +19,7 @@ pub(super) fn failure(class: Class, code: &str, message: &str, remedy: &str) -> 
         class: class.into(),
         message: message.to_owned(),
         remedy: remedy.to_owned(),
-        leader: String::new(),
+        ..Failure::default()
     }
 }
 
@@ -70,6 +70,7 @@ pub(super) async fn not_leader(engine: &Engine, leader: Option<MemberId>) -> Fai
     let again = "Ask the leader, or any member again in a moment.";
     let mut failure = failure(Class::Retry, "not-leader", "this member does not lead", again);
     failure.leader = address_of(engine, leader).await.unwrap_or_default();
+    failure.leader_id = leader.map(|id| id.to_string()).unwrap_or_default();
     failure
 }
 

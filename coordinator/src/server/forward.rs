@@ -1,8 +1,19 @@
 //! Commands of this member's own, brought to whoever leads.
 //!
-//! Owns one session of this process, in which its commands are asked for one after the other until their outcome is
-//! known. A member that does not lead hands the request to the leader over the connection between members. What was not
-//! known when patience ended is *unknown*, and the number that it had is never used for anything else.
+//! ```text
+//!   Housekeeping ─► number of the session ─► this member, if it leads ───────────► decided, proposed ─► outcome
+//!                        ▲                     └─ Propose ─► the leader: proven ─► decided, proposed ─► outcome
+//!                        └────────────── tried again until it is known ◄─────────────────┘
+//! ```
+//!
+//! Owns one session of this process, in which its commands are asked for until their outcome is known, many at once. A
+//! member that does not lead hands the request to the leader over the connection between members; the leader takes the
+//! name from that connection and decides for itself. What was not known when patience ended is *unknown*, and the number
+//! that it had is never used for anything else.
+
+mod deciding;
+mod housekeeping;
+mod numbers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +23,29 @@ use strongroom_core::id::ClientSession;
 use strongroom_proto::peers::v1::ProposeRequest;
 use strongroom_proto::peers::v1::peers_client::PeersClient;
 use strongroom_proto::peers::v1::propose_reply::Result as Proposed;
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::engine::Engine;
 use super::pause::pause;
 use super::peers::Links;
 use crate::id::MemberId;
 use crate::member::Answer;
-use crate::state::session::OpenSession;
+use crate::state::session::{OUTCOMES_MAX, OpenSession};
 use crate::state::{Actor, Command, Decision, Outcome, Refusal, Request, Sequence, Stamp};
+pub(super) use deciding::decided;
+pub use housekeeping::Housekeeping;
+use numbers::Numbers;
 
 /// How long to wait before a command is asked for again.
 const RETRY: Duration = Duration::from_millis(50);
 /// How long the leader may take for one answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
+/// Commands that may be under way in the session: far below what a session remembers, so that none is ever refused
+/// because of one that takes long.
+const UNDER_WAY_MAX: usize = 256;
+
+const _: () = assert!((UNDER_WAY_MAX as u64) < OUTCOMES_MAX);
 
 /// Why there is no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,14 +67,17 @@ pub struct Forwarder {
     links: Arc<Links>,
     actor: Actor,
     entropy: Arc<dyn Entropy>,
-    own: Mutex<Own>,
+    numbers: Numbers,
+    places: Semaphore,
 }
 
-/// The session of this process.
-#[derive(Default)]
-struct Own {
-    session: Option<ClientSession>,
-    next: u64,
+/// How far a command may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// To the leader, whichever member that is.
+    Leader,
+    /// No further than this member, while it leads.
+    Here,
 }
 
 /// What one attempt came to.
@@ -62,12 +85,15 @@ enum Attempt {
     Outcome(Outcome),
     NotProposed,
     Unknown,
+    /// This member does not lead, and the command is for nobody else.
+    NotHere,
 }
 
 impl Forwarder {
-    /// Brings commands in the name of `actor`.
+    /// Brings commands in the name of `actor`: the member's own, by which it is decided.
     pub fn new(engine: Engine, links: Arc<Links>, actor: Actor, entropy: Arc<dyn Entropy>) -> Self {
-        Self { engine, links, actor, entropy, own: Mutex::default() }
+        let places = Semaphore::new(UNDER_WAY_MAX);
+        Self { engine, links, actor, entropy, numbers: Numbers::default(), places }
     }
 
     /// The member that this one is.
@@ -76,43 +102,75 @@ impl Forwarder {
     }
 
     /// Asks for a command in the session of this process.
-    pub async fn ask(&self, command: Command, patience: Duration) -> Result<Outcome, ForwardError> {
-        let mut own = self.own.lock().await;
-        // Twice at most: a session that the group has forgotten is opened anew, and nothing was done in the old one.
-        for is_last in [false, true] {
-            let session = if let Some(session) = own.session {
-                session
-            } else {
-                let session = random_array(self.entropy.as_ref()).map(ClientSession);
-                let session = session.map_err(|_| ForwardError::Entropy)?;
-                self.open(session, patience).await?;
-                *own = Own { session: Some(session), next: 0 };
-                session
-            };
-            own.next += 1;
-            let outcome = self.ask_in(session, Sequence(own.next), command.clone(), patience).await?;
-            if is_last || outcome != Outcome::Rejected(Refusal::NoSession) {
-                return Ok(outcome);
-            }
-            own.session = None;
-        }
-        Err(ForwardError::NotDone)
+    pub async fn ask(&self, command: Housekeeping, patience: Duration) -> Result<Outcome, ForwardError> {
+        self.in_own_session(&self.actor, command.into(), Reach::Leader, patience).await
+    }
+
+    /// Asks for a command of the group's own, as its leader. A member that does not lead asks for nothing.
+    pub async fn ask_leading(&self, command: Command, patience: Duration) -> Result<Outcome, ForwardError> {
+        self.in_own_session(&Actor::System, command, Reach::Here, patience).await
+    }
+
+    /// Asks for a command that may be asked for twice, outside of any session.
+    pub async fn ask_plain(&self, command: Housekeeping, patience: Duration) -> Result<Outcome, ForwardError> {
+        self.until_known(&self.request(None, command.into()), Reach::Leader, patience).await
     }
 
     /// Opens a session, or finds it open.
     pub async fn open(&self, session: ClientSession, patience: Duration) -> Result<Outcome, ForwardError> {
-        self.until_known(self.request(None, OpenSession { session }.into()), patience).await
+        self.ask_plain(OpenSession { session }.into(), patience).await
     }
 
-    /// Asks for a command under a number of a session that is open.
+    /// Asks for a command under a number of a session that is open, and in which no other is under way.
     pub async fn ask_in(
         &self,
         session: ClientSession,
         sequence: Sequence,
-        command: Command,
+        command: Housekeeping,
         patience: Duration,
     ) -> Result<Outcome, ForwardError> {
-        self.until_known(self.request(Some((session, sequence)), command), patience).await
+        let request = self.request(Some((session, sequence)), command.into());
+        self.until_known(&request, Reach::Leader, patience).await
+    }
+
+    async fn in_own_session(
+        &self,
+        actor: &Actor,
+        command: Command,
+        reach: Reach,
+        patience: Duration,
+    ) -> Result<Outcome, ForwardError> {
+        // The semaphore is never closed; if it were, nothing would have been asked for either.
+        let place = timeout(patience, self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else { return Err(ForwardError::NotDone) };
+        // Twice at most: a session that the group has forgotten is opened anew, and nothing was done in the old one.
+        for is_last in [false, true] {
+            let session = self.own_session(patience).await?;
+            let Some(number) = self.numbers.next(session) else { continue };
+            let request = Request {
+                acknowledged_below: number.acknowledged_below(),
+                actor: actor.clone(),
+                ..self.request(Some(number.of_session()), command.clone())
+            };
+            let outcome = self.until_known(&request, reach, patience).await?;
+            if is_last || outcome != Outcome::Rejected(Refusal::NoSession) {
+                return Ok(outcome);
+            }
+            self.numbers.forget(session);
+        }
+        Err(ForwardError::NotDone)
+    }
+
+    /// The session of this process, opened. Those who come while it is being opened open it too: once is as good as often.
+    async fn own_session(&self, patience: Duration) -> Result<ClientSession, ForwardError> {
+        let draw = || random_array(self.entropy.as_ref()).map(ClientSession);
+        let (session, is_open) = self.numbers.session(draw).map_err(|_| ForwardError::Entropy)?;
+        if !is_open {
+            // Whether it is open is for the command itself to find out.
+            self.open(session, patience).await.map_err(|_| ForwardError::NotDone)?;
+            self.numbers.opened(session);
+        }
+        Ok(session)
     }
 
     fn request(&self, session: Option<(ClientSession, Sequence)>, command: Command) -> Request {
@@ -126,33 +184,38 @@ impl Forwarder {
         }
     }
 
-    async fn until_known(&self, request: Request, patience: Duration) -> Result<Outcome, ForwardError> {
+    async fn until_known(&self, request: &Request, reach: Reach, patience: Duration) -> Result<Outcome, ForwardError> {
         let mut end = ForwardError::NotDone;
         let trying = async {
             loop {
-                match self.attempt(&request, &mut end).await {
-                    Attempt::Outcome(outcome) => return outcome,
+                match self.attempt(request, reach, &mut end).await {
+                    Attempt::Outcome(outcome) => return Some(outcome),
                     Attempt::NotProposed => {}
                     Attempt::Unknown => end = ForwardError::Unknown,
+                    Attempt::NotHere => return None,
                 }
                 pause(RETRY).await;
             }
         };
-        let known = tokio::time::timeout(patience, trying).await;
-        known.map_err(|_| end)
+        let known = timeout(patience, trying).await;
+        known.ok().flatten().ok_or(end)
     }
 
     /// Tries once. Until it is known that nothing was proposed, `end` says that nothing is known.
-    async fn attempt(&self, request: &Request, end: &mut ForwardError) -> Attempt {
+    async fn attempt(&self, request: &Request, reach: Reach, end: &mut ForwardError) -> Attempt {
         let before = std::mem::replace(end, ForwardError::Unknown);
-        let attempt = match self.engine.submit(request.clone()).await {
-            Ok(Answer::NotLeader { leader: Some(leader) }) => self.ask_leader(leader, request).await,
-            Ok(Answer::Applied { outcome, .. }) => Attempt::Outcome(outcome),
-            Ok(Answer::Refused(refusal)) => Attempt::Outcome(Outcome::Rejected(refusal)),
-            Ok(Answer::Unknown) | Err(super::EngineError::Ended) => Attempt::Unknown,
+        let asked = request.clone();
+        let attempt = match self.engine.submit_prepared(move |member| decided(member, asked)).await {
+            Ok(Ok(Answer::NotLeader { .. })) if reach == Reach::Here => Attempt::NotHere,
+            Ok(Ok(Answer::NotLeader { leader: Some(leader) })) => self.ask_leader(leader, request).await,
+            Ok(Ok(Answer::Applied { outcome, .. })) => Attempt::Outcome(outcome),
+            Ok(Ok(Answer::Refused(refusal)) | Err(Answer::Refused(refusal))) => {
+                Attempt::Outcome(Outcome::Rejected(refusal))
+            }
+            Ok(Ok(Answer::Unknown)) | Err(super::EngineError::Ended) => Attempt::Unknown,
             Ok(_) | Err(super::EngineError::Overloaded) => Attempt::NotProposed,
         };
-        if matches!(attempt, Attempt::NotProposed) {
+        if matches!(attempt, Attempt::NotProposed | Attempt::NotHere) {
             *end = before;
         }
         attempt
@@ -163,7 +226,7 @@ impl Forwarder {
         let Some(Ok(channel)) = self.links.channel_to(leader).await else { return Attempt::NotProposed };
         let mut client = PeersClient::new(channel);
         let asked = client.propose(ProposeRequest { request: bytes.into() });
-        let Ok(Ok(reply)) = tokio::time::timeout(ANSWER_TIME_MAX, asked).await else { return Attempt::Unknown };
+        let Ok(Ok(reply)) = timeout(ANSWER_TIME_MAX, asked).await else { return Attempt::Unknown };
         match reply.into_inner().result {
             Some(Proposed::Outcome(bytes)) => postcard::from_bytes(&bytes).map_or(Attempt::Unknown, Attempt::Outcome),
             Some(Proposed::NotLeader(_) | Proposed::Busy(_)) => Attempt::NotProposed,

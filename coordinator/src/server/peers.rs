@@ -1,8 +1,9 @@
 //! The streams between members.
 //!
 //! Owns one stream out to each other member, with a bounded queue in front: what does not fit is dropped, and the member
-//! is told that the other can't be reached. What comes in is passed on only if its sender is the one that the connection
-//! has proven to be.
+//! is told that the other can't be reached. A connection out stands only if the other end has proven to be the member
+//! that is meant, and what comes in is passed on only if its sender is the one that the connection has proven to be. What
+//! a member asks the leader for is decided upon here, by its proven name, and is never more than members ask for.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,13 +26,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::dial::{DialError, dial, dial_watched};
+use super::dial::{DialError, dial_member, dial_member_watched};
 use super::engine::{Engine, EngineError, member_of};
+use super::forward::{Housekeeping, decided};
 use super::open::OpenConnections;
 use super::pause::pause;
 use crate::id::MemberId;
 use crate::member::{Answer, Event, FolderShares, SnapshotJob, stage};
-use crate::state::{Outcome, Request as StateRequest};
+use crate::raft::Role as Standing;
+use crate::state::text::Subject;
+use crate::state::{Actor, Command, Decision, Outcome, Refusal, Request as StateRequest};
 use crate::store;
 
 /// Envelopes that may wait for a stream; Raft sends what is lost again.
@@ -96,10 +100,10 @@ impl Links {
         Self { routes, ..self }
     }
 
-    /// Where the other members are reached.
-    pub fn addresses(&self) -> Vec<String> {
+    /// The other members, and where they are reached.
+    pub fn known(&self) -> Vec<(MemberId, String)> {
         let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.values().map(|link| link.address.clone()).collect()
+        out.iter().map(|(member, link)| (*member, link.address.clone())).collect()
     }
 
     /// Says whom to tell when a member can't be reached.
@@ -115,7 +119,7 @@ impl Links {
     /// Connects to a member whose address is known.
     pub async fn channel_to(&self, member: MemberId) -> Option<Result<Channel, DialError>> {
         let address = self.address_of(member)?;
-        Some(self.dialler().dial(&address).await)
+        Some(self.dialler().dial(member, &address).await)
     }
 
     fn dialler(&self) -> Dialler {
@@ -181,7 +185,7 @@ impl Links {
         self.runtime.spawn(async move {
             let mut waiting = waiting;
             loop {
-                let ended = stream(&to, &dialler, waiting).await;
+                let ended = stream(member, &to, &dialler, waiting).await;
                 let Some((back, error)) = ended else { return };
                 waiting = back;
                 let Some(links) = links.upgrade() else { return };
@@ -203,21 +207,22 @@ struct Dialler {
 }
 
 impl Dialler {
-    async fn dial(&self, address: &str) -> Result<Channel, DialError> {
+    async fn dial(&self, member: MemberId, address: &str) -> Result<Channel, DialError> {
         match &self.open {
-            Some(open) => dial_watched(address, Arc::clone(&self.tls), Arc::clone(open)).await,
-            None => dial(address, Arc::clone(&self.tls)).await,
+            Some(open) => dial_member_watched(member, address, Arc::clone(&self.tls), Arc::clone(open)).await,
+            None => dial_member(member, address, Arc::clone(&self.tls)).await,
         }
     }
 }
 
 /// Carries envelopes until the stream breaks, and gives the queue back; nothing once the queue has ended.
 async fn stream(
+    member: MemberId,
     address: &str,
     dialler: &Dialler,
     mut waiting: mpsc::Receiver<Waiting>,
 ) -> Option<(mpsc::Receiver<Waiting>, String)> {
-    let channel = match dialler.dial(address).await {
+    let channel = match dialler.dial(member, address).await {
         Ok(channel) => channel,
         Err(error) => {
             let text = format!("{error:?}");
@@ -260,7 +265,7 @@ enum TransferError {
 }
 
 async fn transfer(address: &str, dialler: Dialler, disk: Arc<dyn Disk>, job: SnapshotJob) -> Result<(), TransferError> {
-    let channel = dialler.dial(address).await?;
+    let channel = dialler.dial(job.to, address).await?;
     let (parts, sent) = mpsc::channel(8);
     let reading = tokio::task::spawn_blocking(move || read_parts(disk.as_ref(), job, &parts));
     let mut client = PeersClient::new(channel);
@@ -350,30 +355,42 @@ impl Peers for PeerService {
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
-        sender(&request)?;
+        let (from, actor) = (sender(&request)?, actor(&request)?);
         let decoded = StateRequest::decode(&request.into_inner().request);
-        let (request, _) = decoded.map_err(|refusal| Status::invalid_argument(refusal.to_string()))?;
-        Ok(Response::new(ProposeReply { result: Some(self.proposed(request).await) }))
+        let (asked, _) = decoded.map_err(|refusal| Status::invalid_argument(refusal.to_string()))?;
+        let action = asked.command.action();
+        let Some(command) = Housekeeping::of(asked.command) else {
+            tracing::warn!(%from, action, "a member asked for what no member asks for");
+            return Ok(Response::new(ProposeReply { result: Some(told(&Outcome::Rejected(Refusal::Forbidden))) }));
+        };
+        // Who asks is who the connection says, and what is decided is decided here.
+        let StateRequest { session, acknowledged_below, stamp, .. } = asked;
+        let decision = Decision::default();
+        let request = move |command| StateRequest { session, acknowledged_below, actor, decision, stamp, command };
+        Ok(Response::new(ProposeReply { result: Some(self.proposed(from, command, request).await) }))
     }
 }
 
 impl PeerService {
-    /// Asks this member's log for a command, whoever leads.
-    async fn proposed(&self, request: StateRequest) -> Proposed {
-        match self.engine.submit(request).await {
-            Ok(Answer::Refused(refusal)) => {
-                let outcome = Outcome::Rejected(refusal);
-                postcard::to_stdvec(&outcome).map_or(Proposed::Unknown(true), |bytes| Proposed::Outcome(bytes.into()))
+    /// Asks this member's log for what another one wants, if this one leads and that one may want it.
+    async fn proposed(
+        &self,
+        from: MemberId,
+        command: Housekeeping,
+        request: impl FnOnce(Command) -> StateRequest + Send + 'static,
+    ) -> Proposed {
+        let prepared = self.engine.submit_prepared(move |member| {
+            let is_leader = member.standing().role == Standing::Leader;
+            if is_leader && !command.may_come_from(from, member.machine().configuration()) {
+                tracing::warn!(%from, ?command, "a member asked for what is not its part to ask for");
+                return Err(Answer::Refused(Refusal::Forbidden));
             }
-            Ok(Answer::Applied { outcome, .. }) => {
-                // Writing into memory can't fail; were it to, the outcome would be asked for again.
-                postcard::to_stdvec(&outcome).map_or(Proposed::Unknown(true), |bytes| Proposed::Outcome(bytes.into()))
-            }
-            Ok(Answer::NotLeader { leader }) => Proposed::NotLeader(leader.map_or(0, MemberId::number)),
-            Ok(Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_)) | Err(EngineError::Overloaded) => {
-                Proposed::Busy(true)
-            }
-            Ok(Answer::Unknown) | Err(EngineError::Ended) => Proposed::Unknown(true),
+            decided(member, request(command.into()))
+        });
+        match prepared.await {
+            Ok(Ok(answer) | Err(answer)) => proposal(answer),
+            Err(EngineError::Overloaded) => Proposed::Busy(true),
+            Err(EngineError::Ended) => Proposed::Unknown(true),
         }
     }
 
@@ -392,6 +409,29 @@ impl PeerService {
         }
         file.commit().map_err(refused)
     }
+}
+
+/// An answer, for the member that asked.
+fn proposal(answer: Answer) -> Proposed {
+    match answer {
+        Answer::Refused(refusal) => told(&Outcome::Rejected(refusal)),
+        Answer::Applied { outcome, .. } => told(&outcome),
+        Answer::NotLeader { leader } => Proposed::NotLeader(leader.map_or(0, MemberId::number)),
+        Answer::Busy | Answer::TooLong(_) | Answer::Unchanged(_) => Proposed::Busy(true),
+        Answer::Unknown => Proposed::Unknown(true),
+    }
+}
+
+fn told(outcome: &Outcome) -> Proposed {
+    // Writing into memory can't fail; were it to, the outcome would be asked for again.
+    postcard::to_stdvec(outcome).map_or(Proposed::Unknown(true), |bytes| Proposed::Outcome(bytes.into()))
+}
+
+/// The member at the other end of the connection, as it is named in the log.
+fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
+    let peer = request.extensions().get::<PeerIdentity>();
+    let subject = peer.and_then(|peer| Subject::new(&peer.id.to_string()).ok());
+    subject.map(Actor::Identity).ok_or_else(|| Status::permission_denied("the member's name is too long"))
 }
 
 /// The member at the other end of the connection.

@@ -87,5 +87,5 @@ pub(super) fn refused(code: &str, message: &str) -> Failure {
 /// A failure in the form that all services share.
 pub(super) fn failure(class: Class, code: &str, message: &str, remedy: &str) -> Failure {
     let (code, message, remedy) = (code.to_owned(), message.to_owned(), remedy.to_owned());
-    Failure { code, class: class.into(), message, remedy, leader: String::new() }
+    Failure { code, class: class.into(), message, remedy, ..Failure::default() }
 }

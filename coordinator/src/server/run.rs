@@ -25,10 +25,10 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use super::agents::{AgentLinks, AgentService};
-use super::api::OperatorService;
+use super::api::{Backups, OperatorService};
 use super::certifier::Certifier;
 use super::checkpoints;
-use super::denials::{Denials, keep};
+use super::denials::{Denials, begin, keep};
 use super::depots::DepotService;
 use super::engine::{Engine, EngineError};
 use super::enrolment::EnrolmentService;
@@ -139,12 +139,14 @@ pub fn run_with(member: Member, settings: Settings, extras: Extras) -> Result<Ru
     let certifier = desk.clone();
     let agent_links = Arc::new(AgentLinks::default());
     let agents = AgentService::new(engine.clone(), Arc::clone(&agent_links), Arc::clone(&clock));
+    let backup_clock = Arc::clone(&clock);
     let scheduler = SchedulerLoop::new(engine.clone(), agent_links, clock);
     let outlook = scheduler.outlook();
     tokio::spawn(scheduler.keep(tick));
     let doors = Doors { main: server, desk: doors };
     tokio::spawn(serve(Serving {
         engine: engine.clone(),
+        clock: backup_clock,
         disk,
         folder,
         listener,
@@ -167,6 +169,7 @@ fn certifier(desk: Desk, engine: &Engine, links: &Arc<Links>, clock: &Arc<dyn Cl
 /// What listening takes.
 struct Serving {
     engine: Engine,
+    clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     folder: FolderShares,
     listener: TcpListener,
@@ -180,8 +183,8 @@ struct Serving {
 
 /// Listens once it is known who is denied, until the member is stopped.
 async fn serve(serving: Serving) {
-    let Serving { engine, disk, folder, listener, doors, desk, agents, open, mut denials, stopped } = serving;
-    if denials.follow(&engine).await.is_err() {
+    let Serving { engine, clock, disk, folder, listener, doors, desk, agents, open, mut denials, stopped } = serving;
+    if !begin(&engine, &mut denials).await {
         return;
     }
     tokio::spawn(keep(engine.clone(), denials, Arc::clone(&open)));
@@ -195,9 +198,11 @@ async fn serve(serving: Serving) {
         let ended = until_stopped(stopped.clone());
         tokio::spawn(server().add_service(enrolments).serve_with_incoming_shutdown(enrolment, ended));
     }
+    let backups = Backups::new(Arc::clone(&disk), folder.clone(), clock);
     let peers =
         PeersServer::new(PeerService::new(engine.clone(), disk, folder)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let operators = OperatorsServer::new(OperatorService::new(engine.clone()));
+    let operators = OperatorService::new(engine.clone()).with_backups(backups);
+    let operators = OperatorsServer::new(operators);
     let depots = DepotsServer::new(DepotService::new(engine));
     let served = server()
         .add_service(peers)

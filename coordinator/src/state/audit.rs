@@ -6,6 +6,7 @@
 //! log.
 
 pub mod proofs;
+pub mod refused;
 
 use strongroom_core::audit::{
     self as core_audit, ActionName, AuditEvent, EntryIndex, Frontier, LeafIndex, ObjectName, ResultCode, TextRefused,
@@ -44,8 +45,21 @@ pub(in crate::state) fn append(
     object: &str,
     outcome: &Outcome,
 ) -> Result<(), Fault> {
+    let actor = cx.actor;
+    append_as(cx, actor, around, action, object, outcome)
+}
+
+/// Appends an event about somebody else than the one who asked for this entry.
+fn append_as(
+    cx: &mut Context<'_>,
+    actor: &Actor,
+    around: &Circumstances,
+    action: &str,
+    object: &str,
+    outcome: &Outcome,
+) -> Result<(), Fault> {
     // The actions are our own, and all other texts are of narrower forms than an event's: none is ever refused.
-    let event = event(cx, around, action, object, outcome)
+    let event = event(cx, actor, around, action, object, outcome)
         .map_err(|_| Unreadable::Malformed { table: tables::AUDIT_EVENTS })?;
     let bytes = event.encode();
     let mut frontier = decoded(cx.change.get::<AuditFrontier>(&())?)?;
@@ -63,6 +77,7 @@ pub(in crate::state) fn append(
 
 fn event(
     cx: &Context<'_>,
+    actor: &Actor,
     around: &Circumstances,
     action: &str,
     object: &str,
@@ -72,11 +87,11 @@ fn event(
         index: EntryIndex(cx.at.index.0),
         accrued_ms: around.stamp.accrued_ms,
         wall: around.stamp.wall,
-        actor: core_audit::Actor::new(cx.actor.as_str())?,
+        actor: core_audit::Actor::new(actor.as_str())?,
         action: ActionName::new(action)?,
         object: ObjectName::new(object)?,
         request: around.request,
-        decision: decision(cx.actor, around.decision.verdict),
+        decision: decision(actor, around.decision.verdict),
         policy: around.decision.policy_hash,
         result: ResultCode::new(outcome.code())?,
     })

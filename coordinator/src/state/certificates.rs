@@ -1,8 +1,7 @@
-//! Certificates that were issued, and the deny-list.
+//! Certificates that were issued.
 //!
-//! Owns which serial belongs to which identity, and what is denied since which version. The version only grows, and a
-//! denial is never lifted: whoever is let in again joins under a new identity. Expiry is checked where a certificate is
-//! presented; the time kept here is for people.
+//! Owns which serial belongs to which identity. Nobody who is denied ([`super::denials`]) gets another one. Expiry is
+//! checked where a certificate is presented; the time kept here is for people.
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::CertificateSerial;
@@ -11,18 +10,15 @@ use strongroom_core::time::WallTime;
 use super::command::{Audited, Effect};
 use super::context::Context;
 use super::counters::Counter;
-use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
-use super::rows::Key;
+pub(in crate::state) use super::denials::refuse_denied;
+pub use super::denials::{Denial, Deny};
+use super::outcome::{Answer, Effected, Refusal, Thing, require};
 use super::tables::tables;
 use super::text::Subject;
 
 tables! {
     /// Certificates by serial number.
     Certificates = CERTIFICATES: CertificateSerial => CertificateRow;
-    /// Denials in the order in which they were made: version to what is denied.
-    Denials = DENIALS: u64 => Denial;
-    /// What is denied, and since which version.
-    Denied = DENIED: Denial => u64;
 }
 
 /// A certificate.
@@ -38,38 +34,6 @@ pub struct CertificateRow {
     pub renews: Option<CertificateSerial>,
 }
 
-/// What is denied.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Denial {
-    /// One certificate.
-    Serial(CertificateSerial),
-    /// An identity, whatever certificate it shows.
-    Identity(Subject),
-}
-
-impl Key for Denial {
-    fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Serial(serial) => {
-                out.push(0);
-                serial.encode(out);
-            }
-            Self::Identity(subject) => {
-                out.push(1);
-                subject.encode(out);
-            }
-        }
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        match bytes.split_first()? {
-            (0, serial) => CertificateSerial::decode(serial).map(Self::Serial),
-            (1, subject) => Subject::decode(subject).map(Self::Identity),
-            _ => None,
-        }
-    }
-}
-
 /// Notes a certificate before it is handed out, the first of its identity or one that follows another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssueCertificate {
@@ -81,13 +45,6 @@ pub struct IssueCertificate {
     pub not_after: WallTime,
     /// The certificate that it follows; that one must be of the same identity and not denied.
     pub renews: Option<CertificateSerial>,
-}
-
-/// Denies a certificate or an identity from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deny {
-    /// What is denied.
-    pub denial: Denial,
 }
 
 impl Effect for IssueCertificate {
@@ -110,29 +67,4 @@ impl Effect for IssueCertificate {
         cx.put::<Certificates>(&self.serial, &row)?;
         Ok(Answer::Applied)
     }
-}
-
-impl Effect for Deny {
-    fn audited(&self) -> Option<Audited> {
-        match &self.denial {
-            Denial::Serial(serial) => Some(Audited::new("certificate.revoke", serial)),
-            Denial::Identity(subject) => Some(Audited::new("identity.revoke", subject)),
-        }
-    }
-
-    fn apply(&self, cx: &mut Context<'_>) -> Effected {
-        // Denied twice is denied since the first time.
-        if let Some(version) = cx.change.get::<Denied>(&self.denial)? {
-            return Ok(Answer::DenyVersion(version));
-        }
-        let version = cx.count_up(Counter::DenyVersion)?;
-        cx.put::<Denials>(&version, &self.denial)?;
-        cx.put::<Denied>(&self.denial, &version)?;
-        Ok(Answer::DenyVersion(version))
-    }
-}
-
-/// Refuses what is on the deny-list.
-pub(in crate::state) fn refuse_denied(cx: &Context<'_>, denial: &Denial) -> Result<(), Fault> {
-    Ok(require(cx.change.get::<Denied>(denial)?.is_none(), Refusal::Denied)?)
 }

@@ -10,12 +10,13 @@ use super::certificates::{Deny, IssueCertificate};
 use super::context::Context;
 use super::depots::{ChangeDepot, SetDepotState};
 use super::members::{MemberBooted, PutMember, RetireMember};
+use super::membership::{AskChange, HandOver};
 use super::operators::{AddOperator, RemoveOperator, SetOperatorRoles};
 use super::outcome::Effected;
 use super::passing::PassTime;
 use super::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
 use super::receipts::RegisterReceipt;
-use super::refounding::Refound;
+use super::refounding::{Refound, TakeBackup};
 use super::retired::RetireSource;
 use super::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use super::session::OpenSession;
@@ -205,4 +206,10 @@ commands! {
     PassTime,
     /// Retires a source.
     RetireSource,
+    /// Takes a copy of the whole state.
+    TakeBackup,
+    /// Says who asked for a change of the members.
+    AskChange,
+    /// Says who asked the leader to hand over.
+    HandOver,
 }

@@ -51,6 +51,28 @@ impl Configuration {
         Self { voters: BTreeSet::from([member]), ..Self::default() }
     }
 
+    /// A name for it that fits into an event of the audit log: how many vote and listen, how many votes are being left,
+    /// and the first eight bytes of BLAKE3 over who does what, a line each, in the order of the ids.
+    pub fn summary(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let parts = [
+            ("voter", &self.voters),
+            ("learner", &self.learners),
+            ("outgoing", &self.voters_outgoing),
+            ("next", &self.learners_next),
+        ];
+        for (part, member) in parts.into_iter().flat_map(|(part, members)| members.iter().map(move |it| (part, it))) {
+            hasher.update(format!("{part} {member}\n").as_bytes());
+        }
+        let hash = hasher.finalize().to_hex();
+        let hash = hash.get(..16).unwrap_or_default();
+        let counts = format!("{} voters, {} learners", self.voters.len(), self.learners.len());
+        match self.voters_outgoing.len() {
+            0 => format!("{counts} [{hash}]"),
+            outgoing => format!("{counts}, {outgoing} outgoing [{hash}]"),
+        }
+    }
+
     /// Whether a change is under way.
     pub fn is_joint(&self) -> bool {
         !self.voters_outgoing.is_empty()

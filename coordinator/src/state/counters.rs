@@ -67,6 +67,16 @@ counters! {
     Operators,
     /// Those who can operate.
     OperatorsInCharge,
+    /// Entries of the deny-list.
+    Denials,
+    /// Entries that have left the deny-list.
+    DenialsEnded,
+    /// The day of accrued time up to which the deny-list was looked through.
+    DenialsSweptDay,
+    /// Callers and actions whose denied requests are counted.
+    RefusalsKept,
+    /// The window of accrued time up to which counts of denied requests were told.
+    RefusalsSweptWindow,
 }
 
 impl Key for Counter {

@@ -16,13 +16,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::RequestDigest;
 
-use super::audit::{self, Circumstances};
+use super::audit::{self, Circumstances, refused};
 use super::command::Retry;
 use super::configuration::Configuration;
 use super::context::Context;
+use super::denials;
 use super::digest::StateDigest;
 use super::layer::Layer;
 use super::members;
+use super::membership;
 use super::memory::MemoryBase;
 use super::operators;
 use super::outcome::{Answer, Fault, Outcome, Refusal};
@@ -140,8 +142,10 @@ impl Machine {
             return Ok(Outcome::Rejected(Refusal::OutOfOrder));
         }
         let outcome = self.run(at, context)?;
+        let stamp = self.stamp;
         self.in_context(at, &Actor::System, |cx| {
             members::follow(cx, &new)?;
+            membership::tell(cx, stamp, &new)?;
             Ok(Outcome::Done(Answer::Applied))
         })?;
         self.configuration = new;
@@ -251,8 +255,12 @@ fn enter(cx: &mut Context<'_>, request: &Request, digest: RequestDigest, stamp: 
     }
     if let Some(audited) = effect.audited() {
         let around = Circumstances { stamp, request: digest, decision: request.decision };
-        audit::append(cx, &around, audited.action, &audited.object, &outcome)?;
+        if !is_denied || refused::is_first(cx, audited.action, request.decision)? {
+            audit::append(cx, &around, audited.action, &audited.object, &outcome)?;
+        }
     }
     session::sweep(cx)?;
+    denials::sweep(cx)?;
+    refused::sweep(cx, stamp)?;
     Ok(outcome)
 }

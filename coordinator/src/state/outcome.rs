@@ -182,6 +182,10 @@ refusals! {
     Disabled = "disabled", "the source is disabled";
     /// A snapshot that lacks something is no success.
     Incomplete = "incomplete", "the snapshot is incomplete, and no success";
+    /// The text is no name that a certificate could bear.
+    NotAnIdentity = "no-identity", "no certificate bears such a name: it is no SPIFFE id of an installation";
+    /// The deny-list has no room; what was to be denied is not denied.
+    DenyListFull = "deny-list-full", "the deny-list is full, and nothing was denied: deny the issuer instead";
 }
 
 /// Why a command ended early: rejected, or the state can't be read.

@@ -12,9 +12,10 @@ use strongroom_core::id::{
 
 use super::agents::{AgentRow, Agents};
 use super::audit::AuditEvents;
-use super::certificates::{CertificateRow, Certificates, Denial, Denials, Denied};
+use super::certificates::{CertificateRow, Certificates};
 use super::contracts::{ContractDocument, Contracts};
 use super::counters::{Counter, count};
+use super::denials::{Denial, Denials, Denied};
 use super::depots::{DepotRow, Depots};
 use super::members::{MemberRow, Members};
 use super::operators::{OperatorIdentities, OperatorRow, Operators};

@@ -15,7 +15,7 @@ use super::command::{Audited, Effect, Retry};
 use super::context::Context;
 use super::members::{MemberDetails, PutMember};
 use super::outcome::{Answer, Effected, Refusal, Thing, require};
-use super::tables::tables;
+use super::tables::{self, tables};
 use crate::id::{ClusterEpoch, MemberId, Position};
 
 tables! {
@@ -25,6 +25,7 @@ tables! {
 
 /// What the group was founded anew from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RefoundedFrom {
     /// The folder of a member that survived.
     Survivor(MemberId),
@@ -63,6 +64,31 @@ pub struct Refound {
     pub last: Position,
     /// The last entry that was known to be agreed on.
     pub committed: Position,
+}
+
+/// Somebody takes a copy of the whole state, to keep it elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeBackup;
+
+impl Effect for TakeBackup {
+    fn audited(&self) -> Option<Audited> {
+        Some(Audited::new("group.backup", &"state"))
+    }
+
+    fn retry(&self) -> Retry {
+        // It changes nothing; who asked twice stands there twice.
+        Retry::ByNature
+    }
+
+    fn apply(&self, _cx: &mut Context<'_>) -> Effected {
+        Ok(Answer::Applied)
+    }
+}
+
+/// Whether a row, by its key, is one of those few that are asked for before a group is founded anew.
+pub fn is_asked_for(key: &[u8]) -> bool {
+    let asked = [tables::COUNTERS, tables::REGIONS, tables::MEMBERS, tables::DENIED, tables::HEADS, tables::OPERATORS];
+    key.first().is_some_and(|tag| asked.contains(tag))
 }
 
 impl Effect for Refound {

@@ -126,9 +126,7 @@ impl Rows {
     pub fn count_digest(&self, rows_at_once: usize) -> Result<StateDigest, Unreadable> {
         let mut digest = StateDigest::default();
         for rows in self.pages(rows_at_once) {
-            for (key, value) in rows?.iter().filter(|(key, _)| key.first() != Some(&super::tables::META)) {
-                digest.add(key, value);
-            }
+            count_rows(&mut digest, &rows?);
         }
         Ok(digest)
     }
@@ -252,6 +250,13 @@ impl Change<'_> {
     /// Makes the writes part of the state. A change that is dropped instead leaves nothing.
     pub fn commit(self) -> Result<(), Unreadable> {
         self.rows.commit(self.writes)
+    }
+}
+
+/// Takes rows into a digest, except for the machine's own notes, which are no part of it.
+pub fn count_rows(digest: &mut StateDigest, rows: &RawRows) {
+    for (key, value) in rows.iter().filter(|(key, _)| key.first() != Some(&super::tables::META)) {
+        digest.add(key, value);
     }
 }
 

@@ -58,6 +58,9 @@ tags! {
     AUDIT_CHECKPOINT = 121;
     RETIRED_SOURCES = 135;
     REFOUNDINGS = 140;
+    DENIAL_ENDS = 145;
+    REFUSED_REQUESTS = 146;
+    AUDIT_KEYS_RETIRED = 147;
 }
 
 /// Declares tables: name, tag, key and value.

@@ -7,6 +7,7 @@ mod auditing;
 mod signing;
 mod sessions;
 mod registry;
+mod denying;
 mod running;
 mod retiring;
 mod planning;

@@ -198,9 +198,14 @@ impl Disk for OverlayDisk {
 
     fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
         path::check_file(path)?;
-        if !self.has_own_locks && self.below.exists(path)? {
+        let is_forgotten = self.has_own_locks || self.changed().contains_key(path);
+        if !is_forgotten && self.below.exists(path)? {
             // The file is there: taking the lock changes nothing, and keeps out who would.
-            return self.below.lock(path);
+            match self.below.lock(path) {
+                // Nobody can take it where nothing can be written; and nobody who would need it can run there.
+                Err(DiskError::Io { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+                taken => return taken,
+            }
         }
         match self.kind(path)? {
             Kind::Absent => drop(self.create_new(path)?),
@@ -295,5 +300,95 @@ mod tests {
         drop(theirs);
         let theirs = below.lock("lock").unwrap();
         drop((held, theirs));
+    }
+
+    #[test]
+    fn a_lock_that_is_below_keeps_others_out_unless_this_disk_has_forgotten_its_name() {
+        let below: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
+        drop(below.lock("lock").unwrap());
+        let overlay = OverlayDisk::over(Arc::clone(&below));
+        let held = overlay.lock("lock").unwrap();
+        assert!(matches!(below.lock("lock"), Err(DiskError::Locked { .. })));
+        let other = OverlayDisk::over(Arc::clone(&below));
+        assert!(matches!(other.lock("lock"), Err(DiskError::Locked { .. })));
+        other.remove("lock").unwrap();
+        let own = other.lock("lock").unwrap();
+        assert!(matches!(other.lock("lock"), Err(DiskError::Locked { .. })));
+        drop((held, own));
+        assert!(below.lock("lock").is_ok() && other.lock("lock").is_ok());
+    }
+
+    /// A medium on which nothing can be written, the file of a lock included.
+    struct ReadOnly(SimDisk);
+
+    impl ReadOnly {
+        fn refuse<T>(op: DiskOp, path: &str) -> Result<T, DiskError> {
+            Err(refused(op, path, io::ErrorKind::ReadOnlyFilesystem))
+        }
+    }
+
+    impl Disk for ReadOnly {
+        fn create_new(&self, path: &str) -> Result<Box<dyn DiskFile>, DiskError> {
+            Self::refuse(DiskOp::CreateNew, path)
+        }
+
+        fn open_read(&self, path: &str) -> Result<Box<dyn DiskRead>, DiskError> {
+            self.0.open_read(path)
+        }
+
+        fn open_update(&self, path: &str) -> Result<Box<dyn DiskUpdate>, DiskError> {
+            Self::refuse(DiskOp::OpenUpdate, path)
+        }
+
+        fn rename_no_replace(&self, from: &str, _to: &str) -> Result<(), DiskError> {
+            Self::refuse(DiskOp::RenameNoReplace, from)
+        }
+
+        fn rename_replace(&self, from: &str, _to: &str) -> Result<(), DiskError> {
+            Self::refuse(DiskOp::RenameReplace, from)
+        }
+
+        fn sync_dir(&self, dir: &str) -> Result<(), DiskError> {
+            Self::refuse(DiskOp::SyncDir, dir)
+        }
+
+        fn list(&self, dir: &str) -> Result<Vec<DirEntry>, DiskError> {
+            self.0.list(dir)
+        }
+
+        fn create_dir_all(&self, dir: &str) -> Result<(), DiskError> {
+            Self::refuse(DiskOp::CreateDirAll, dir)
+        }
+
+        fn remove(&self, path: &str) -> Result<(), DiskError> {
+            Self::refuse(DiskOp::Remove, path)
+        }
+
+        fn exists(&self, path: &str) -> Result<bool, DiskError> {
+            self.0.exists(path)
+        }
+
+        fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
+            Self::refuse(DiskOp::Lock, path)
+        }
+
+        fn free_space(&self) -> Result<u64, DiskError> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn what_lies_on_a_medium_that_is_only_read_can_be_locked_and_changed() {
+        let disk = SimDisk::from_seed(1);
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        durable_write(&shared, "a", b"below").unwrap();
+        drop(disk.lock("lock").unwrap());
+        let overlay: Arc<dyn Disk> = Arc::new(OverlayDisk::over(Arc::new(ReadOnly(disk))));
+        let held = overlay.lock("lock").unwrap();
+        assert!(matches!(overlay.lock("lock"), Err(DiskError::Locked { .. })));
+        durable_replace(&overlay, "a", b"above").unwrap();
+        overlay.create_dir_all("new").unwrap();
+        assert_eq!(overlay.read("a", 10).unwrap(), b"above");
+        drop(held);
     }
 }

@@ -8,7 +8,8 @@
 //! Denying an issuer denies all that it signed. An entry may leave the list once nothing that it shuts out could be used
 //! any more, which is seven days after the last such certificate ended; that no new one is issued meanwhile is the
 //! coordinator's to see to. A list never gives way to an older one. Nothing here survives a restart: a process that
-//! starts takes no connections before it has fetched the list, or has read the one that it kept.
+//! starts takes no connections before it has fetched the list, or has read the one that it kept. One that can't follow the
+//! list any more shuts everybody out until it can ([`DenyWatch::close`]).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -58,6 +59,8 @@ pub struct DenyList {
     version: DenyVersion,
     ids: BTreeSet<SpiffeId>,
     serials: BTreeSet<Serial>,
+    /// Nobody knows who is denied, so everybody is.
+    is_closed: bool,
 }
 
 impl DenyList {
@@ -67,7 +70,7 @@ impl DenyList {
         if found > DENIED_MAX {
             return Err(DenyError::TooLong { found });
         }
-        Ok(Self { version, ids, serials })
+        Ok(Self { version, ids, serials, is_closed: false })
     }
 
     /// The list's number.
@@ -77,7 +80,7 @@ impl DenyList {
 
     /// Says whether a certificate with this name and number is refused.
     pub fn is_denied(&self, id: &SpiffeId, serial: &Serial) -> bool {
-        self.ids.contains(id) || self.serials.contains(serial)
+        self.is_closed || self.ids.contains(id) || self.serials.contains(serial)
     }
 }
 
@@ -113,6 +116,12 @@ impl DenyWatch {
         *current = Arc::new(list);
         Ok(())
     }
+
+    /// Shuts everybody out until a list is taken: who is denied is not known any more.
+    pub fn close(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(DenyList { version: current.version(), is_closed: true, ..DenyList::default() });
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +156,18 @@ mod tests {
         let (held, offered) = (DenyVersion(5), DenyVersion(4));
         assert_eq!(watch.replace(list(4, &[], &[])), Err(DenyError::Older { held, offered }));
         assert_eq!(watch.version(), held);
+        assert!(watch.current().is_denied(&id("a"), &serial(1)));
+    }
+
+    #[test]
+    fn whoever_has_lost_the_list_shuts_everybody_out_until_it_has_one() {
+        let watch = DenyWatch::default();
+        watch.replace(list(5, &[id("a")], &[])).unwrap();
+        watch.close();
+        assert!(watch.current().is_denied(&id("b"), &serial(1)));
+        assert!(watch.replace(list(4, &[], &[])).is_err(), "closing forgot which list was held");
+        watch.replace(list(5, &[id("a")], &[])).unwrap();
+        assert!(!watch.current().is_denied(&id("b"), &serial(1)));
         assert!(watch.current().is_denied(&id("a"), &serial(1)));
     }
 

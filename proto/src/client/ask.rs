@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use super::ways::Leader;
 use super::{AskError, Client, Dial, Said};
 use crate::common::v1::{Class, Failure};
 use crate::operators::v1::operators_client::OperatorsClient;
@@ -42,7 +43,7 @@ impl Seen {
 /// What to do after an attempt that was not the last.
 enum Next {
     /// The leader was named.
-    Leader(String),
+    Leader(Leader),
     /// The same member again.
     Same,
     /// Another member.
@@ -122,7 +123,7 @@ fn after_failure(repeats: Repeats, before: bool, seen: &mut Seen, failure: Failu
             // This attempt did nothing; those before it may have.
             seen.may_have_happened = before;
             Ok(match failure.leader {
-                leader if !leader.is_empty() => Next::Leader(leader),
+                address if !address.is_empty() => Next::Leader(Leader { address, member: failure.leader_id }),
                 _ if failure.code == "not-leader" => Next::Other,
                 _ => Next::Same,
             })

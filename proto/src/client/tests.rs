@@ -90,7 +90,7 @@ impl Fake {
 
 fn failure(class: Class, code: &str, leader: &str) -> Failure {
     let (code, leader) = (code.to_owned(), leader.to_owned());
-    Failure { code, class: class.into(), message: "as the script says".into(), remedy: String::new(), leader }
+    Failure { code, class: class.into(), message: "as the script says".into(), leader, ..Failure::default() }
 }
 
 type Follow<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -185,6 +185,12 @@ impl Operators for Fake {
         Err(Status::unimplemented("not in this play"))
     }
 
+    type BackupStream = Follow<v1::BackupPart>;
+
+    async fn backup(&self, _: Request<v1::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        Err(Status::unimplemented("not in this play"))
+    }
+
     type WatchDenialsStream = Follow<v1::DenialsSeen>;
 
     async fn watch_denials(
@@ -224,6 +230,14 @@ impl Stage {
 }
 
 impl Dial for Stage {
+    /// Members are named like their addresses here.
+    async fn dial_member(&self, address: &str, member: &str) -> Result<Channel, DialFailed> {
+        if address != member {
+            return Err(DialFailed("somebody else is there".into()));
+        }
+        self.dial(address).await
+    }
+
     async fn dial(&self, address: &str) -> Result<Channel, DialFailed> {
         let door = self.doors.get(address).ok_or_else(|| DialFailed("nobody is there".into()))?.clone();
         let connector = tower::service_fn(move |_: Uri| {

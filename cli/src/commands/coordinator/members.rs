@@ -157,7 +157,8 @@ async fn ask_leader(mut client: OperatorsClient<Channel>) -> Said<StatusReply> {
         code: "not-leader".to_owned(),
         class: Class::Retry.into(),
         message: "this member does not lead".to_owned(),
-        remedy: String::new(),
         leader: address,
+        leader_id: leader,
+        ..v1::Failure::default()
     }))
 }

@@ -4,6 +4,7 @@
 //! member, so that they fit together.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::member::Member;
 use crate::raft::Role;
@@ -59,6 +60,14 @@ impl Reading {
         reading
     }
 
+    /// How long this member's issuer lasts, if it has one. No page lacks the number because the issuer has ended.
+    pub(super) fn put_issuer(&mut self, left: Option<Duration>) {
+        let name = "strongroom_coordinator_issuer_expires_seconds";
+        if let Some(left) = left {
+            self.put(name, false, "Until this member's issuer ends; 0 once it has.", "", left.as_secs());
+        }
+    }
+
     fn put(&mut self, name: &'static str, is_total: bool, help: &'static str, label: &'static str, value: u64) {
         self.metrics.push(Metric { name, is_total, help, label, value });
     }
@@ -92,7 +101,8 @@ const fn counted(counter: Counter) -> Option<(&'static str, &'static str, &'stat
         Counter::AuditEvents => ("strongroom_audit_events_total", "Events in the audit log.", ""),
         Counter::TokensOpen => ("strongroom_tokens_open", "Join tokens that can be spent.", ""),
         Counter::Certificates => ("strongroom_certificates_issued_total", "Certificates issued.", ""),
-        Counter::DenyVersion => ("strongroom_denials_total", "Entries of the deny-list.", ""),
+        Counter::DenyVersion => ("strongroom_denials_total", "Denials that were ever made.", ""),
+        Counter::Denials => ("strongroom_denials", "Entries of the deny-list.", ""),
         Counter::DepotsActive => ("strongroom_depots", depots, "active"),
         Counter::DepotsDraining => ("strongroom_depots", depots, "draining"),
         Counter::DepotsLost => ("strongroom_depots", depots, "lost"),

@@ -34,12 +34,19 @@ fn change(member: &mut Member, wanted: &mut Wanted, change: Change, request: Opt
 
 /// What somebody says in a later term than the member is in.
 fn say(member: &mut Member, wanted: &mut Wanted, from: MemberId, kind: u32) -> Term {
+    let founder = member.identity().founder;
+    say_as(member, wanted, from, kind, founder)
+}
+
+/// The same, from a group that somebody founded.
+fn say_as(member: &mut Member, wanted: &mut Wanted, from: MemberId, kind: u32, founder: MemberId) -> Term {
     let identity = *member.identity();
     let term = member.standing().term.0 + 5;
     let message = LogMessage { kind, term, index: 1, log_term: 1, ..LogMessage::default() };
     let envelope = Envelope {
         cluster: identity.cluster.0.to_vec().into(),
         epoch: identity.epoch.0,
+        founder: founder.number(),
         from: from.number(),
         to: identity.member.number(),
         boot: 1,
@@ -86,4 +93,12 @@ fn one_that_is_not_known_is_heard_when_it_leads_and_not_when_it_answers() {
     // Entries that this member lacks may have taken it in: its term tells.
     assert_eq!(say(&mut member, &mut wanted, id(3), APPEND), Term(term.0 + 5));
     assert_eq!(member.standing().leader, Some(id(3)));
+}
+
+#[test]
+fn a_group_that_somebody_else_founded_is_not_heard() {
+    let (mut member, mut wanted) = leader(&SimDisk::from_seed(1));
+    let term = member.standing().term;
+    assert_eq!(say_as(&mut member, &mut wanted, id(3), APPEND, id(9)), term);
+    assert_eq!(member.standing().role, Role::Leader);
 }

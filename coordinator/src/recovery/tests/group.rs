@@ -97,6 +97,10 @@ impl Group {
         self.members[number].as_ref().unwrap()
     }
 
+    pub(super) fn disk(&self, number: usize) -> &Arc<dyn Disk> {
+        &self.disks[number]
+    }
+
     fn leader(&self) -> Option<usize> {
         self.members.iter().position(|it| it.as_ref().is_some_and(|it| it.standing().role == Role::Leader))
     }
@@ -108,7 +112,7 @@ impl Group {
         let first = *self.member(0).identity();
         // An id that has left is never taken in again.
         let entropy = SimEntropy::from_seed(1_000 * first.epoch.0 + 200 + number);
-        let founding = Founding::Joining(first.cluster, first.epoch);
+        let founding = Founding::Joining(first.group());
         let id = Member::create(&disk, founding, &CONFIG, &entropy).unwrap().member;
         self.members.push(Some(Member::open(&disk, CONFIG, &entropy).unwrap()));
         self.disks.push(disk);
@@ -243,6 +247,23 @@ impl Group {
     /// Ends all members.
     pub(super) fn stop(self) -> Vec<Arc<dyn Disk>> {
         self.disks
+    }
+
+    /// Cuts the leader off, and has it take a write and a change of the members that nobody else hears of. Its disk.
+    pub(super) fn cut_off(mut self, name: &str) -> Arc<dyn Disk> {
+        let leader = self.leader().unwrap();
+        for (_, member) in self.members.iter_mut().enumerate().filter(|(number, _)| *number != leader) {
+            *member = None;
+        }
+        let put = PutJurisdiction {
+            name: JurisdictionName::new(name).unwrap(),
+            codes: [CountryCode::new("DE").unwrap()].into(),
+        };
+        let session = Some((ClientSession([self.session; 16]), Sequence(2)));
+        self.feed(leader, Event::Submit { ticket: Ticket(1), request: request(session, put.into()) });
+        let change = Change::AddLearner(MemberId::from_number(77).unwrap());
+        self.feed(leader, Event::Change { ticket: Ticket(2), change, request: None });
+        Arc::clone(&self.disks[leader])
     }
 
     /// Ends all members, and loses the disks of all but one: what is left, and who is gone.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Owns the moment of the decision. A command that is denied is proposed all the same if it is one that the audit log
-//! tells, so that the attempt stands there; any other is refused here. A member that does not lead decides nothing.
+//! tells, so that the attempt stands there; any other is refused here, and so is one that was told often enough. A member
+//! that does not lead decides nothing.
 
 use strongroom_core::id::PolicyHash;
 use strongroom_platform::tls::{PeerIdentity, Role as Part};
@@ -18,6 +19,7 @@ use crate::policy::{self, Caller};
 use crate::raft::Role;
 use crate::server::engine::{Engine, EngineError};
 use crate::server::failure::{failure, not_applied, not_asked, rejected, unreadable};
+use crate::state::audit::refused;
 use crate::state::{Command, Decision, Outcome, Refusal, Request, Rows, Verdict};
 
 /// Whoever holds the certificate at the other end of the connection; members and operators may ask here.
@@ -74,8 +76,12 @@ fn decided(member: &Member, mut request: Request, peer: &PeerIdentity) -> Result
     let machine = member.machine();
     let caller = Caller::of(machine.rows(), peer).map_err(|error| unreadable(&error))?;
     request.decision = policy::decide(&caller, request.command.action());
-    if request.decision.verdict == Verdict::Denied && !request.command.is_audited() {
-        return Err(forbidden());
+    if request.decision.verdict == Verdict::Denied {
+        let (actor, action, now_ms) = (&request.actor, request.command.action(), machine.stamp().accrued_ms);
+        let is_told_enough = refused::is_told_enough(machine.rows(), actor, action, now_ms);
+        if !request.command.is_audited() || is_told_enough.map_err(|error| unreadable(&error))? {
+            return Err(forbidden());
+        }
     }
     if let Command::MintToken(mint) = &mut request.command {
         // Until now it was the life alone.

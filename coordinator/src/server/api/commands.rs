@@ -7,7 +7,7 @@ mod sources;
 use std::collections::BTreeSet;
 
 use strongroom_core::id::ClientSession;
-use strongroom_platform::tls::PeerIdentity;
+use strongroom_platform::tls::{PeerIdentity, SpiffeId};
 use strongroom_proto::operators::v1::execute_request::Command as Wire;
 use strongroom_proto::operators::v1::{ExecuteRequest, MintToken, deny};
 
@@ -38,6 +38,9 @@ pub(super) fn request(message: ExecuteRequest, peer: &PeerIdentity) -> Result<Re
         None => (None, Sequence(0)),
     };
     let command = command(message.command.ok_or("there is no command")?)?;
+    if let Command::Deny(deny) = &command {
+        check_denial(&deny.denial, peer)?;
+    }
     Ok(Request { session, acknowledged_below, ..own_retry(command, peer)? })
 }
 
@@ -147,6 +150,14 @@ fn denial(denied: deny::Denied) -> Result<Denial, Malformed> {
         deny::Denied::Serial(serial) => Denial::Serial(id(&serial)?),
         deny::Denied::Identity(identity) => Denial::Identity(subject(&identity)?),
     })
+}
+
+/// Whoever is denied would be let in otherwise: he is of this installation, whose name the asker bears too.
+fn check_denial(denial: &Denial, peer: &PeerIdentity) -> Result<(), Malformed> {
+    let Denial::Identity(subject) = denial else { return Ok(()) };
+    let id: SpiffeId = subject.as_str().parse().map_err(|_| "an identity is spiffe://DOMAIN/REGION/ROLE/ID")?;
+    let is_ours = id.trust_domain == peer.id.trust_domain;
+    if is_ours { Ok(()) } else { Err("the identity is of another trust domain, which nobody here lets in") }
 }
 
 fn roles(words: &[String]) -> Result<BTreeSet<OperatorRole>, Malformed> {

@@ -13,16 +13,14 @@ use crate::raft::{Change, Role, Standing};
 use crate::server::failure::member_row;
 use crate::state::Request;
 use crate::state::members::{MemberDetails, PutMember};
+use crate::state::membership::{AskChange, MemberStep};
 use crate::state::text::Address;
 
 /// Members that a status lists; a group has no more.
 const MEMBERS_MAX: usize = 256;
 
-/// The change of the members that a message asks for, and what the registry notes of it.
-pub(super) fn change(
-    message: ChangeMembersRequest,
-    peer: &PeerIdentity,
-) -> Result<(Change, Option<Request>), Malformed> {
+/// The change of the members that a message asks for, and what the registry and the audit log note of it.
+pub(super) fn change(message: ChangeMembersRequest, peer: &PeerIdentity) -> Result<(Change, Request), Malformed> {
     Ok(match message.change.ok_or("there is no change")? {
         Wire::Add(it) => {
             let id = member(&it.member)?;
@@ -33,13 +31,18 @@ pub(super) fn change(
                 peer_address: address(&it.peer_address)?,
                 api_address: address(&it.api_address)?,
             };
-            (Change::AddLearner(id), Some(own_retry(PutMember { member: id, details }.into(), peer)?))
+            (Change::AddLearner(id), own_retry(PutMember { member: id, details }.into(), peer)?)
         }
         Wire::Promote(it) => {
             let removes = if it.replaces.is_empty() { None } else { Some(member(&it.replaces)?) };
-            (Change::Promote { learner: member(&it.member)?, removes }, None)
+            let learner = member(&it.member)?;
+            let ask = AskChange { step: MemberStep::Promote { learner, removes } };
+            (Change::Promote { learner, removes }, own_retry(ask.into(), peer)?)
         }
-        Wire::Remove(it) => (Change::Remove(member(&it.member)?), None),
+        Wire::Remove(it) => {
+            let member = member(&it.member)?;
+            (Change::Remove(member), own_retry(AskChange { step: MemberStep::Remove(member) }.into(), peer)?)
+        }
     })
 }
 

@@ -9,7 +9,7 @@ use strongroom_platform::rng::SimEntropy;
 
 use super::view::LocalView;
 use super::*;
-use crate::id::{ClusterEpoch, ClusterId};
+use crate::id::{ClusterEpoch, ClusterId, GroupIdentity, MemberId};
 use crate::state::places::{PutJurisdiction, RemoveJurisdiction};
 use crate::state::signing::{audit_keys, newest_checkpoint};
 use crate::state::text::{CountryCode, JurisdictionName};
@@ -94,8 +94,9 @@ fn openings_that_only_read_let_nothing_grow() {
 #[test]
 fn a_member_that_waits_for_a_group_does_not_lead() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
-    let founding = Founding::Joining(ClusterId([1; 16]), ClusterEpoch(1));
-    Member::create(&disk, founding, &MemberConfig::ALONE, &SimEntropy::from_seed(2)).unwrap();
+    let founder = MemberId::from_number(1).unwrap();
+    let group = GroupIdentity { cluster: ClusterId([1; 16]), epoch: ClusterEpoch(1), founder };
+    Member::create(&disk, Founding::Joining(group), &MemberConfig::ALONE, &SimEntropy::from_seed(2)).unwrap();
     assert!(matches!(open(&disk), Err(LocalError::NotAlone)));
 }
 

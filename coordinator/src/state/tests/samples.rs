@@ -16,10 +16,11 @@ use crate::state::certificates::{Denial, Deny, IssueCertificate};
 use crate::state::command::Command;
 use crate::state::depots::{ChangeDepot, DepotState, SetDepotState};
 use crate::state::members::{MemberBooted, RetireMember};
+use crate::state::membership::{AskChange, HandOver, MemberStep};
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
 use crate::state::passing::PassTime;
 use crate::state::places::{PutJurisdiction, PutRegion, PutSite, RemoveJurisdiction, RemoveRegion, RemoveSite};
-use crate::state::refounding::{Refound, RefoundedFrom};
+use crate::state::refounding::{Refound, RefoundedFrom, TakeBackup};
 use crate::state::retired::RetireSource;
 use crate::state::runs::commands::{FinishRun, QueueRun, ReportRun, SetHostGroupCap, StartRun};
 use crate::state::runs::{RunOutcome, ScheduleSeen};
@@ -31,11 +32,16 @@ use crate::state::tokens::{Enrolment, JoinRole, RevokeToken};
 use crate::state::uploads::{CloseUpload, FenceUpload};
 
 pub(super) fn all() -> Vec<Command> {
-    [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring()].concat()
+    [places(), identity(), protection(), operators(), founding(), signing(), later(), retiring(), membership()].concat()
 }
 
 fn retiring() -> Vec<Command> {
-    vec![RetireSource { source: source_id(1) }.into()]
+    vec![RetireSource { source: source_id(1) }.into(), TakeBackup.into()]
+}
+
+fn membership() -> Vec<Command> {
+    let step = MemberStep::Promote { learner: member(3), removes: Some(member(1)) };
+    vec![AskChange { step }.into(), HandOver { from: member(1), to: member(2) }.into()]
 }
 
 fn founding() -> Vec<Command> {

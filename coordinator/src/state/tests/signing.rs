@@ -14,7 +14,7 @@ use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOper
 use crate::state::places::PutJurisdiction;
 use crate::state::request::{Actor, Verdict};
 use crate::state::session::OpenSession;
-use crate::state::signing::{KeepCheckpoint, RegisterAuditKey, audit_keys, newest_checkpoint};
+use crate::state::signing::{AUDIT_KEYS_MAX, KeepCheckpoint, RegisterAuditKey, audit_keys, newest_checkpoint};
 use crate::state::{Command, Configuration, Outcome, Refusal, Thing};
 
 fn other(origin: &str, seed: u8) -> LogSigner {
@@ -145,4 +145,32 @@ fn what_took_effect_before_is_not_told_as_denied_after() {
     let mut again = request;
     again.decision.verdict = Verdict::Denied;
     assert!(matches!(world.send(&again), Outcome::Done(_)));
+}
+
+#[test]
+fn there_is_always_room_for_the_key_of_a_voter_and_what_was_signed_stays_provable() {
+    let mut world = world();
+    let log = "example.org/strongroom/audit";
+    world.done(keep(&signer(), head(world.machine.rows()).unwrap()));
+    // Member 2 loses its key again and again.
+    for seed in 2..=200_u8 {
+        world.done(key_of(member(2), &other(log, seed)));
+        let now = head(world.machine.rows()).unwrap();
+        if seed == 100 {
+            world.done(keep(&other(log, seed), now));
+        }
+    }
+    let keys = audit_keys(world.machine.rows()).unwrap();
+    assert_eq!(keys.len(), AUDIT_KEYS_MAX);
+    let has = |signer: &LogSigner| keys.iter().any(|row| row.key == *signer.verifier_key());
+    assert!(has(&signer()), "the only key of a voter was retired");
+    assert!(has(&other(log, 100)), "nobody could verify the newest checkpoint");
+    assert!(has(&other(log, 200)) && !has(&other(log, 2)), "the oldest is retired first");
+    assert_eq!(world.refused(key_of(member(2), &other(log, 2))), Refusal::Retired(Thing::AuditKey));
+    let stale = keep(&other(log, 2), head(world.machine.rows()).unwrap());
+    assert_eq!(world.refused(stale), Refusal::Missing(Thing::AuditKey), "a retired key signs no more");
+    // Whoever holds an old checkpoint finds the key that signed it in the log.
+    let registered = super::auditing::events(world.machine.rows()).into_iter().map(|(_, event)| event);
+    let text = other(log, 2).verifier_key().to_string();
+    assert!(registered.into_iter().any(|event| event.action.as_str() == "audit.key" && event.object.as_str() == text));
 }

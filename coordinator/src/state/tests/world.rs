@@ -71,8 +71,16 @@ fn effects(rows: Dump) -> Dump {
         tables::AUDIT_EVENTS,
         tables::AUDIT_FRONTIER,
         tables::AUDIT_TILES,
+        tables::REFUSED_REQUESTS,
     ];
-    let counters = [Counter::AuditEvents, Counter::ClientSessions, Counter::SessionsSweptDay];
+    let counters = [
+        Counter::AuditEvents,
+        Counter::ClientSessions,
+        Counter::SessionsSweptDay,
+        Counter::DenialsSweptDay,
+        Counter::RefusalsKept,
+        Counter::RefusalsSweptWindow,
+    ];
     let is_aside = |key: &[u8]| {
         aside.contains(&key[0]) || counters.iter().any(|counter| key == [tables::COUNTERS, *counter as u8])
     };

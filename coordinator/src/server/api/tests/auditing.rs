@@ -7,10 +7,11 @@ use strongroom_core::audit::{
 use strongroom_core::id::PolicyHash;
 use strongroom_platform::rng::SystemEntropy;
 use strongroom_platform::tls::PeerIdentity;
+use strongroom_proto::operators::v1::execute_request::Command as Wire;
 use strongroom_proto::operators::v1::operators_server::Operators;
 use strongroom_proto::operators::v1::{
-    AuditStanding, GetCheckpointRequest, ListEventsRequest, ProveEventRequest, get_checkpoint_reply, list_events_reply,
-    prove_event_reply,
+    AuditStanding, GetCheckpointRequest, ListEventsRequest, ProveEventRequest, RemoveJurisdiction,
+    get_checkpoint_reply, list_events_reply, prove_event_reply,
 };
 
 use super::installation::{Installation, of, put};
@@ -49,11 +50,15 @@ fn keys(standing: &AuditStanding) -> Vec<VerifierKey> {
 async fn decision_and_policy_stand_in_the_log_the_denied_ones_too() {
     let (mut it, operator, auditor) = Installation::founded().await;
     it.next(&auditor, put("FR", &["FR"])).await.unwrap_err();
-    it.ask(&auditor, None, put("IT", &["IT"])).await.unwrap_err();
+    let remove = || Wire::RemoveJurisdiction(RemoveJurisdiction { name: "IT".to_owned() });
+    it.ask(&auditor, None, remove()).await.unwrap_err();
+    // What is repeated is counted, and told when the hour is over.
+    it.next(&auditor, put("ES", &["ES"])).await.unwrap_err();
+    it.ask(&auditor, None, remove()).await.unwrap_err();
     let events = events(&it, &operator, 2).await;
     let [.., first, second] = events.as_slice() else { panic!("{events:?}") };
-    for (event, object) in [(first, "FR"), (second, "IT")] {
-        assert_eq!((event.action.as_str(), event.object.as_str()), ("jurisdiction.put", object));
+    for (event, action, object) in [(first, "jurisdiction.put", "FR"), (second, "jurisdiction.remove", "IT")] {
+        assert_eq!((event.action.as_str(), event.object.as_str()), (action, object));
         assert_eq!((event.decision, event.result.as_str()), (Decision::Denied, "forbidden"));
         assert_eq!(event.actor.as_str(), auditor.id.to_string());
     }
