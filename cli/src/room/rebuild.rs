@@ -156,7 +156,7 @@ impl Room {
             }
             let name = free_name(&name, &names);
             names.insert(name.clone());
-            let engine = sources::Engine::of(&secrets.url).map_or(Engine::Service, |engine| engine.of_group());
+            let engine = sources::Engine::of(&secrets.url).map_or(Engine::Service, sources::Engine::of_group);
             known.push(Known { id: facts.id, name, engine, signer, is_retired: false });
         }
         let keyring = self.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
