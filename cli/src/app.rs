@@ -35,6 +35,8 @@ pub(crate) struct App {
     /// The folder of the operator's identity, as the configuration says.
     pub(crate) identity: Option<PathBuf>,
     room: Option<PathBuf>,
+    /// Whether the command line or the environment names the room.
+    is_room_named: bool,
 }
 
 impl App {
@@ -54,6 +56,7 @@ impl App {
             readers: config.readers.unwrap_or_else(|| cores.clamp(2, READERS_DEFAULT_MAX)).max(1),
             endpoint: config.endpoint,
             identity: config.identity,
+            is_room_named: global.room.is_some(),
             room: global.room.clone().or(config.room).or_else(default_room),
         })
     }
@@ -69,7 +72,13 @@ impl App {
             endpoint: self.endpoint.clone(),
             identity: self.identity.clone(),
             room: Some(room),
+            is_room_named: true,
         }
+    }
+
+    /// Whether the room was named for this run, and not by the configuration or by custom.
+    pub(crate) const fn is_room_named(&self) -> bool {
+        self.is_room_named
     }
 
     /// The folder of the room.

@@ -30,9 +30,23 @@ impl Group {
         Endpoint::open(cluster, app).map(Self)
     }
 
+    /// The group that the options name, for a verb that only reads.
+    pub(crate) fn look(cluster: &Cluster, app: &App) -> Result<Self, Failure> {
+        Endpoint::look(cluster, app).map(Self)
+    }
+
+    /// Whether it is a room's.
+    pub(crate) const fn is_room(&self) -> bool {
+        self.0.is_room()
+    }
+
     /// The root that hosts of this group are to trust, in DER.
     pub(crate) fn root(&self) -> Result<Vec<u8>, Failure> {
-        let root = self.0.roots().certificates().first();
+        let roots = self.0.roots().ok_or_else(|| {
+            Failure::new(Code::Usage, "nobody can join a room: it is one process")
+                .advise("Name a group with --endpoint HOST:PORT.")
+        })?;
+        let root = roots.certificates().first();
         root.map(|root| root.to_vec()).ok_or_else(|| Failure::new(Code::WrongKey, "the identity has no root"))
     }
 
@@ -43,6 +57,12 @@ impl Group {
 
     /// Asks for a change; `what` says what was not done.
     pub(crate) fn execute(&mut self, command: Command, what: &str) -> Result<(), Failure> {
+        if !self.0.may_change() {
+            return Err(Failure::new(
+                Code::VolumeFailed,
+                format!("{what}: the room is on a volume that can't be written"),
+            ));
+        }
         let asked = self.0.ask(async |client, patience| client.execute(command, patience).await);
         asked.map(drop).map_err(|error| unanswered(error, what))
     }

@@ -14,7 +14,8 @@
 //!
 //! Backups need the state alone: they seal to the domain's public key and open nothing. Whatever reads needs the key
 //! file, through the [`custodian`]. `state/room.toml` is written last, so a room that was not made to its end is none.
-//! The member can be lost: it is built anew from the depot's heads and what the agent keeps ([`rebuild`]).
+//! The member can be lost: it is built anew from the depot's heads and what the agent keeps ([`rebuild`]). Whatever only
+//! reads does so over the member's folder ([`group::Look`]), so that it works where nothing can be written.
 
 pub(crate) mod create;
 pub(crate) mod custodian;
@@ -30,6 +31,7 @@ mod receipts;
 pub(crate) mod repository;
 pub(crate) mod runs;
 pub(crate) mod selector;
+pub(crate) mod service;
 pub(crate) mod settings;
 mod upgrade;
 

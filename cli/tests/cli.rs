@@ -45,6 +45,8 @@ mod partial_checks;
 mod partial_postgres;
 #[path = "cli/process_sweeps.rs"]
 mod process_sweeps;
+#[path = "cli/reading.rs"]
+mod reading;
 #[path = "cli/recovery.rs"]
 mod recovery;
 #[path = "cli/rescue.rs"]
@@ -54,6 +56,8 @@ mod schema;
 #[path = "../../depot/tests/object_stores/emulator.rs"]
 #[expect(dead_code, reason = "tests of the depot use more of it")]
 mod emulator;
+#[path = "cli/service.rs"]
+mod service;
 #[path = "cli/side_by_side.rs"]
 mod side_by_side;
 #[path = "cli/sources.rs"]

@@ -36,5 +36,7 @@ mod handshakes;
 pub(crate) use asking::of_the_group;
 pub use dial::{DialError, dial};
 pub use engine::{Engine, EngineError};
+pub use local::service::{LOCAL_ADDRESS, LocalDoor, LocalService};
+pub use local::view::LocalView;
 pub use local::{LocalError, LocalMember};
 pub use run::{Desk, Extras, RunError, Running, Settings, run, run_with};

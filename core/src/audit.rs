@@ -35,7 +35,8 @@ mod event_proof;
 
 pub use checkpoint::{Checkpoint, CheckpointError, EXTENSIONS_MAX, SignedCheckpoint, VerifiedCheckpoint};
 pub use event::{
-    ActionName, Actor, AuditEvent, Decision, EVENT_BYTES_MAX, EventError, LogIndex, ObjectName, ResultCode, TextRefused,
+    ActionName, Actor, AuditEvent, Decision, EVENT_BYTES_MAX, EntryIndex, EventError, ObjectName, ResultCode,
+    TextRefused,
 };
 pub use event_proof::{EventProof, EventProofError, PROOF_BYTES_MAX, ProvenEvent};
 pub use export::{ExportLines, ExportWriter, verify_export};

@@ -151,6 +151,8 @@ codes! {
     PromiseBroken = 90, exit 4, "Read the findings: each says what keeps the source from being protected.";
     /// A part of the installation is not as it should be; no promise is broken yet.
     Degraded = 91, exit 1, "Read the findings: each says what to do about it.";
+    /// The depot lacks a part of a source's chain of snapshots.
+    ChainGap = 92, exit 1, "Restore the depot's manifests from a copy, then run the backup again: it commits what follows.";
     /// A defect of Strongroom.
     Internal = 99, exit 1, "This is a defect: report it with the message.";
 }

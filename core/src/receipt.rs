@@ -44,6 +44,18 @@ pub fn packs_root(profile: Profile, packs: &[(PackId, MerkleRoot)]) -> MerkleRoo
 }
 
 impl Receipt {
+    /// A depot's word for packs, each with the root over its ciphertext. They must ascend by id.
+    pub fn over(
+        profile: Profile,
+        depot: DepotId,
+        source: SourceId,
+        epoch: u64,
+        packs: &[(PackId, MerkleRoot)],
+    ) -> Self {
+        let (count, root) = (u32::try_from(packs.len()).unwrap_or(u32::MAX), packs_root(profile, packs));
+        Self { profile, depot, source, epoch, count, root }
+    }
+
     /// Signs it with the depot's key.
     pub fn sign(&self, key: &SigningKey) -> Result<[u8; SIGNATURE_LEN], SealError> {
         key.sign(&self.message())
@@ -75,8 +87,7 @@ mod tests {
 
     fn receipt(profile: Profile) -> Receipt {
         let packs = [(PackId([1; 16]), MerkleRoot([3; 32])), (PackId([2; 16]), MerkleRoot([4; 32]))];
-        let root = packs_root(profile, &packs);
-        Receipt { profile, depot: DepotId([5; 16]), source: SourceId([6; 16]), epoch: 7, count: 2, root }
+        Receipt::over(profile, DepotId([5; 16]), SourceId([6; 16]), 7, &packs)
     }
 
     #[test]
@@ -105,7 +116,9 @@ mod tests {
 
     #[test]
     fn the_signed_bytes_are_those_of_the_description() {
-        let message = receipt(Profile::Blake3).message();
+        let receipt = receipt(Profile::Blake3);
+        let message = receipt.message();
+        assert_eq!((receipt.count, &message[67..]), (2, &receipt.root.0[..]));
         assert_eq!(message.len(), 22 + 1 + 16 + 16 + 8 + 4 + 32);
         assert_eq!(&message[..23], b"strongroom v1 receipt\0\0");
         assert_eq!(&message[55..67], [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 2]);

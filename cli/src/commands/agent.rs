@@ -54,7 +54,7 @@ pub(super) fn run(verb: &AgentVerb, app: &App) -> Result<Exit, Failure> {
 }
 
 fn ls(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
-    let agents = agents(&mut Group::open(cluster, app)?)?;
+    let agents = agents(&mut Group::look(cluster, app)?)?;
     let mut table = Table::new(&["name", "site", "state", "#sources", "version", "agent"]);
     for it in &agents {
         let sources = text::count(u64::from(it.sources));
@@ -82,6 +82,10 @@ fn revoke(options: &AgentRevoke, app: &App) -> Result<Exit, Failure> {
     let what = options.what.as_str();
     let mut group = Group::open(&options.asked.cluster, app)?;
     let found = find(&mut group, what)?;
+    if group.is_room() && matches!(found, Revocable::Agent(_)) {
+        let failure = Failure::new(Code::Usage, "a room has one agent, which is part of its own process");
+        return Err(failure.advise("Forget its sources instead: strongroom source rm NAME."));
+    }
     let (kind, sentence, command) = match found {
         Revocable::Agent(it) => {
             let denied = Some(deny::Denied::Identity(it.identity));

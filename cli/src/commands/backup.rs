@@ -132,7 +132,7 @@ pub(super) fn take(room: &Room, app: &App, source: &RegisteredSource, asked: &As
             return Err(failure);
         }
     };
-    let protected = match room.end_run(&run, outcome.snapshot) {
+    let protected = match room.end_run(&run, source.facts.id, &source.name, outcome.snapshot) {
         Ok(protected) => protected,
         Err(failure) => {
             // It is durable: the next run commits it.

@@ -4,6 +4,7 @@ mod enrol;
 
 use clap::ValueEnum as _;
 use serde::Serialize;
+use strongroom_core::error::Code;
 use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::row::Row;
 use strongroom_proto::operators::v1::{AddOperator, Listing, OperatorRow, RemoveOperator, SetOperatorRoles};
@@ -16,6 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::group::Group;
 use crate::render::json::Schema;
 use crate::render::table::Table;
+use crate::room::founding;
 
 #[derive(Serialize)]
 struct OperatorsDocument {
@@ -55,7 +57,7 @@ pub(super) fn run(verb: &OperatorVerb, app: &App) -> Result<Exit, Failure> {
 }
 
 fn ls(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
-    let operators = operators(&mut Group::open(cluster, app)?)?;
+    let operators = operators(&mut Group::look(cluster, app)?)?;
     let line = |it: OperatorRow| OperatorLine { name: it.name, identity: it.identity, roles: it.roles };
     let operators: Vec<OperatorLine> = operators.into_iter().map(line).collect();
     let mut table = Table::new(&["name", "roles", "identity"]);
@@ -114,7 +116,17 @@ fn rm(options: &OperatorRm, app: &App) -> Result<Exit, Failure> {
 /// Asks, unless it is to be shown only; says whether it was done.
 fn ask(asked: &Asked, app: &App, command: Command, what: &str) -> Result<bool, Failure> {
     if !asked.plan {
-        Group::open(&asked.cluster, app)?.execute(command, what)?;
+        let mut group = Group::open(&asked.cluster, app)?;
+        let changed = match &command {
+            Command::SetOperatorRoles(set) => Some(&set.name),
+            Command::RemoveOperator(remove) => Some(&remove.name),
+            _ => None,
+        };
+        if group.is_room() && changed.is_some_and(|name| founding::is_owner(name)) {
+            let failure = Failure::new(Code::Usage, format!("{what}: a room can't do without its owner"));
+            return Err(failure.advise("Register others beside it: strongroom operator add."));
+        }
+        group.execute(command, what)?;
     }
     Ok(!asked.plan)
 }

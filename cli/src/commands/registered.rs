@@ -18,7 +18,7 @@ use strongroom_core::id::SourceId;
 use crate::app::App;
 use crate::failure::{Attempt as _, Failure};
 use crate::passphrase::first_line_of_file;
-use crate::room::group::unread;
+use crate::room::group::{is_undone, unread};
 use crate::room::kept::{RegisteredSource, SourceFacts, SourceSecrets};
 use crate::room::{Room, founding, rebuild};
 use crate::{profiles, sources};
@@ -35,17 +35,36 @@ pub(super) struct NewSource<'a> {
     pub(super) profile: &'a str,
 }
 
+/// A source that the group knows, and what the agent keeps of it, if that can be used.
+pub(super) struct Listed {
+    /// Its name.
+    pub(super) name: String,
+    /// Its id.
+    pub(super) id: SourceId,
+    /// What the agent keeps of it.
+    pub(super) kept: Result<RegisteredSource, Failure>,
+}
+
 /// All sources, by name.
-pub(super) fn all(room: &Room) -> Result<Vec<RegisteredSource>, Failure> {
-    let group = room.group()?;
-    group.sources()?.iter().map(|(name, (id, _))| group.kept(name, *id)).collect()
+pub(super) fn all(room: &Room) -> Result<Vec<Listed>, Failure> {
+    let group = room.look()?;
+    let listed = |(name, (id, _)): (String, (SourceId, _))| {
+        let kept = group.kept(&name, id);
+        Listed { name, id, kept }
+    };
+    Ok(group.sources()?.into_iter().map(listed).collect())
 }
 
 /// The source with a name.
 pub(super) fn named(room: &Room, name: &str) -> Result<RegisteredSource, Failure> {
-    let group = room.group()?;
-    if let Some(source) = group.source(name)? {
-        return Ok(source);
+    listed(room, name)?.kept
+}
+
+/// The source with a name, whatever the agent keeps of it.
+pub(super) fn listed(room: &Room, name: &str) -> Result<Listed, Failure> {
+    let group = room.look()?;
+    if let Some(id) = group.source_id(name)? {
+        return Ok(Listed { name: name.to_owned(), id, kept: group.kept(name, id) });
     }
     let known: Vec<String> = group.sources()?.into_keys().collect();
     let failure = Failure::new(Code::NotFound, format!("there is no source {name}"));
@@ -63,8 +82,13 @@ pub(super) fn retire(room: &Room, name: &str, id: SourceId) -> Result<(), Failur
     let schedule = query::schedule(group.rows(), &id).attempt(unread)?.unwrap_or_default();
     let left = schedule.seen.running.map(|run| FinishRun { run, outcome: RunOutcome::Abandoned }.into());
     let commands = left.into_iter().chain([RetireSource { source: id }.into()]).collect();
-    group.submit(commands, || format!("can't forget the source {name}"))?;
-    Ok(())
+    room.set_aside(id)?;
+    let retired = group.submit(commands, || format!("can't forget the source {name}")).map(drop);
+    // Where nothing is known, it stays set aside, and `source rm` is run again.
+    if retired.as_ref().is_err_and(is_undone) {
+        room.put_back(id)?;
+    }
+    retired
 }
 
 /// The source with a name or URL; a new URL is registered.
@@ -77,8 +101,12 @@ pub(super) fn named_or_new(
     if !sources::is_url(text) {
         return named(room, text);
     }
-    if let Some(known) = room.group()?.source_at(&sources::absolute(text)?)? {
+    let (known, broken) = room.look()?.source_at(&sources::absolute(text)?)?;
+    if let Some(known) = known {
         return Ok(known);
+    }
+    for failure in broken {
+        app.output.warn(failure.chain().join(": "));
     }
     let source = register(room, app, &NewSource { name: None, url: text, password_file, profile: profiles::AUTO })?;
     app.output.say(format!("Registered {} as {}.", source.facts.url, source.name));

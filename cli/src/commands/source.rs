@@ -11,7 +11,7 @@ use strongroom_agent::source::{CaptureOptions, CutClass, Finding, Source as _};
 use strongroom_core::id::SourceId;
 use strongroom_core::record::{ClassSchema, KeySpec};
 
-use super::registered::{self, NewSource};
+use super::registered::{self, Listed, NewSource};
 use super::shapes;
 use crate::app::App;
 use crate::args::{SourceAdd, SourceInspect};
@@ -29,9 +29,13 @@ pub(super) use rm::rm;
 struct SourceDocument {
     source: String,
     id: SourceId,
-    url: String,
-    profile: String,
-    added: String,
+    /// Without secrets. This and what follows is nothing where this host's file can't be used.
+    url: Option<String>,
+    profile: Option<String>,
+    added: Option<String>,
+    /// What is wrong with this host's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken: Option<String>,
 }
 
 impl SourceDocument {
@@ -39,9 +43,20 @@ impl SourceDocument {
         Self {
             source: name.to_owned(),
             id: facts.id,
-            url: facts.url.clone(),
-            profile: facts.profile.clone(),
-            added: facts.added.to_rfc3339(),
+            url: Some(facts.url.clone()),
+            profile: Some(facts.profile.clone()),
+            added: Some(facts.added.to_rfc3339()),
+            broken: None,
+        }
+    }
+
+    fn of(listed: &Listed) -> Self {
+        match &listed.kept {
+            Ok(kept) => Self::new(&listed.name, &kept.facts),
+            Err(failure) => {
+                let (source, broken) = (listed.name.clone(), Some(failure.chain().join(": ")));
+                Self { source, id: listed.id, url: None, profile: None, added: None, broken }
+            }
         }
     }
 }
@@ -69,15 +84,23 @@ pub(super) fn add(options: &SourceAdd, app: &App) -> Result<Exit, Failure> {
 pub(super) fn ls(app: &App) -> Result<Exit, Failure> {
     let sources = registered::all(&app.room()?)?;
     let mut table = Table::new(&["name", "url", "profile", "added"]);
-    for RegisteredSource { name, facts, .. } in &sources {
-        table.row([name.as_str(), &facts.url, &facts.profile, &text::time(facts.added)]);
+    for Listed { name, kept, .. } in &sources {
+        match kept {
+            Ok(RegisteredSource { facts, .. }) => {
+                table.row([name.as_str(), &facts.url, &facts.profile, &text::time(facts.added)]);
+            }
+            Err(_) => table.row([name.as_str(), "(broken)", "", ""]),
+        }
     }
     if table.is_empty() {
         app.output.say("No sources yet. Register one: strongroom source add NAME URL");
     } else {
         app.output.table(&table);
     }
-    let documents: Vec<_> = sources.iter().map(|source| SourceDocument::new(&source.name, &source.facts)).collect();
+    for failure in sources.iter().filter_map(|source| source.kept.as_ref().err()) {
+        app.output.warn(format!("{}. {}", failure.chain().join(": "), failure.next()));
+    }
+    let documents: Vec<_> = sources.iter().map(SourceDocument::of).collect();
     app.output.documents(Schema::Source, &documents);
     Ok(Exit::Done)
 }

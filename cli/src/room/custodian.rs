@@ -3,6 +3,7 @@
 //! It needs a depot's files, a key and a place for the derived index: in a one-process room those of the room, in a
 //! rescue what is left. Only verbs that read need it. It never hands a key to a source or a target.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -134,16 +135,29 @@ impl Custodian {
     }
 }
 
-/// The index of the depot; one that is gone with this run, if another process has the one on disk.
+/// The index of the depot; one that is gone with this run, if another process has the one on disk, or none can be
+/// written there.
 fn open_index(room: &Room) -> Result<Index, Failure> {
     match Index::open(&room.root().join(paths::DEPOT_INDEX)) {
-        Err(IndexError::Busy { .. }) => {
-            tracing::info!("another process has the index of the depot: building one in memory");
+        Err(error) if is_out_of_reach(&error) => {
+            tracing::info!(%error, "the index of the depot can't be used: building one in memory");
             Index::in_memory()
         }
         opened => opened,
     }
     .attempt(|| "can't open the index of the depot")
+}
+
+/// Whether the index may be sound, and only this process can't open it.
+fn is_out_of_reach(error: &IndexError) -> bool {
+    match error {
+        IndexError::Busy { .. } => true,
+        IndexError::Database(error) => matches!(
+            error.as_ref(),
+            redb::Error::Io(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+        ),
+        _ => false,
+    }
 }
 
 /// Opens a key file, asking for the passphrase if it has one; `what` is what can't be done without it.

@@ -28,6 +28,7 @@ use strongroom_core::id::{HostGroup, SourceId, TokenId};
 use strongroom_core::manifest::ClassTags;
 use strongroom_core::merkle::labelled_hash;
 use strongroom_core::seal::VerifyingKey;
+use strongroom_platform::tls::SpiffeId;
 
 use super::settings::Settings;
 use crate::failure::{Attempt as _, Failure};
@@ -127,6 +128,16 @@ fn contract(settings: &Settings) -> Result<ContractDocument, Failure> {
 /// Who asks the group in this process: whoever may use the room.
 pub(super) fn operator(settings: &Settings) -> Result<Actor, Failure> {
     Ok(Actor::Identity(subject("operator", settings.domain.as_bytes())?))
+}
+
+/// The same, as whoever is at the other end of a connection within this process.
+pub(super) fn owner(settings: &Settings) -> Result<SpiffeId, Failure> {
+    form(subject("operator", settings.domain.as_bytes())?.as_str().parse())
+}
+
+/// Whether an operator of the room is its owner, whom it can't do without.
+pub(crate) fn is_owner(name: &str) -> bool {
+    name == LOCAL
 }
 
 /// The jurisdiction as contracts and the group name it.

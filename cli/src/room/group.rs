@@ -1,12 +1,18 @@
 //! The group of a room, which has one member: what it is asked, and how its answers are read.
 //!
-//! Owns the way to the member. It is opened for moments, under a lock for which processes wait, and everything that was
-//! answered is durable. Nobody holds it while a source is read.
+//! ```text
+//!   group    opened to be written, under a lock that it has for itself      everything that was answered is durable
+//!   look     read over its folder, under a lock that readers share          nothing is written, so no sync is needed
+//! ```
+//!
+//! Owns the way to the member. It is opened for moments, and processes wait for each other, for a bounded time. Nobody
+//! holds it while a source is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::sync::Arc;
 
-use strongroom_coordinator::server::LocalMember;
+use strongroom_coordinator::server::{LocalError, LocalMember, LocalView};
 use strongroom_coordinator::state::query::{self, PAGE_ROWS_MAX, Page};
 use strongroom_coordinator::state::sources::SourceRow;
 use strongroom_coordinator::state::text::SourceName;
@@ -14,18 +20,43 @@ use strongroom_coordinator::state::{Answer, Command, Rows, Unreadable};
 use strongroom_core::error::Code;
 use strongroom_core::id::{SnapshotId, SourceId};
 use strongroom_core::seal::VerifyingKey;
+use strongroom_platform::disk::Disk;
 
 use super::kept::RegisteredSource;
-use super::locks::{self, Held};
+use super::locks::{self, Held, Shared};
 use super::{Room, founding, paths};
 use crate::failure::{Attempt as _, Failure};
 
-/// The group, while no other process has its member.
-pub(crate) struct Group<'r> {
-    room: &'r Room,
-    local: LocalMember,
-    _held: Option<Held>,
+/// A member, as far as its rows are read.
+pub(crate) trait Member {
+    /// The state as it is.
+    fn rows(&self) -> &Rows;
 }
+
+impl Member for LocalMember {
+    fn rows(&self) -> &Rows {
+        Self::rows(self)
+    }
+}
+
+impl Member for LocalView {
+    fn rows(&self) -> &Rows {
+        Self::rows(self)
+    }
+}
+
+/// What processes wait for.
+const COORDINATOR: Shared = Shared { name: "the room's coordinator" };
+
+/// The group, while no other process has its member.
+pub(crate) struct Group<'r, M = LocalMember> {
+    room: &'r Room,
+    pub(super) local: M,
+    pub(super) held: Option<Held>,
+}
+
+/// The group, while no other process changes it.
+pub(crate) type Look<'r> = Group<'r, LocalView>;
 
 impl Room {
     /// The group, for a moment: others wait for it.
@@ -34,9 +65,27 @@ impl Room {
         Group::open_in(self, paths::MEMBER, Some(held))
     }
 
+    /// The group, to be read: those who change it wait.
+    pub(crate) fn look(&self) -> Result<Look<'_>, Failure> {
+        let held = self.share_member()?;
+        let what = || format!("can't read the room's coordinator in {}", paths::MEMBER);
+        let local = LocalView::look(self.member_disk()?, Arc::clone(self.clock()), self.entropy()).attempt(what)?;
+        Ok(Group { room: self, local, held })
+    }
+
+    /// The member's folder as a volume of its own.
+    pub(super) fn member_disk(&self) -> Result<Arc<dyn Disk>, Failure> {
+        self.disk_of(paths::MEMBER)
+    }
+
     /// The right to open the member, or to put another in its place.
     pub(super) fn lock_member(&self) -> Result<Held, Failure> {
-        locks::wait_for(&self.root().join(paths::MEMBER_LOCK))
+        locks::alone(&self.root().join(paths::MEMBER_LOCK), &COORDINATOR, self.clock().as_ref())
+    }
+
+    /// The right to read the member; nothing where no process could write.
+    pub(super) fn share_member(&self) -> Result<Option<Held>, Failure> {
+        locks::shared(&self.root().join(paths::MEMBER_LOCK), &COORDINATOR, self.clock().as_ref())
     }
 }
 
@@ -47,22 +96,7 @@ impl<'r> Group<'r> {
         let disk = room.disk_of(folder)?;
         let actor = founding::operator(room.settings())?;
         let local = LocalMember::open(&disk, Arc::clone(room.clock()), room.entropy(), actor).attempt(what)?;
-        Ok(Self { room, local, _held: held })
-    }
-
-    /// The room.
-    pub(crate) const fn room(&self) -> &'r Room {
-        self.room
-    }
-
-    /// The member.
-    pub(crate) const fn member(&self) -> &LocalMember {
-        &self.local
-    }
-
-    /// The state as it is.
-    pub(crate) fn rows(&self) -> &Rows {
-        self.local.rows()
+        Ok(Self { room, local, held })
     }
 
     /// Has commands agreed on in their order; `what` can't be done if one is rejected.
@@ -72,6 +106,23 @@ impl<'r> Group<'r> {
         what: impl FnOnce() -> W,
     ) -> Result<Vec<Answer>, Failure> {
         self.local.submit_all(commands).attempt(what)
+    }
+}
+
+impl<'r, M: Member> Group<'r, M> {
+    /// The room.
+    pub(crate) const fn room(&self) -> &'r Room {
+        self.room
+    }
+
+    /// The member.
+    pub(crate) const fn member(&self) -> &M {
+        &self.local
+    }
+
+    /// The state as it is.
+    pub(crate) fn rows(&self) -> &Rows {
+        self.local.rows()
     }
 
     /// The sources by their names.
@@ -86,31 +137,46 @@ impl<'r> Group<'r> {
         Ok(sources)
     }
 
-    /// A source by its name, with what the agent keeps of it.
-    pub(crate) fn source(&self, name: &str) -> Result<Option<RegisteredSource>, Failure> {
+    /// The source with a name, as the group knows it.
+    pub(crate) fn source_id(&self, name: &str) -> Result<Option<SourceId>, Failure> {
         let Ok(name) = SourceName::new(name) else { return Ok(None) };
-        let Some((id, _)) = query::source_named(self.rows(), &name).attempt(unread)? else { return Ok(None) };
-        self.kept(name.as_str(), id).map(Some)
+        Ok(query::source_named(self.rows(), &name).attempt(unread)?.map(|(id, _)| id))
     }
 
     /// What the agent keeps of a source that the group knows under a name.
     pub(crate) fn kept(&self, name: &str, id: SourceId) -> Result<RegisteredSource, Failure> {
-        let kept = self.room.kept(id)?.map(|kept| RegisteredSource { name: name.to_owned(), ..kept });
+        let again = "or forget the source with `source rm`";
+        let kept = self.room.kept(id).map_err(|failure| {
+            let dir = Room::agent_dir(id);
+            Failure::because(
+                failure.code(),
+                format!("what this host keeps of the source {name} can't be used"),
+                failure,
+            )
+            .advise(format!("Put {dir} and state/host.key back from a copy, {again}."))
+        })?;
+        let kept = kept.map(|kept| RegisteredSource { name: name.to_owned(), ..kept });
         kept.ok_or_else(|| {
+            if self.room.is_set_aside(id) {
+                return Failure::new(Code::Damaged, format!("somebody began to forget the source {name}"))
+                    .advise(format!("Run `strongroom source rm {name}` to its end."));
+            }
             Failure::new(Code::Damaged, format!("this host has lost what it keeps of the source {name}"))
-                .advise(format!("Put {} back from a copy, or forget the source with `source rm`.", Room::agent_dir(id)))
+                .advise(format!("Put {} back from a copy, {again}.", Room::agent_dir(id)))
         })
     }
 
-    /// A source by its URL.
-    pub(crate) fn source_at(&self, url: &str) -> Result<Option<RegisteredSource>, Failure> {
+    /// A source by its URL, and what is wrong with those of which no URL is known.
+    pub(crate) fn source_at(&self, url: &str) -> Result<(Option<RegisteredSource>, Vec<Failure>), Failure> {
+        let mut broken = Vec::new();
         for (name, (id, _)) in self.sources()? {
-            let found = self.kept(&name, id)?;
-            if *found.secrets.url == url {
-                return Ok(Some(found));
+            match self.kept(&name, id) {
+                Ok(found) if *found.secrets.url == url => return Ok((Some(found), Vec::new())),
+                Ok(_) => {}
+                Err(failure) => broken.push(failure),
             }
         }
-        Ok(None)
+        Ok((None, broken))
     }
 
     /// The key that signs the heads of each source, those of retired sources too.
@@ -163,6 +229,12 @@ pub(crate) fn all<K: Clone, V>(
             return Ok(());
         }
     }
+}
+
+/// Whether it is known that the group did nothing of what failed.
+pub(crate) fn is_undone(failure: &Failure) -> bool {
+    let error = failure.source().and_then(|error| error.downcast_ref::<LocalError>());
+    matches!(error, Some(LocalError::Rejected(_) | LocalError::TooLong | LocalError::NoSpace | LocalError::NotAlone))
 }
 
 /// What can't be done if a row can't be read.

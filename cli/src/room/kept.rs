@@ -2,12 +2,16 @@
 //!
 //! ```text
 //!   state/agent/<source>/source    URL, password, id key, signing seed, profile, name; sealed under the host's key
+//!   state/agent/<source>/retired   the same, of a source that is being forgotten
 //!   state/agent/<source>/runs      bytes and time of the newest runs
 //! ```
 //!
 //! Owns these two files. The group knows a source by its id and its name, and nothing of what stands here. A file is
 //! replaced whole. The keyring in the depot has the id keys as well, so a restore needs none of it; the next snapshot
 //! does.
+//!
+//! A source that is to be forgotten is set aside before the group hears of it: whatever dies then, a group that is built
+//! anew does not take it for one that still lives. One file that can't be opened is that source's trouble alone.
 
 use serde::{Deserialize, Serialize};
 use strongroom_core::digest::{IdKey, Profile};
@@ -190,6 +194,30 @@ impl Room {
         RegisteredSource::open(id, &sealed, self.host()).map(Some)
     }
 
+    /// Sets aside what the agent keeps of a source that is to be forgotten; nothing, if there is none.
+    pub(crate) fn set_aside(&self, id: SourceId) -> Result<(), Failure> {
+        self.move_kept(id, &source_file(id), &retired_file(id))
+    }
+
+    /// Takes back that a source is to be forgotten.
+    pub(crate) fn put_back(&self, id: SourceId) -> Result<(), Failure> {
+        self.move_kept(id, &retired_file(id), &source_file(id))
+    }
+
+    fn move_kept(&self, id: SourceId, from: &str, to: &str) -> Result<(), Failure> {
+        let what = || format!("can't set aside what this host keeps of source {id}");
+        if self.disk().exists(from).attempt(what)? {
+            self.disk().rename_replace(from, to).attempt(what)?;
+            self.disk().sync_dir(&Self::agent_dir(id)).attempt(what)?;
+        }
+        Ok(())
+    }
+
+    /// Whether what the agent keeps of a source is set aside: somebody began to forget it.
+    pub(crate) fn is_set_aside(&self, id: SourceId) -> bool {
+        self.disk().exists(&retired_file(id)).unwrap_or_default()
+    }
+
     /// The sources of which this host has a folder with what the agent keeps.
     pub(crate) fn kept_ids(&self) -> Result<Vec<SourceId>, Failure> {
         let what = || "can't list what this host keeps of its sources";
@@ -234,6 +262,10 @@ pub(super) const AGENT_DIR: &str = "state/agent";
 
 fn source_file(source: SourceId) -> String {
     format!("{}/source", Room::agent_dir(source))
+}
+
+fn retired_file(source: SourceId) -> String {
+    format!("{}/retired", Room::agent_dir(source))
 }
 
 fn runs_file(source: SourceId) -> String {

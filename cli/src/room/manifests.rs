@@ -12,7 +12,7 @@ use strongroom_depot::Depot;
 use strongroom_depot::verify::{Finding, Heads, read_heads};
 
 use super::Room;
-use super::group::Group;
+use super::group::Look;
 use super::kept::RunFacts;
 use crate::failure::{Attempt as _, Failure};
 
@@ -44,10 +44,10 @@ impl Signers {
 impl Room {
     /// Who signs: the keyring's word for sources that the group does not know.
     pub(crate) fn signers(&self) -> Result<Signers, Failure> {
-        self.signers_in(&self.group()?)
+        self.signers_in(&self.look()?)
     }
 
-    fn signers_in(&self, group: &Group<'_>) -> Result<Signers, Failure> {
+    fn signers_in(&self, group: &Look<'_>) -> Result<Signers, Failure> {
         let keyring = self.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
         let mut known = keyring.as_ref().map(|keyring| Signers::of_keyring(keyring).known).unwrap_or_default();
         known.extend(group.signers()?.into_iter().map(|(source, key)| (source, vec![key])));
@@ -56,7 +56,7 @@ impl Room {
 
     /// Reads and checks all heads.
     pub(crate) fn manifests(&self) -> Result<Manifests, Failure> {
-        let group = self.group()?;
+        let group = self.look()?;
         let signers = self.signers_in(&group)?;
         let names: BTreeMap<_, _> = group.sources()?.into_iter().map(|(name, (id, _))| (id, name)).collect();
         let protected = group.protected()?;

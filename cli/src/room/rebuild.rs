@@ -7,7 +7,8 @@
 //! Owns the order: a member takes its place only when it is whole, so that whatever dies on the way leaves none, and the
 //! next command begins again. What only the lost member knew is gone: runs, uploads, who asked for what. Nothing that a
 //! restore needs is among it. A source of which the agent keeps nothing any more was retired, or is lost to this host:
-//! its heads are committed under its id, and it is retired.
+//! its heads are committed under its id, and it is retired. One whose file can't be used lives on under its id. Both are
+//! told, and so is whatever of the depot can't be committed; none of it stops the rest.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,8 +21,10 @@ use strongroom_coordinator::state::text::SourceName;
 use strongroom_core::error::Code;
 use strongroom_core::id::SourceId;
 use strongroom_core::seal::VerifyingKey;
+use strongroom_depot::backend::StoredManifest;
 
 use super::group::{Group, unread};
+use super::heads::Gap;
 use super::kept::RegisteredSource;
 use super::{Room, founding, paths};
 use crate::failure::{Attempt as _, Failure};
@@ -39,13 +42,13 @@ struct Known {
 
 impl Room {
     /// Makes the member if there is none; what to tell about it, unless the room is new.
-    pub(super) fn ensure_member(&self) -> Result<Option<String>, Failure> {
+    pub(super) fn ensure_member(&self) -> Result<Vec<String>, Failure> {
         if self.has_member()? {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let _held = self.lock_member()?;
         // Another process may have made it meanwhile.
-        if self.has_member()? { Ok(None) } else { self.rebuild() }
+        if self.has_member()? { Ok(Vec::new()) } else { self.rebuild() }
     }
 
     fn has_member(&self) -> Result<bool, Failure> {
@@ -64,7 +67,7 @@ impl Room {
     }
 
     /// Builds the member; the caller holds its lock, and there is none.
-    pub(super) fn rebuild(&self) -> Result<Option<String>, Failure> {
+    pub(super) fn rebuild(&self) -> Result<Vec<String>, Failure> {
         let what = || "can't make the room's coordinator";
         if !self.disk().exists(paths::DEPOT_KEY).attempt(what)? {
             self.make_depot_key()?;
@@ -77,81 +80,118 @@ impl Room {
         let (member, now_ms) = (group.member().member(), group.member().accrued_ms());
         let founding = founding::founding(self.settings(), member, key.verifying_key(), now_ms, self.entropy())?;
         group.submit(founding, what)?;
-        let known = self.known_sources()?;
-        let (mut committed, mut faults) = (0, Vec::new());
+        let manifests = self.backend().list_manifests().attempt(|| "can't read the depot")?.items;
+        let mut told = Vec::new();
+        let known = self.known_sources(&manifests, &mut told)?;
+        let mut committed = 0;
         for source in &known {
-            committed += self.enter(&mut group, source, &mut faults)?;
+            committed += self.enter(&mut group, source, &manifests, &mut told)?;
         }
         drop(group);
         std::fs::rename(self.root().join(paths::MEMBER_NEW), self.root().join(paths::MEMBER)).attempt(what)?;
         self.disk().sync_dir(paths::STATE).attempt(what)?;
-        if known.is_empty() {
-            return Ok(None);
+        if !known.is_empty() {
+            let counts = [("source", known.len() as u64), ("snapshot", committed)]
+                .map(|(word, count)| text::plural(count, word, &format!("{word}s")));
+            let built = "the room's coordinator was built anew from the depot and this host's files";
+            told.insert(0, format!("{built}: {}", counts.join(", ")));
         }
-        let mut told = format!(
-            "the room's coordinator was built anew from the depot and this host's files: {}, {}",
-            text::plural(known.len() as u64, "source", "sources"),
-            text::plural(committed, "snapshot", "snapshots"),
-        );
-        for fault in &faults {
-            told.extend(["; ", fault]);
-        }
-        Ok(Some(told))
+        Ok(told)
     }
 
     /// Enters a source and its heads; gives the number of snapshots.
-    fn enter(&self, group: &mut Group<'_>, source: &Known, faults: &mut Vec<String>) -> Result<u64, Failure> {
+    fn enter(
+        &self,
+        group: &mut Group<'_>,
+        source: &Known,
+        manifests: &[StoredManifest],
+        told: &mut Vec<String>,
+    ) -> Result<u64, Failure> {
         let what = || format!("can't enter the source {} into the room's coordinator", source.name);
         let name = SourceName::new(&source.name).map_err(|error| Failure::because(Code::Internal, what(), error))?;
         let register = founding::registration(self.settings(), source.id, name, source.engine, &source.signer)?;
         let upload = group.open_upload(source.id, None, vec![register.into()])?;
-        match group.commit_heads(&upload) {
-            Err(failure) if is_of_depot(failure.code()) => faults.push(failure.chain().join(": ")),
-            committed => committed?,
+        let is_bad = match group.commit_heads(&upload) {
+            Err(failure) if is_of_depot(failure.code()) => {
+                told.push(failure.chain().join(": "));
+                true
+            }
+            committed => committed.map(|()| false)?,
+        };
+        let newest = query::head(group.rows(), &source.id).attempt(unread)?.map_or(0, |head| head.sequence);
+        let ours = manifests.iter().filter(|manifest| manifest.source == source.id);
+        let gap = Gap::from(newest.saturating_add(1), ours.map(|manifest| manifest.sequence));
+        if let Some(gap) = gap.filter(|_| !is_bad) {
+            told.push(gap.told(&source.name).to_string());
         }
-        let newest = query::head(group.rows(), &source.id).attempt(unread)?;
         let mut ends = vec![upload.closing()];
         if source.is_retired {
             ends.push(RetireSource { source: source.id }.into());
         }
         group.submit(ends, what)?;
-        Ok(newest.map_or(0, |head| head.sequence))
+        Ok(newest)
     }
 
     /// The sources that the agent keeps, and those that only the depot knows.
-    fn known_sources(&self) -> Result<Vec<Known>, Failure> {
-        let what = || "can't read the depot";
-        let manifests = self.backend().list_manifests().attempt(what)?.items;
+    fn known_sources(&self, manifests: &[StoredManifest], told: &mut Vec<String>) -> Result<Vec<Known>, Failure> {
         let mut chains: BTreeSet<SourceId> = manifests.iter().map(|manifest| manifest.source).collect();
-        let mut kept = Vec::new();
+        let (mut kept, mut broken) = (Vec::new(), Vec::new());
         for id in self.kept_ids()? {
-            kept.extend(self.kept(id)?);
+            match self.kept_to_sign(id) {
+                Ok(found) => kept.extend(found),
+                Err(failure) => {
+                    broken.push(id);
+                    told.push(failure.chain().join(": "));
+                }
+            }
         }
         // Of two under one name, the one that has snapshots was registered to its end.
-        kept.sort_by_key(|source| (!chains.contains(&source.facts.id), source.facts.added));
+        kept.sort_by_key(|(source, _)| (!chains.contains(&source.facts.id), source.facts.added));
         let mut known = Vec::new();
         let mut names = BTreeSet::new();
-        for RegisteredSource { name, facts, secrets } in kept {
+        for (RegisteredSource { name, facts, secrets }, signer) in kept {
             let has_snapshots = chains.remove(&facts.id);
             if names.contains(&name) && !has_snapshots {
                 continue;
             }
             let name = free_name(&name, &names);
             names.insert(name.clone());
-            let signer = secrets.signer(self.settings().profile)?.verifying_key().clone();
-            let engine = sources::Engine::of(&secrets.url)?.of_group();
+            let engine = sources::Engine::of(&secrets.url).map_or(Engine::Service, sources::Engine::of_group);
             known.push(Known { id: facts.id, name, engine, signer, is_retired: false });
         }
         let keyring = self.depot().read_keyring().attempt(|| "can't read the room's keyring")?;
-        for id in chains {
+        chains.retain(|id| !broken.contains(id));
+        for (id, is_retired) in broken.into_iter().map(|id| (id, false)).chain(chains.into_iter().map(|id| (id, true)))
+        {
+            told.push(told_of(id, is_retired));
             let signer = keyring.as_ref().and_then(|keyring| keyring.signers(id).last());
             // Whose signer nobody knows, nobody can check.
             if let Some(signer) = signer.cloned() {
-                let engine = Engine::Service;
-                known.push(Known { id, name: id.to_string(), engine, signer, is_retired: true });
+                known.push(Known { id, name: id.to_string(), engine: Engine::Service, signer, is_retired });
             }
         }
         Ok(known)
+    }
+
+    /// What the agent keeps of a source, and the key that signs its heads.
+    fn kept_to_sign(&self, id: SourceId) -> Result<Option<(RegisteredSource, VerifyingKey)>, Failure> {
+        let Some(source) = self.kept(id)? else { return Ok(None) };
+        let signer = source.secrets.signer(self.settings().profile)?.verifying_key().clone();
+        Ok(Some((source, signer)))
+    }
+}
+
+/// What is to be told of a source that this host has nothing of, or nothing that can be used.
+fn told_of(id: SourceId, is_retired: bool) -> String {
+    let dir = Room::agent_dir(id);
+    if is_retired {
+        format!(
+            "this host keeps nothing of source {id}: it is taken for one that was forgotten. If it was not, put {dir} \
+             back from a copy, move {} elsewhere and run the command again",
+            paths::MEMBER
+        )
+    } else {
+        format!("source {id} goes by its id: put {dir} back from a copy, or forget it with `strongroom source rm {id}`")
     }
 }
 

@@ -18,7 +18,7 @@ use strongroom_core::error::Code;
 use strongroom_core::id::{RunId, SnapshotId, SourceId};
 
 use super::Room;
-use super::group::unread;
+use super::group::{Group, unread};
 use super::heads::{Agreement, Upload};
 use crate::failure::{Attempt as _, Failure};
 
@@ -44,28 +44,36 @@ impl Room {
         let plan = RunPlan { source, period: 0, attempt: 1, cause: RunCause::Manual };
         before.push(StartRun { run, plan, seen: ScheduleSeen { running: None, ..schedule.seen } }.into());
         let upload = group.open_upload(source, Some(run), before)?;
-        let fault = match group.agreement(source) {
-            Ok(Agreement::Same) => None,
-            Ok(Agreement::DepotAhead) => group.commit_heads(&upload).err(),
-            Ok(Agreement::DepotLacks(snapshot)) => Some(lost(name, snapshot)),
-            Err(failure) => Some(failure),
-        };
+        let fault = catch_up(&mut group, &upload, source, name).err();
         Ok(OpenRun { run, upload, fault })
     }
 
-    /// Ends a run that brought a snapshot, which the depot has by now; says whether it is protected.
-    pub(crate) fn end_run(&self, open: &OpenRun, snapshot: SnapshotId) -> Result<bool, Failure> {
+    /// Ends a run of a source that brought a snapshot, which the depot has by now; says whether it is protected.
+    pub(crate) fn end_run(
+        &self,
+        open: &OpenRun,
+        source: SourceId,
+        name: &str,
+        snapshot: SnapshotId,
+    ) -> Result<bool, Failure> {
         let mut group = self.group()?;
         group.commit_heads(&open.upload)?;
+        let row = query::snapshot(group.rows(), &snapshot).attempt(unread)?;
         // A snapshot that lacks something counts as a snapshot, and its run as no success.
-        let outcome = if group.is_complete(snapshot)? {
-            RunOutcome::Succeeded { snapshot }
-        } else {
-            RunOutcome::Failed { code: Code::Incomplete.number() }
+        let outcome = match row {
+            Some(row) if row.facts.is_complete => RunOutcome::Succeeded { snapshot },
+            Some(_) => RunOutcome::Failed { code: Code::Incomplete.number() },
+            None => RunOutcome::Failed { code: Code::ChainGap.number() },
         };
         let finish = FinishRun { run: open.run, outcome };
         group.submit(vec![open.upload.closing(), finish.into()], || format!("can't commit snapshot {snapshot}"))?;
-        group.is_protected(snapshot)
+        if row.is_some() || open.fault.is_some() {
+            return group.is_protected(snapshot);
+        }
+        Err(match group.agreement(source)? {
+            Agreement::Gap(gap) => gap.told(name),
+            _ => Failure::new(Code::Damaged, format!("the depot does not hold the manifest of snapshot {snapshot}")),
+        })
     }
 
     /// Ends a run that failed.
@@ -73,6 +81,20 @@ impl Room {
         let finish = FinishRun { run: open.run, outcome: RunOutcome::Failed { code: code.number() } };
         self.group()?.submit(vec![open.upload.closing(), finish.into()], || "can't end the run")?;
         Ok(())
+    }
+}
+
+/// Commits what the depot holds of a source and the group lacks, as far as that goes.
+fn catch_up(group: &mut Group<'_>, upload: &Upload, source: SourceId, name: &str) -> Result<(), Failure> {
+    let mut agreement = group.agreement(source)?;
+    if agreement == Agreement::DepotAhead {
+        group.commit_heads(upload)?;
+        agreement = group.agreement(source)?;
+    }
+    match agreement {
+        Agreement::Same | Agreement::DepotAhead => Ok(()),
+        Agreement::DepotLacks(snapshot) => Err(lost(name, snapshot)),
+        Agreement::Gap(gap) => Err(gap.told(name)),
     }
 }
 

@@ -47,8 +47,8 @@ fn no_file_of_the_member_names_what_lies_below_a_source() {
     place.run(&["backup", "word-of-an-operator"]).done();
     place.run(&["backup", "nowhere"]).ended_with(1);
     // As many openings as it takes until rows are flushed into the database.
-    for _ in 0..70 {
-        place.run(&["source", "ls"]).done();
+    for _ in 0..12 {
+        place.run(&["backup", "nowhere"]).ended_with(1);
     }
 
     assert_eq!(holding(&member(&place), "planted"), Vec::<String>::new());
@@ -152,4 +152,93 @@ fn processes_of_one_room_wait_for_each_other() {
     let backups: Vec<_> = names.iter().map(|name| place.command(&["backup", name]).spawn().unwrap()).collect();
     assert!(backups.into_iter().all(is_done));
     assert_eq!(protected(&place), [true; 4]);
+}
+
+#[test]
+fn a_gap_in_the_depot_is_told_by_backups_by_the_doctor_and_by_a_rebuild() {
+    let place = Place::with_sample();
+    place.run(&["backup", "cmdb"]).done();
+    let kept = tempfile::tempdir().unwrap();
+    copy_dir(&member(&place), kept.path());
+    for day in 1..4 {
+        place.day(day);
+        place.run(&["backup", "cmdb"]).done();
+    }
+    let manifests = files_below(&place.room().join("depot/manifests"));
+    assert_eq!(manifests.len(), 4);
+    for lost in &manifests[1..3] {
+        fs::remove_file(lost).unwrap();
+    }
+    // The member knows the first alone: what is behind the gap can't be committed.
+    fs::remove_dir_all(member(&place)).unwrap();
+    copy_dir(kept.path(), &member(&place));
+    let gap = "the depot lacks manifests 2 to 3 of cmdb, and has manifest 4";
+    let report = place.run(&["doctor", "--json"]).ended_with(1).documents().pop().unwrap();
+    assert_eq!(check(&report, "catalogue"), ["failed"]);
+    assert!(report.to_string().contains(gap), "{report}");
+    let ran = place.run(&["backup", "cmdb", "--json"]).ended_with(4);
+    assert!(ran.err.contains(gap), "{}", ran.err);
+    assert_eq!(ran.documents().pop().unwrap()["sequence"], 5);
+    fs::remove_dir_all(member(&place)).unwrap();
+    let told = place.run(&["snapshots"]).done().err;
+    assert!(told.contains(gap) && told.contains("1 snapshot"), "{told}");
+}
+
+/// Makes the file that this host keeps of a source one that nothing opens.
+fn break_file_of(place: &Place, id: &str) {
+    fs::write(place.room().join(format!("state/agent/{id}/source")), "00ff").unwrap();
+}
+
+#[test]
+fn a_file_of_one_source_that_cannot_be_opened_is_told_and_stops_no_other() {
+    let place = Place::with_sample();
+    place.source("other", "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1)");
+    for name in ["cmdb", "other"] {
+        place.run(&["backup", name]).done();
+    }
+    let listed = place.json(&["source", "ls"]);
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(listed[0]["source"], "cmdb");
+    break_file_of(&place, &id);
+
+    let listed = place.json(&["source", "ls"]);
+    assert_eq!(
+        (&listed[0]["source"], &listed[0]["url"], &listed[1]["source"]),
+        (&"cmdb".into(), &Value::Null, &"other".into())
+    );
+    assert!(listed[0]["broken"].as_str().unwrap().contains("cmdb") && listed[1]["broken"].is_null(), "{listed}");
+    place.run(&["backup", "cmdb"]).ended_with(1);
+    place.run(&["backup", "other"]).done();
+    assert_eq!(place.json(&["snapshots"]).as_array().unwrap().len(), 3);
+    assert_eq!(check(&place.run(&["doctor", "--json"]).documents().pop().unwrap(), "source"), ["failed", "ok"]);
+
+    // Neither does it stop a rebuild: the source lives on under its id.
+    fs::remove_dir_all(member(&place)).unwrap();
+    let told = place.run(&["source", "ls"]).done().err;
+    assert!(told.contains(&format!("source {id} goes by its id")) && told.contains("3 snapshots"), "{told}");
+    place.run(&["backup", "other"]).done();
+    let removed = place.json(&["source", "rm", &id, "--yes"]);
+    assert_eq!((&removed["removed"], &removed["url"], &removed["snapshots"]), (&true.into(), &Value::Null, &1.into()));
+    assert_eq!(place.json(&["source", "ls"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_source_that_was_being_forgotten_does_not_come_back_by_a_rebuild() {
+    let place = Place::with_sample();
+    place.run(&["backup", "cmdb"]).done();
+    let id = place.json(&["source", "ls"])[0]["id"].as_str().unwrap().to_owned();
+    // As it is if the process died before the group heard of it.
+    let dir = place.room().join("state/agent").join(&id);
+    fs::rename(dir.join("source"), dir.join("retired")).unwrap();
+    let listed = place.json(&["source", "ls"]);
+    assert!(listed[0]["broken"].as_str().unwrap().contains("began to forget"), "{listed}");
+    let copy = place.copy();
+    place.run(&["source", "rm", "cmdb", "--yes"]).done();
+    assert_eq!(place.json(&["source", "ls"]), serde_json::json!([]));
+
+    fs::remove_dir_all(member(&copy)).unwrap();
+    let told = copy.run(&["source", "ls", "--json"]).done();
+    assert!(told.err.contains("taken for one that was forgotten"), "{}", told.err);
+    assert_eq!(copy.json(&["source", "ls"]), serde_json::json!([]));
+    assert_eq!(copy.json(&["snapshots"]).as_array().unwrap().len(), 1);
 }

@@ -53,18 +53,26 @@ pub struct OperatorService {
     watches: Watches,
     foresight: Foresight,
     backups: Option<Backups>,
+    /// The member is to stay the only one of its group.
+    is_alone: bool,
 }
 
 impl OperatorService {
     /// The service of a member.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, watches: Watches::default(), foresight: Foresight::default(), backups: None }
+        let (watches, foresight) = (Watches::default(), Foresight::default());
+        Self { engine, watches, foresight, backups: None, is_alone: false }
     }
 
     /// The same service with what the member's scheduler sees coming.
     #[must_use]
     pub fn with_foresight(self, foresight: Foresight) -> Self {
         Self { foresight, ..self }
+    }
+
+    /// The service of a member that has its own process for itself, and takes no other in.
+    pub fn alone(engine: Engine) -> Self {
+        Self { is_alone: true, ..Self::new(engine) }
     }
 
     /// The same, which gives copies of the state, too.
@@ -79,6 +87,7 @@ impl OperatorService {
     }
 
     async fn change(&self, request: ChangeMembersRequest, peer: PeerIdentity) -> Result<u64, Failure> {
+        self.require_several()?;
         let (change, request) = members::change(request, &peer).map_err(|what| rejected("malformed", what))?;
         let decision = self.decide(peer.clone(), "member.change").await?;
         if decision.verdict == Verdict::Denied {
@@ -93,7 +102,16 @@ impl OperatorService {
         }
     }
 
+    /// Refuses what makes no sense for a member that is alone.
+    fn require_several(&self) -> Result<(), Failure> {
+        if self.is_alone {
+            return Err(rejected("alone", "a room has one member, which takes no other in"));
+        }
+        Ok(())
+    }
+
     async fn transfer(&self, to: &str, peer: PeerIdentity) -> Result<u64, Failure> {
+        self.require_several()?;
         let to = commands::member(to).map_err(|what| rejected("malformed", what))?;
         let from = self.engine.inspect(|member| member.identity().member).await.map_err(not_asked)?;
         let noted = commands::own_retry(HandOver { from, to }.into(), &peer);

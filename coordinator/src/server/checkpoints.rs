@@ -171,6 +171,21 @@ impl CheckpointSigner {
         self.sign_seen(engine, signed).await.map(|()| true)
     }
 
+    /// What a member that is alone has to ask for, so that what is in these rows is signed: its key first, if nobody
+    /// knows it, or a checkpoint of what no other promises.
+    pub(super) fn due(&self, rows: &Rows) -> Result<Vec<Command>, NotSigned> {
+        let signed = Signed::of(rows)?;
+        let key = self.key.verifier_key();
+        if !signed.keys.iter().any(|row| row.key == *key) {
+            return Ok(vec![RegisterAuditKey { member: self.member, key: key.clone() }.into()]);
+        }
+        if signed.unsigned() == 0 {
+            return Ok(Vec::new());
+        }
+        let checkpoint = Checkpoint::new(key.name().clone(), signed.head).sign(&self.key)?;
+        Ok(vec![KeepCheckpoint { checkpoint }.into()])
+    }
+
     async fn sign_seen(&self, engine: &Engine, mut signed: Signed) -> Result<(), NotSigned> {
         let key = self.key.verifier_key();
         if !signed.keys.iter().any(|row| row.key == *key) {

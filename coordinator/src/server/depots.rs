@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use strongroom_core::id::{ClientSession, DepotId, MerkleRoot, PackId, SourceId};
-use strongroom_core::receipt::{Receipt, packs_root};
 use strongroom_platform::tls::{PeerIdentity, Role};
 use strongroom_proto::common::v1::Failure;
 use strongroom_proto::depots::v1::depots_server::Depots;
@@ -28,7 +27,7 @@ use crate::id::Position;
 use crate::state::bytes::{PublicKey, Signature};
 use crate::state::counters::{Counter, count};
 use crate::state::depots::{ChangeDepot, DepotFacts, DepotRow, DepotState};
-use crate::state::receipts::{PACKS_PER_RECEIPT_MAX, RegisterReceipt};
+use crate::state::receipts::{PACKS_PER_RECEIPT_MAX, ReceiptSigner, RegisterReceipt};
 use crate::state::session::OpenSession;
 use crate::state::text::Address;
 use crate::state::{Answer, Rows, Unreadable, query};
@@ -134,13 +133,9 @@ fn receipt(depot: DepotId, row: &DepotRow, asked: &RegisterReceiptRequest) -> Re
     let packs: Vec<(PackId, MerkleRoot)> = asked.packs.iter().map(pack).collect::<Result<_, Failure>>()?;
     let signature = Signature::new(&asked.signature).map_err(|error| rejected("malformed", &error.to_string()))?;
     let (profile, key) = key_of(&row.facts.key).ok_or_else(|| rejected("bad-key", "the depot's key is none"))?;
-    let (root, count) = (packs_root(profile, &packs), u32::try_from(packs.len()).unwrap_or(u32::MAX));
-    let receipt = Receipt { profile, depot, source, epoch: asked.epoch, count, root };
-    if !receipt.is_signed_by(&key, signature.as_bytes()) {
-        return Err(rejected("bad-signature", "the depot's key did not sign this receipt"));
-    }
-    let packs = packs.into_iter().map(|(pack, _)| pack).collect();
-    Ok(RegisterReceipt { depot, source, epoch: asked.epoch, root, packs, signature })
+    let by = ReceiptSigner { depot, profile, key: &key };
+    let command = RegisterReceipt::signed(by, source, asked.epoch, &packs, signature);
+    command.ok_or_else(|| rejected("bad-signature", "the depot's key did not sign this receipt"))
 }
 
 const fn word(state: DepotState) -> &'static str {

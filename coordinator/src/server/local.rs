@@ -15,6 +15,13 @@
 //!
 //! Accrued time counts while the member is open, and no longer: durations of a room that is opened for moments are those
 //! of its own work.
+//!
+//! **The audit log** is signed as that of any group, with a key in the member's folder: the first requests of an opening
+//! take with them a checkpoint of all events before them, in the same frame. Whoever serves the operators' API
+//! ([`service`]) signs what is there beforehand. A failure to sign keeps nothing from being done.
+
+pub mod service;
+pub mod view;
 
 use std::sync::Arc;
 
@@ -25,6 +32,7 @@ use strongroom_platform::clock::Clock;
 use strongroom_platform::disk::Disk;
 use strongroom_proto::peers::v1::Envelope;
 
+use super::checkpoints::CheckpointSigner;
 use crate::id::{MemberId, Position};
 use crate::member::{
     Answer as Answered, CopyJob, Event, FlushJob, Founding, Member, MemberConfig, MemberError, OpenError, Outbox,
@@ -63,6 +71,9 @@ pub enum LocalError {
     /// A row of the state can't be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// The member's own side of connections can't be made.
+    #[error("the member's side of connections can't be made")]
+    Tls(#[source] rustls::Error),
     /// Whether the request took effect is not known.
     #[error("whether the request took effect is not known")]
     Unknown,
@@ -82,6 +93,8 @@ pub struct LocalMember {
     actor: Actor,
     session: ClientSession,
     next: Sequence,
+    /// Signs the audit log once, with the first requests.
+    signer: Option<CheckpointSigner>,
 }
 
 impl LocalMember {
@@ -103,14 +116,8 @@ impl LocalMember {
         entropy: &dyn Entropy,
         actor: Actor,
     ) -> Result<Self, LocalError> {
-        let member = Member::open(disk, MemberConfig::ALONE, entropy)?;
-        let session = session_of(member.identity().member);
-        let mut local = Self { member, desk: Desk::default(), clock, actor, session, next: Sequence(0) };
-        local.turn()?;
-        let standing = local.member.standing();
-        if standing.role != Role::Leader || local.member.machine().position().index < standing.last {
-            return Err(LocalError::NotAlone);
-        }
+        let mut local = Self::leading(disk, clock, entropy, actor)?;
+        let session = local.session;
         if local.member.unflushed() >= UNFLUSHED_MAX {
             local.member.flush(&mut local.desk)?;
             local.settle()?;
@@ -119,6 +126,29 @@ impl LocalMember {
         match newest {
             Some(newest) => local.next = Sequence(newest.0.saturating_add(1)),
             None => local.open_session()?,
+        }
+        let identity = local.member.identity();
+        match CheckpointSigner::open(disk, identity.cluster, identity.member, entropy) {
+            Ok(signer) => local.signer = Some(signer),
+            Err(error) => tracing::warn!(%error, "the audit log is not signed"),
+        }
+        Ok(local)
+    }
+
+    /// A member that is open and leads, and has done nothing else yet.
+    fn leading(
+        disk: &Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+        actor: Actor,
+    ) -> Result<Self, LocalError> {
+        let member = Member::open(disk, MemberConfig::ALONE, entropy)?;
+        let session = session_of(member.identity().member);
+        let mut local = Self { member, desk: Desk::default(), clock, actor, session, next: Sequence(0), signer: None };
+        local.turn()?;
+        let standing = local.member.standing();
+        if standing.role != Role::Leader || local.member.machine().position().index < standing.last {
+            return Err(LocalError::NotAlone);
         }
         Ok(local)
     }
@@ -170,7 +200,12 @@ impl LocalMember {
     /// Sends requests together, at most as many as a session remembers outcomes of.
     fn submit_some(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, LocalError> {
         let acknowledged_below = self.next;
-        let tickets: Vec<Ticket> = (0..).map(Ticket).take(commands.len()).collect();
+        let (signing, first) = (self.signing(), commands.len());
+        for (ticket, command) in (first..).map(ticket).zip(signing.iter().cloned()) {
+            let request = Request { actor: Actor::System, ..self.request(None, Sequence(0), command) };
+            self.member.take(Event::Submit { ticket, request }, &mut self.desk)?;
+        }
+        let tickets: Vec<Ticket> = (0..first).map(ticket).collect();
         for (ticket, command) in tickets.iter().zip(commands) {
             let session = Some((self.session, self.next));
             self.next = Sequence(self.next.0.saturating_add(1));
@@ -178,7 +213,21 @@ impl LocalMember {
             self.member.take(Event::Submit { ticket: *ticket, request }, &mut self.desk)?;
         }
         self.turn()?;
+        for ticket in (first..).map(ticket).take(signing.len()) {
+            if let Err(error) = self.desk.answer_to(ticket) {
+                tracing::warn!(%error, "the audit log was not signed");
+            }
+        }
         tickets.into_iter().map(|ticket| self.desk.answer_to(ticket)).collect()
+    }
+
+    /// What the audit log needs to be signed, the first time that it is asked.
+    fn signing(&mut self) -> Vec<Command> {
+        let Some(signer) = self.signer.take() else { return Vec::new() };
+        signer.due(self.rows()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the audit log was not signed");
+            Vec::new()
+        })
     }
 
     /// Opens the member's session, or opens it anew if it was idle for too long.
@@ -223,6 +272,11 @@ fn session_of(member: MemberId) -> ClientSession {
     let (_, number) = id.split_at_mut(8);
     number.copy_from_slice(&member.number().to_be_bytes());
     ClientSession(id)
+}
+
+/// The ticket of the order with a number.
+fn ticket(number: usize) -> Ticket {
+    Ticket(number as u64)
 }
 
 /// Work that takes long elsewhere.

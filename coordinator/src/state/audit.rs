@@ -9,7 +9,7 @@ pub mod proofs;
 pub mod refused;
 
 use strongroom_core::audit::{
-    self as core_audit, ActionName, AuditEvent, Frontier, LeafIndex, LogIndex, ObjectName, ResultCode, TextRefused,
+    self as core_audit, ActionName, AuditEvent, EntryIndex, Frontier, LeafIndex, ObjectName, ResultCode, TextRefused,
     TileCoordinate, TreeHead, leaf_hash,
 };
 use strongroom_core::id::{RequestDigest, TreeHash};
@@ -84,7 +84,7 @@ fn event(
     outcome: &Outcome,
 ) -> Result<AuditEvent, TextRefused> {
     Ok(AuditEvent {
-        index: LogIndex(cx.at.index.0),
+        index: EntryIndex(cx.at.index.0),
         accrued_ms: around.stamp.accrued_ms,
         wall: around.stamp.wall,
         actor: core_audit::Actor::new(actor.as_str())?,

@@ -4,6 +4,8 @@
 //! evidence. A receipt from a depot that the source's contract does not allow is refused and counts for nothing, and so
 //! is one from a depot that counts as lost.
 
+mod signed;
+
 use serde::{Deserialize, Serialize};
 use strongroom_core::id::{DepotId, MerkleRoot, PackId, SourceId};
 
@@ -18,6 +20,7 @@ use super::snapshots::{HeadRow, Heads};
 use super::sources::Sources;
 use super::tables::tables;
 use super::uploads::Epochs;
+pub use signed::ReceiptSigner;
 
 /// Most packs under one receipt.
 pub const PACKS_PER_RECEIPT_MAX: usize = 8_192;

@@ -8,6 +8,8 @@
 //! becomes protected once and stays so. Those that are not yet wait as pending, the newest of them; one that waited for
 //! too long stays durable. Nothing here is taken away; forgetting is another family.
 
+mod of_head;
+
 use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use super::placement::Judge;
 use super::sources::Sources;
 use super::tables::tables;
 use super::uploads::require_live;
+pub use of_head::Bringing;
 
 tables! {
     /// The newest head of each source.

@@ -57,7 +57,7 @@ pub enum EventError {
 /// The place of an entry in the replicated log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct LogIndex(pub u64);
+pub struct EntryIndex(pub u64);
 
 /// How it was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -94,7 +94,7 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
     /// The entry of the replicated log that led to it.
-    pub index: LogIndex,
+    pub index: EntryIndex,
     /// Cluster time that had accrued, in milliseconds.
     pub accrued_ms: u64,
     /// The leader's wall clock.
@@ -141,7 +141,7 @@ impl AuditEvent {
             return Err(EventError::UnknownVersion { found: version });
         }
         let event = Self {
-            index: LogIndex(reader.varint()?),
+            index: EntryIndex(reader.varint()?),
             accrued_ms: reader.varint()?,
             wall: WallTime(unzigzag(reader.varint()?)),
             actor: Actor::new(text(&mut reader, ACTOR_BYTES_MAX)?)?,

@@ -20,6 +20,7 @@ pub struct OverlayDisk {
     below: Arc<dyn Disk>,
     changed: Mutex<BTreeMap<String, Changed>>,
     locked: Arc<Mutex<BTreeSet<String>>>,
+    has_own_locks: bool,
 }
 
 /// What became of a name.
@@ -41,7 +42,13 @@ enum Kind {
 impl OverlayDisk {
     /// A disk that shows what `below` holds.
     pub fn over(below: Arc<dyn Disk>) -> Self {
-        Self { below, changed: Mutex::default(), locked: Arc::default() }
+        Self { below, changed: Mutex::default(), locked: Arc::default(), has_own_locks: false }
+    }
+
+    /// The same for a caller who keeps writers out by a lock of its own, several at a time perhaps, or on a volume where
+    /// nobody can write: no lock of the disk below is taken.
+    pub fn with_own_locks(below: Arc<dyn Disk>) -> Self {
+        Self { has_own_locks: true, ..Self::over(below) }
     }
 
     fn changed(&self) -> MutexGuard<'_, BTreeMap<String, Changed>> {
@@ -191,7 +198,8 @@ impl Disk for OverlayDisk {
 
     fn lock(&self, path: &str) -> Result<DiskLock, DiskError> {
         path::check_file(path)?;
-        if !self.changed().contains_key(path) && self.below.exists(path)? {
+        let is_forgotten = self.has_own_locks || self.changed().contains_key(path);
+        if !is_forgotten && self.below.exists(path)? {
             // The file is there: taking the lock changes nothing, and keeps out who would.
             match self.below.lock(path) {
                 // Nobody can take it where nothing can be written; and nobody who would need it can run there.
@@ -278,6 +286,20 @@ mod tests {
         assert_eq!(below.read("dir/a", 10_000).unwrap(), [7; 10_000]);
         assert_eq!(below.read("b", 10).unwrap(), b"below");
         assert_eq!(below.list("").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn with_locks_of_its_own_it_takes_none_below_and_minds_none() {
+        let below: Arc<dyn Disk> = Arc::new(SimDisk::from_seed(1));
+        durable_write(&below, "lock", b"").unwrap();
+        let theirs = below.lock("lock").unwrap();
+        assert!(OverlayDisk::over(Arc::clone(&below)).lock("lock").is_err());
+        let looks = [OverlayDisk::with_own_locks(Arc::clone(&below)), OverlayDisk::with_own_locks(Arc::clone(&below))];
+        let held: Vec<_> = looks.iter().map(|disk| disk.lock("lock").unwrap()).collect();
+        assert!(looks[0].lock("lock").is_err());
+        drop(theirs);
+        let theirs = below.lock("lock").unwrap();
+        drop((held, theirs));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum NameError {
 }
 
 /// A certificate's number: without leading zeros, so that one number has one form.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial(Vec<u8>);
 
 impl Serial {

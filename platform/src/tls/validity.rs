@@ -31,6 +31,9 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// Of what needs no certificate.
+    pub(super) const ALWAYS: Self = Self { first: 0, last: SECONDS_MAX };
+
     /// From `before` ahead of `now` until `after` past it.
     pub(super) fn around(now: WallTime, before: Duration, after: Duration) -> Result<Self, OutOfRange> {
         let (now_s, out_of_range) = (seconds(now), OutOfRange { time: now });

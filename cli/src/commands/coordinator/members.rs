@@ -51,7 +51,7 @@ struct MemberRow<'a> {
 
 /// Lists the members.
 pub(super) fn list(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
-    let group = Group::read(&mut Endpoint::open(cluster, app)?)?;
+    let group = Group::read(&mut Endpoint::look(cluster, app)?)?;
     let rows = group.rows();
     let mut table = Table::new(&["member", "name", "region", "part", "address", "#behind"]);
     for row in &rows {

@@ -267,7 +267,14 @@ fn sources(app: &App, room: &Room) -> Vec<Check> {
         Err(failure) => return vec![failed("sources", &failure)],
     };
     let mut checks = Vec::new();
-    for source in known {
+    for listed in known {
+        let source = match listed.kept {
+            Ok(source) => source,
+            Err(failure) => {
+                checks.push(failed("source", &failure));
+                continue;
+            }
+        };
         let password = source.secrets.password.as_ref().map(|text| text.as_str());
         let options = CaptureOptions { readers: 1, records_only: true, ..CaptureOptions::default() };
         let opened = crate::sources::source(&source.secrets.url, password, &app.clock).and_then(|engine| {

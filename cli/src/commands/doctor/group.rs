@@ -17,7 +17,7 @@ pub(super) fn checks(room: &Room) -> Vec<Check> {
 }
 
 fn checked(room: &Room) -> Result<Vec<Check>, Failure> {
-    let group = room.group()?;
+    let group = room.look()?;
     let member = group.member();
     if !member.is_digest_right().attempt(|| "can't read the coordinator's state")? {
         return Ok(vec![Check::failed(
@@ -40,6 +40,7 @@ fn checked(room: &Room) -> Result<Vec<Check>, Failure> {
                 format!("Run `strongroom backup {name}`: it commits them first."),
             )),
             Ok(Agreement::DepotLacks(snapshot)) => checks.push(failed(CATALOGUE, &lost(name, snapshot))),
+            Ok(Agreement::Gap(gap)) => checks.push(failed(CATALOGUE, &gap.told(name))),
             Err(failure) => checks.push(failed(CATALOGUE, &failure)),
         }
     }

@@ -33,7 +33,9 @@ pub(super) fn token(options: &OperatorToken, app: &App) -> Result<Exit, Failure>
 /// Runs `operator enrol`.
 pub(super) fn enrol(options: &OperatorEnrol, app: &App) -> Result<Exit, Failure> {
     let what = || "the operator was not enrolled";
-    let endpoints = addresses(&options.endpoint, app)?;
+    let endpoints = addresses(&options.endpoint, app).ok_or_else(|| {
+        Failure::new(Code::Usage, "no group is named").advise("Give --endpoint HOST:PORT, or set STRONGROOM_ENDPOINT.")
+    })?;
     let token = read_token(&options.token_file).attempt(what)?;
     let machine = Machine { clock: app.clock.clone(), entropy: app.entropy.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -9,7 +9,8 @@ use strongroom_core::id::SourceId;
 
 use crate::app::App;
 use crate::args::SourceRm;
-use crate::commands::{confirm, registered};
+use crate::commands::confirm;
+use crate::commands::registered::{self, Listed};
 use crate::failure::{Exit, Failure};
 use crate::render::json::Schema;
 use crate::render::text;
@@ -19,7 +20,8 @@ use crate::room::{Room, paths};
 struct Removal<'a> {
     source: &'a str,
     id: SourceId,
-    url: &'a str,
+    /// Without secrets; nothing if this host does not know it any more.
+    url: Option<&'a str>,
     /// Whether it was done, and not only shown.
     removed: bool,
     /// Snapshots that stay in the depot.
@@ -29,30 +31,39 @@ struct Removal<'a> {
 /// Forgets a source.
 pub(in crate::commands) fn rm(options: &SourceRm, app: &App) -> Result<Exit, Failure> {
     let room = app.room()?;
-    let source = registered::named(&room, &options.name)?;
-    let (name, facts) = (source.name.as_str(), &source.facts);
-    let snapshots = room.manifests()?.of_source(facts.id).count() as u64;
+    let Listed { name, id, kept } = registered::listed(&room, &options.name)?;
+    let name = name.as_str();
+    let snapshots = room.manifests()?.of_source(id).count() as u64;
     let output = &app.output;
-    output.say(format!("Forget the source {name}, {}: its URL, its keys and its cache.", facts.url));
+    let url = match &kept {
+        Ok(source) => {
+            output.say(format!("Forget the source {name}, {}: its URL, its keys and its cache.", source.facts.url));
+            Some(source.facts.url.as_str())
+        }
+        Err(failure) => {
+            output.warn(failure.chain().join(": "));
+            output.say(format!("Forget the source {name}: what is left of its keys, and its cache."));
+            None
+        }
+    };
     output.say(if snapshots == 0 {
         "It has no snapshots.".to_owned()
     } else {
         let kept = text::plural(snapshots, "snapshot stays", "snapshots stay");
-        format!("{kept} in the depot, under the source's id: strongroom snapshots {}", facts.id)
+        format!("{kept} in the depot, under the source's id: strongroom snapshots {id}")
     });
     if !options.plan {
         if !options.yes {
             confirm::confirm(&format!("Forget {name}?"), "the source would be forgotten", "nothing was forgotten")?;
         }
-        let lock = room.lock_source(facts.id, name)?;
-        registered::retire(&room, name, facts.id)?;
-        remove_state(&room, app, facts.id);
+        let lock = room.lock_source(id, name)?;
+        registered::retire(&room, name, id)?;
+        remove_state(&room, app, id);
         drop(lock);
         output.result(format!("Forgot the source {name}. Its name is free."));
     }
     let removed = !options.plan;
-    output
-        .document(Schema::SourceRemoval, &Removal { source: name, id: facts.id, url: &facts.url, removed, snapshots });
+    output.document(Schema::SourceRemoval, &Removal { source: name, id, url, removed, snapshots });
     Ok(Exit::Done)
 }
 

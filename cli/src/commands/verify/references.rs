@@ -24,6 +24,8 @@ use strongroom_core::id::SnapshotId;
 use strongroom_core::manifest::VerifiedManifest;
 use strongroom_core::profile::Profile;
 use strongroom_depot::store::DepotStore;
+use strongroom_platform::disk::{Disk, RealDisk};
+use tempfile::TempDir;
 
 use super::{Finding, Severity};
 use crate::app::App;
@@ -31,7 +33,7 @@ use crate::args::Verify;
 use crate::failure::{Attempt as _, Failure};
 use crate::render::text;
 use crate::room::custodian::Custodian;
-use crate::room::locks::Held;
+use crate::room::locks::{Held, is_read_only};
 use crate::room::manifests::Manifests;
 use crate::room::{Room, paths};
 
@@ -76,7 +78,29 @@ pub(super) struct References<'a> {
     examples_max: usize,
     spool: Arc<Spool>,
     progress: &'a Arc<Progress>,
-    _spool_lock: Held,
+    _place: SpoolPlace,
+}
+
+/// Where the spool lies, and what keeps it there.
+enum SpoolPlace {
+    /// In the room.
+    Room { _held: Held },
+    /// In a folder that goes with the check: the room can't be written.
+    Elsewhere { _folder: TempDir },
+}
+
+impl SpoolPlace {
+    fn of(room: &Room) -> Result<(Self, Arc<dyn Disk>), Failure> {
+        match room.lock_spool() {
+            Err(failure) if is_read_only(&failure) => {}
+            held => return Ok((Self::Room { _held: held? }, Arc::clone(room.disk()))),
+        }
+        let what = || "can't make a folder for the check";
+        let folder = tempfile::Builder::new().prefix("strongroom-verify-").tempdir().attempt(what)?;
+        let disk = RealDisk::open(folder.path()).attempt(what)?;
+        disk.create_dir_all(paths::SPOOL).attempt(what)?;
+        Ok((Self::Elsewhere { _folder: folder }, Arc::new(disk)))
+    }
 }
 
 impl<'a> References<'a> {
@@ -88,12 +112,12 @@ impl<'a> References<'a> {
         progress: &'a Arc<Progress>,
     ) -> Result<Self, Failure> {
         let rules = options.rules.as_deref().map(read_rules).transpose()?;
-        let spool_lock = room.lock_spool()?;
-        let spool = Spool::new(Arc::clone(room.disk()), paths::SPOOL, app.entropy.as_ref());
+        let (place, disk) = SpoolPlace::of(room)?;
+        let spool = Spool::new(disk, paths::SPOOL, app.entropy.as_ref());
         let spool = spool.map_err(|error| Failure::because(Code::VolumeFailed, "can't use the room's spool", error))?;
         let key = random_array(app.entropy.as_ref()).attempt(|| "can't make a key for the check")?;
         let (key, spool) = (TupleKey(key), Arc::new(spool));
-        Ok(Self { app, rules, key, examples_max: options.examples, spool, progress, _spool_lock: spool_lock })
+        Ok(Self { app, rules, key, examples_max: options.examples, spool, progress, _place: place })
     }
 
     /// Checks a snapshot, and reads all of it on the way.

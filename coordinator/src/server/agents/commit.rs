@@ -1,11 +1,11 @@
 //! A commit, out of the head that its source signed.
 //!
-//! Owns the way from a signed head to a command. The head says all: its facts, its packs and its place in the chain. The
-//! source's key decides whether it is believed, and its home domain must be the source's.
+//! Owns the checks on the way: the source's key decides whether a head is believed, and its home domain must be the
+//! source's. What a head then comes to, [`CommitSnapshot::of_head`] says.
 
 use strongroom_core::digest::Profile;
 use strongroom_core::id::{SourceId, UploadId};
-use strongroom_core::manifest::{ClassTags, ManifestHead, PackRef, SignedHead};
+use strongroom_core::manifest::SignedHead;
 use strongroom_core::seal::VerifyingKey;
 use strongroom_proto::agents::v1::CommitSnapshotRequest;
 use strongroom_proto::common::v1::Failure;
@@ -13,9 +13,8 @@ use strongroom_proto::common::v1::Failure;
 use crate::server::asking::fixed;
 use crate::server::failure::rejected;
 use crate::state::bytes::PublicKey;
-use crate::state::packs::{AddedPack, PackDifference};
 use crate::state::request::REQUEST_BYTES_MAX;
-use crate::state::snapshots::{CommitSnapshot, SnapshotFacts};
+use crate::state::snapshots::{Bringing, CommitSnapshot};
 use crate::state::sources::SourceRow;
 
 /// Longest signed head: the entry made of it is about as long, and the log takes no longer one.
@@ -43,45 +42,12 @@ pub(super) fn command(
     if head.source != source || head.scope.domain != row.facts.domain {
         return Err(bad("the head is of another source or another home domain"));
     }
-    Ok(CommitSnapshot {
-        source,
-        upload: UploadId(fixed(&asked.upload, "an upload's id")?),
-        epoch: asked.epoch,
-        snapshot: head.snapshot,
-        facts: facts(&signed),
-        packs: packs(head),
-        cut_age_ms: asked.cut_age_ms,
-    })
+    let by = Bringing { source, upload: UploadId(fixed(&asked.upload, "an upload's id")?), epoch: asked.epoch };
+    Ok(CommitSnapshot::of_head(head, signed.manifest_bytes(), by, asked.cut_age_ms))
 }
 
 /// The key that belongs to these bytes; its length says of which profile it is.
 pub(in crate::server) fn key_of(bytes: &PublicKey) -> Option<(Profile, VerifyingKey)> {
     let profile = if bytes.as_bytes().len() == 32 { Profile::Blake3 } else { Profile::Fips };
     Some((profile, VerifyingKey::new(profile, bytes.as_bytes().to_vec()).ok()?))
-}
-
-fn facts(signed: &SignedHead) -> SnapshotFacts {
-    let head = signed.head();
-    SnapshotFacts {
-        sequence: head.sequence,
-        head: signed.hash(),
-        previous: head.previous,
-        root: head.root,
-        manifest_bytes: signed.manifest_bytes(),
-        plaintext_bytes: head.totals.plaintext_bytes,
-        records: head.totals.records,
-        classes: u32::try_from(head.classes.len()).unwrap_or(u32::MAX),
-        tags: head.classes.iter().fold(ClassTags::default(), |tags, class| tags.with(class.tags)),
-        is_complete: head.complete,
-        interval: head.interval.map(|interval| (interval.lo, interval.hi)),
-    }
-}
-
-fn packs(head: &ManifestHead) -> PackDifference {
-    let added = |pack: &PackRef| AddedPack { pack: pack.pack, bytes: pack.bytes, root: pack.root };
-    PackDifference {
-        restarts: head.restarts_packs,
-        added: head.packs_added.iter().map(added).collect(),
-        dropped: head.packs_dropped.clone(),
-    }
 }

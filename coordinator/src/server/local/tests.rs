@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use strongroom_core::audit::{TreeSize, TrustedKeys};
 use strongroom_platform::clock::SimClock;
-use strongroom_platform::disk::{FailpointDisk, Fault, SimDisk, Unsynced};
+use strongroom_platform::disk::{DiskOp, FailpointDisk, Fault, SimDisk, Unsynced, durable_replace};
 use strongroom_platform::rng::SimEntropy;
 
+use super::view::LocalView;
 use super::*;
 use crate::id::{ClusterEpoch, ClusterId, GroupIdentity, MemberId};
 use crate::state::places::{PutJurisdiction, RemoveJurisdiction};
+use crate::state::signing::{audit_keys, newest_checkpoint};
 use crate::state::text::{CountryCode, JurisdictionName};
-use crate::state::{Thing, query};
+use crate::state::{Thing, audit, query};
 
 fn create(disk: &Arc<dyn Disk>) -> Result<(), LocalError> {
     LocalMember::create(disk, &SimEntropy::from_seed(2))
@@ -145,4 +148,54 @@ fn whatever_fails_and_wherever_what_was_answered_is_there_and_work_goes_on() {
         assert!(names(&local).is_superset(&acknowledged), "{fault:?} at {at}");
         local.submit(put(9_999)).unwrap_or_else(|error| panic!("{fault:?} at {at}: {error:?}"));
     }
+}
+
+#[test]
+fn a_view_shows_all_that_was_answered_and_does_nothing_to_the_disk() {
+    let counting = Arc::new(FailpointDisk::counting(created()));
+    let disk: Arc<dyn Disk> = Arc::<FailpointDisk>::clone(&counting);
+    let mut local = open(&disk).unwrap();
+    local.submit(put(1)).unwrap();
+    drop(local);
+    open(&disk).unwrap().submit(put(2)).unwrap();
+    let before = counting.log().len();
+    // Several at a time, whoever has the lock below.
+    let look =
+        || LocalView::look(Arc::clone(&disk), Arc::new(SimClock::starting_at(WallTime(1))), &SimEntropy::from_seed(1));
+    let views = [look().unwrap(), look().unwrap()];
+    for view in &views {
+        let page = query::jurisdictions(view.rows(), None, 1_000).unwrap();
+        let shown: BTreeSet<_> = page.rows.into_iter().map(|(name, _)| name).collect();
+        assert_eq!((shown, view.boot()), ([law(1), law(2)].into(), 2));
+        assert!(view.is_digest_right().unwrap());
+    }
+    let reads = [DiskOp::OpenRead, DiskOp::Len, DiskOp::ReadAt, DiskOp::List, DiskOp::Exists, DiskOp::FreeSpace];
+    let others: Vec<_> = counting.log().into_iter().skip(before).filter(|op| !reads.contains(&op.op)).collect();
+    assert!(others.is_empty(), "{others:?}");
+    drop(views);
+    assert_eq!(names(&open(&disk).unwrap()), [law(1), law(2)].into());
+}
+
+#[test]
+fn every_opening_signs_what_those_before_it_did() {
+    let disk = created();
+    for number in 0..3 {
+        open(&disk).unwrap().submit(put(number)).unwrap();
+    }
+    let local = open(&disk).unwrap();
+    let checkpoint = newest_checkpoint(local.rows()).unwrap().unwrap();
+    let trusted = TrustedKeys::new(audit_keys(local.rows()).unwrap().into_iter().map(|row| row.key)).unwrap();
+    let promised = checkpoint.verify(&trusted).unwrap().checkpoint().head().size;
+    // The key's registration and two changes; the third was made together with the promise.
+    assert_eq!((promised, audit::head(local.rows()).unwrap().size), (TreeSize(3), TreeSize(4)));
+}
+
+#[test]
+fn a_key_that_cannot_be_used_keeps_nothing_from_being_done() {
+    let disk = created();
+    open(&disk).unwrap().submit(put(1)).unwrap();
+    durable_replace(&disk, "audit.key", b"no key").unwrap();
+    let mut local = open(&disk).unwrap();
+    local.submit(put(2)).unwrap();
+    assert_eq!(names(&local), [law(1), law(2)].into());
 }

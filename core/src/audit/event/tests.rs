@@ -8,7 +8,7 @@ use super::*;
 /// An event that differs from others by a number.
 pub(in crate::audit) fn event(number: u64) -> AuditEvent {
     AuditEvent {
-        index: LogIndex(1000 + 3 * number),
+        index: EntryIndex(1000 + 3 * number),
         accrued_ms: 60_000 * number,
         wall: WallTime(1_795_000_000_000_000 + 1_000_007 * number.cast_signed()),
         actor: Actor::new("spiffe://example.org/operator/anna").unwrap(),
@@ -32,7 +32,7 @@ prop_compose! {
         result in "[ -~]{0,16}",
     ) -> AuditEvent {
         AuditEvent {
-            index: LogIndex(numbers.0),
+            index: EntryIndex(numbers.0),
             accrued_ms: numbers.1,
             wall: WallTime(numbers.2),
             actor: Actor::new(&actor).unwrap(),
@@ -87,7 +87,7 @@ proptest! {
 #[test]
 fn the_longest_event_is_as_long_as_its_bound() {
     let longest = AuditEvent {
-        index: LogIndex(u64::MAX),
+        index: EntryIndex(u64::MAX),
         accrued_ms: u64::MAX,
         wall: WallTime(i64::MIN),
         actor: Actor::new(&"a".repeat(ACTOR_BYTES_MAX)).unwrap(),

@@ -132,6 +132,13 @@ pub struct PeerIdentity {
 }
 
 impl PeerIdentity {
+    /// Somebody who asks within this process, over no connection that others could use, and so has no certificate to
+    /// show. Never to be made of anything that came from outside.
+    pub fn of_this_process(id: SpiffeId) -> Self {
+        let serial = Serial::default();
+        Self { issuer: id.clone(), id, serial: serial.clone(), validity: Validity::ALWAYS, issuer_serial: serial }
+    }
+
     /// Reads who is at the other end of a connection whose handshake is over, out of the certificates that rustls keeps
     /// of it. Only a handshake that a [`PeerVerifier`](super::PeerVerifier) has passed makes the answer true.
     pub fn of_connection(certificates: &[CertificateDer<'_>]) -> Result<Self, PeerRefused> {
