@@ -179,7 +179,6 @@ impl Group {
             name_hint: name.into(),
             renews: renews.into(),
             life_ms: 50 * 60 * 1_000,
-            ..MintToken::default()
         };
         self.ask(Command::MintToken(mint)).await;
         token.to_text().to_string()

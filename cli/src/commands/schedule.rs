@@ -168,6 +168,10 @@ fn set(options: &ScheduleSet, app: &App) -> Result<Exit, Failure> {
 
 fn by_hand(options: &ScheduleRun, app: &App) -> Result<Exit, Failure> {
     let mut named = Named::open(&options.source, &options.asked, app)?;
+    if named.group.is_room() {
+        let failure = Failure::new(Code::Usage, "no agent takes runs in a room: it is one process");
+        return Err(failure.advise(format!("Take the snapshot here: strongroom backup {}", named.name())));
+    }
     let run: [u8; 16] = random_array(app.entropy.as_ref()).attempt(|| "no random number for a run")?;
     let source = named.id()?;
     let command = Command::RequestRun(RequestRun { run: run.to_vec(), source, is_forced: options.force });

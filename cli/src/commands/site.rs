@@ -86,7 +86,7 @@ fn command(step: Founding) -> Command {
 }
 
 fn ls(cluster: &Cluster, app: &App) -> Result<Exit, Failure> {
-    let places = places(&mut Group::open(cluster, app)?)?;
+    let places = places(&mut Group::look(cluster, app)?)?;
     let sites: Vec<SiteLine> = places
         .sites
         .into_iter()

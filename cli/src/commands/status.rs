@@ -48,7 +48,7 @@ struct StatusDocument<'a> {
 
 /// Tells the status of a group.
 pub(super) fn run(options: &Status, app: &App) -> Result<Exit, Failure> {
-    let mut group = Group::open(&options.cluster, app)?;
+    let mut group = Group::look(&options.cluster, app)?;
     let picture = gather::gather(&mut group, app.clock.as_ref())?;
     let findings = judge(&picture);
     app.output.result(rendered(&picture, &findings).trim_end());

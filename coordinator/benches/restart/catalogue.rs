@@ -16,7 +16,9 @@ use strongroom_coordinator::state::session::OpenSession;
 use strongroom_coordinator::state::snapshots::{CommitSnapshot, SnapshotFacts};
 use strongroom_coordinator::state::sources::{Engine, RegisterSource, SourceFacts};
 use strongroom_coordinator::state::text::{Address, Name, SourceName, Subject};
-use strongroom_coordinator::state::tokens::{Enrolment, JoinRole, MintToken, SecretHash, SpendToken, TokenTerms};
+use strongroom_coordinator::state::tokens::{
+    Enrolment, JoinRole, KeyDigest, MintToken, SecretHash, SpendToken, TokenTerms,
+};
 use strongroom_coordinator::state::uploads::OpenUpload;
 use strongroom_coordinator::state::{
     Actor, Base, Command, Decision, Layer, Machine, Outcome, Request, Sequence, Stamp,
@@ -106,8 +108,9 @@ impl Filling {
     fn install(&mut self) {
         self.apply(OpenSession { session: SESSION });
         let name = Name::new("here").expect("a name");
-        let subject =
-            |part: &str| Subject::new(&format!("spiffe://bench.example/here/{part}/{:032x}", 1)).expect("a name");
+        let subject = |part: &str| {
+            Subject::new(&format!("spiffe://bench.example/here/{part}/{}", "01".repeat(16))).expect("a name")
+        };
         let agent = NewAgent { agent: AgentId([1; 16]), name: name.clone(), subject: subject("agent") };
         let key = PublicKey::new(&[1; 32]).expect("a key");
         let facts =
@@ -117,9 +120,10 @@ impl Filling {
         for (number, role, enrolment) in joins {
             let (token, secret_hash) = (TokenId([number; 8]), SecretHash([number; 32]));
             let (region, site) = (name.clone(), Some(name.clone()));
-            let terms = TokenTerms { role, region, site, name_hint: None, expires_ms: 60_000 };
+            let terms = TokenTerms { role, region, site, name_hint: None, renews: None, expires_ms: 60_000 };
             self.apply(MintToken { token, secret_hash, terms });
-            self.apply(SpendToken { token, secret_hash, enrolment });
+            let key = KeyDigest([number; 32]);
+            self.apply(SpendToken { token, secret_hash, key, enrolment });
         }
         for number in 0..SOURCES {
             let facts = SourceFacts {

@@ -63,10 +63,10 @@ impl OpenedLog {
         me: MemberId,
         configuration: &Configuration,
     ) -> Result<impl Iterator<Item = (Position, Found<'a>)> + use<'a>, LogError> {
-        let mut shelf = Shelf::default();
-        shelf.configure(wire::conf_state(configuration));
+        let mut base = Shelf::default();
+        base.configure(wire::conf_state(configuration));
         let config = Config { id: me.number(), ..Config::default() };
-        let mut node = RawNode::new(&config, shelf, &super::trace::logger()).map_err(|_| LogError::Unusable)?;
+        let mut node = RawNode::new(&config, base, &super::trace::logger()).map_err(|_| LogError::Unusable)?;
         let entries = self.shelf.entries().filter(move |entry| entry.index > at.0);
         Ok(entries.map(move |entry| {
             let found = match (entry.get_entry_type(), changed(&mut node, entry)) {

@@ -71,7 +71,7 @@ impl Plan {
             members.values().filter(|survey| survey.is_sound()).map(|survey| survey.member).collect();
         let in_force = in_force(&members);
         refuse_if_quorum(&in_force, &sound)?;
-        let voters: BTreeSet<MemberId> = in_force.iter().flat_map(|it| it.voters()).collect();
+        let voters: BTreeSet<MemberId> = in_force.iter().flat_map(FoundConfiguration::voters).collect();
         let others = || members.values().filter(|survey| survey.member != chosen.member);
         let mut warnings = Vec::new();
         if !chosen.is_sound() {

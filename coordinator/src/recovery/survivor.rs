@@ -240,7 +240,9 @@ impl Taken {
                 *self.unsettled.entry(kind_of(&found)).or_default() += 1;
             }
             match found {
-                Found::Command(bytes) => drop(machine.apply(at, bytes)?),
+                Found::Command(bytes) => {
+                    machine.apply(at, bytes)?;
+                }
                 Found::Change { configuration, context } => {
                     self.follow(at.index, is_settled, configuration.clone());
                     machine.apply_configuration(at, configuration, context)?;

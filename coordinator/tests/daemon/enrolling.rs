@@ -211,7 +211,7 @@ async fn an_operator_who_was_registered_enrols_and_enrols_again() {
     let ahead = Ahead(Duration::from_hours(11));
     let own = Arc::new(HotIdentity::new(home.identity("").unwrap()));
     let transport = Transport::new(own, home.roots("").unwrap(), Arc::new(Ahead(ahead.0)));
-    let refused = renewed(&home, &transport, &[group.address.clone()], &ahead).await.unwrap_err();
+    let refused = renewed(&home, &transport, std::slice::from_ref(&group.address), &ahead).await.unwrap_err();
     assert!(refused.to_string().contains("there is no such Operator"), "{refused}");
     group.end().await;
 }

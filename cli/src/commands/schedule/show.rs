@@ -69,7 +69,7 @@ struct NextLine {
 
 /// Shows one contract.
 pub(super) fn one(options: &ScheduleShow, app: &App) -> Result<Exit, Failure> {
-    let mut group = Group::open(&options.cluster, app)?;
+    let mut group = Group::look(&options.cluster, app)?;
     let (row, details) = details(&mut group, &options.source)?;
     let kept = contract::decoded(&details.contract)?;
     if options.toml {
@@ -141,7 +141,7 @@ fn page(name: &str, contract: &Contract, row: &SourceRow) -> String {
 
 /// The sources as the group lists them, and what is seen coming.
 fn read(cluster: &Cluster, app: &App) -> Result<(Vec<SourceRow>, Outlook), Failure> {
-    let mut group = Group::open(cluster, app)?;
+    let mut group = Group::look(cluster, app)?;
     let rows = group.list(Listing::Sources, "the sources are not known")?;
     let source = |row| match row {
         Row::Source(it) => Some(it),

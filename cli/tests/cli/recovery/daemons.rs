@@ -32,7 +32,9 @@ struct Member {
 impl Drop for Daemons {
     fn drop(&mut self) {
         let names: Vec<String> = self.members.keys().cloned().collect();
-        names.iter().for_each(|name| self.kill(name));
+        for name in &names {
+            self.kill(name);
+        }
     }
 }
 
@@ -100,7 +102,7 @@ impl Daemons {
 
     /// Asks as another operator from now on, or with another certificate.
     pub(super) fn use_identity(&mut self, folder: &Path) {
-        self.identity = folder.to_owned();
+        folder.clone_into(&mut self.identity);
     }
 
     /// The command that founds the group anew in a folder, out of what is given.
@@ -156,6 +158,7 @@ impl Daemons {
 
     fn logs(&self) -> String {
         let log = |name: &String| std::fs::read_to_string(self.place.path(&format!("{name}.log"))).unwrap_or_default();
-        self.members.keys().map(|name| format!("\n--- {name}\n{}", log(name))).collect()
+        let each: Vec<String> = self.members.keys().map(|name| format!("--- {name}\n{}", log(name))).collect();
+        each.join("\n")
     }
 }

@@ -87,8 +87,8 @@ impl World {
             known: BTreeMap::new(),
         };
         let entropy = Arc::new(SimEntropy::from_seed(9));
-        let desk = Desk { doors: transport.desk_doors().unwrap(), issuer, actor, entropy };
-        let running = run_with(member, settings, Extras { desk: Some(desk), ..Extras::default() }).unwrap();
+        let served = Desk { doors: transport.desk_doors().unwrap(), issuer, actor, entropy };
+        let running = run_with(member, settings, Extras { desk: Some(served), ..Extras::default() }).unwrap();
         let mut standing = running.engine().watch();
         while standing.borrow_and_update().role != crate::raft::Role::Leader {
             clock.advance(Duration::from_millis(50));

@@ -276,7 +276,9 @@ impl World {
             page = source_views(self.machine.rows(), &self.terms, None, 100).unwrap();
         }
         self.scheduler.roll.take_page(page);
-        unfit.iter().for_each(|it| self.scheduler.roll.leave_alone(it));
+        for it in &unfit {
+            self.scheduler.roll.leave_alone(it);
+        }
         let decided = self.scheduler.decide(self.now(), &self.attendance, &self.caps);
         self.outlook = decided.outlook;
         for (agent, order) in decided.orders {

@@ -1,7 +1,5 @@
 //! Turns that have to wait.
 
-use std::sync::mpsc;
-
 use strongroom_platform::clock::SystemClock;
 
 use super::*;
@@ -18,7 +16,7 @@ async fn a_turn_that_has_to_wait_ends_no_reign() {
     assert!(is_whole(&scheduler));
 
     let (begun, begins) = tokio::sync::oneshot::channel();
-    let (go_on, waits) = mpsc::channel::<()>();
+    let (go_on, waits) = crossbeam_channel::bounded::<()>(0);
     let engine = it.engine.clone();
     let stuck = tokio::spawn(async move {
         let wait = move |_: &crate::member::Member| {

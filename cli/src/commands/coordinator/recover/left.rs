@@ -199,8 +199,10 @@ fn survivors(folders: &[PathBuf], depot: Option<Depot>) -> Result<Left, Failure>
     }
     let all: Vec<Survey> = looked.iter().map(|(_, survey, _)| survey.clone()).collect();
     let plan = Plan::of(&all).map_err(|refused| {
-        let reasons = unread.iter().map(|(folder, why)| format!("; {}: {why}", folder.display())).collect::<String>();
-        Failure::because(Code::RecoveryRefused, format!("there is no plan for what is left{reasons}"), refused)
+        let reasons = unread.iter().map(|(folder, why)| format!("{}: {why}", folder.display()));
+        let parts: Vec<String> =
+            std::iter::once("there is no plan for what is left".to_owned()).chain(reasons).collect();
+        Failure::because(Code::RecoveryRefused, parts.join("; "), refused)
     })?;
     let is_chosen =
         |survey: &Survey| plan.from == RefoundedFrom::Survivor(survey.member) && survey.epoch + 1 == plan.epoch;
