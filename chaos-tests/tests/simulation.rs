@@ -47,7 +47,8 @@ fn turns_that_take_many_events_are_among_the_runs() {
     let batches: Vec<usize> = (0..40).map(largest).collect();
     assert!(batches.contains(&1), "{batches:?}");
     assert!(batches.iter().any(|batch| (2..=8).contains(batch)), "{batches:?}");
-    assert!(batches.iter().any(|batch| *batch > 20), "{batches:?}");
+    // More than the middle size allows. Few events wait at once, since a turn's appends to a member travel as one message.
+    assert!(batches.iter().any(|batch| *batch > 8), "{batches:?}");
 }
 
 #[test]

@@ -334,8 +334,9 @@ impl Cluster {
     fn certify(&self, folder: &str) -> Result<(), ClusterError> {
         let path = |name: &str| self.root.join(name).to_string_lossy().into_owned();
         let (request, certificate, key) = (path("request.pem"), path("issuer.pem"), path(home::ROOT_KEY));
-        program::run(&["issuer", "request", folder, "--output", &request])?;
-        program::run(&["issuer", "sign", &request, "--root-key", &key, "--output", &certificate])?;
+        let said = program::run(&["issuer", "request", folder, "--output", &request])?;
+        let issuer = said.split_whitespace().next_back().unwrap_or_default();
+        program::run(&["issuer", "sign", issuer, &request, "--root-key", &key, "--output", &certificate])?;
         program::run(&["issuer", "install", folder, &certificate])?;
         Ok(())
     }

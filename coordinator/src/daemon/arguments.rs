@@ -100,6 +100,8 @@ pub enum Issuer {
     },
     /// Sign a request, beside the root's key
     Sign {
+        /// The issuer's name, as `issuer request` said it on the member: a SPIFFE id
+        issuer: String,
         /// The request
         request: PathBuf,
         /// The file that holds the root's certificate and key

@@ -17,44 +17,50 @@ use std::path::Path;
 use strongroom_platform::tls::{
     CertificateChain, CertificateRequest, Identity, PendingIdentity, Role, RootAuthority, SpiffeId, SubjectId,
 };
-use zeroize::Zeroizing;
 
 use super::home::{self, Home};
 use super::{DaemonError, Machine};
 
-/// The key that waits for its certificate.
-const PENDING_KEY: &str = "identity/issuer-pending.pem";
+/// The folder of the key that waits for its certificate.
+const PENDING: &str = "identity/issuer";
 
-/// Makes a key for the member's issuer, and gives the request for the root. Asked for again, the key stays.
-pub fn request(path: &Path) -> Result<String, DaemonError> {
+/// Makes a key for the member's issuer, and gives its name and the request for the root. Asked for again before the
+/// certificate is installed, the key stays.
+pub fn request(path: &Path) -> Result<(SpiffeId, String), DaemonError> {
     let home = Home::open(path)?;
-    let id = issuer_of(home.identity(home::OWN)?.id());
-    let pending = match home.read(PENDING_KEY).map(Zeroizing::new) {
-        Ok(key) => PendingIdentity::resume(id, &key),
-        Err(_) => PendingIdentity::new(id),
-    };
-    let pending = pending.map_err(DaemonError::Request)?;
-    home.write(PENDING_KEY, &pending.key_pem())?;
-    Ok(pending.request().to_pem())
+    let pending = home.pending(PENDING, issuer_of(home.identity(home::OWN)?.id()))?;
+    Ok((pending.id().clone(), pending.request().to_pem()))
 }
 
-/// Signs a request with the root's key. Gives the issuer's name, for the eyes of whoever signs, and its certificate.
-pub fn sign(root_pem: &str, request_pem: &str, machine: &Machine) -> Result<(SpiffeId, String), DaemonError> {
+/// Signs a request with the root's key, and gives the certificate.
+///
+/// # Errors
+///
+/// Nothing is signed if the request asks for another name than `issuer`, which whoever signs has heard from the member:
+/// a request that was swapped on its way would make an issuer of a stranger's key.
+pub fn sign(root_pem: &str, request_pem: &str, issuer: &SpiffeId, machine: &Machine) -> Result<String, DaemonError> {
     let root = RootAuthority::from_pem(root_pem, root_pem).map_err(DaemonError::Authority)?;
     let request = CertificateRequest::from_pem(request_pem).map_err(DaemonError::Request)?;
-    let id = request.requested_id().map_err(DaemonError::Request)?;
-    let checked = request.check(&id).map_err(DaemonError::Request)?;
+    let asked = request.requested_id().map_err(DaemonError::Request)?;
+    if asked != *issuer {
+        return Err(DaemonError::Option { option: "ISSUER", what: format!("the request is that of {asked}") });
+    }
+    let checked = request.check(issuer).map_err(DaemonError::Request)?;
     let certificate = root.sign_issuer(&checked, machine.clock.wall(), machine.entropy.as_ref());
-    certificate.map(|certificate| (id, certificate)).map_err(DaemonError::Authority)
+    certificate.map_err(DaemonError::Authority)
 }
 
-/// Takes the certificate that came back into use, from the member's next start on.
+/// Takes the certificate that came back into use, from the member's next start on. The next request makes a new key.
 pub fn install(path: &Path, certificate_pem: &str) -> Result<(), DaemonError> {
     let home = Home::open(path)?;
     let id = issuer_of(home.identity(home::OWN)?.id());
-    let key = Zeroizing::new(home.read(PENDING_KEY)?);
-    let pending = PendingIdentity::resume(id, &key).map_err(DaemonError::Request)?;
-    home.write_issuer(&pending.into_issuer(certificate_pem).map_err(DaemonError::Authority)?)
+    if home.pending_name(PENDING)?.as_ref() != Some(&id) {
+        let what = "no request waits for a certificate: make one with `issuer request`".to_owned();
+        return Err(DaemonError::Option { option: "CERTIFICATE", what });
+    }
+    let pending = home.pending(PENDING, id)?;
+    home.write_issuer(&pending.into_issuer(certificate_pem).map_err(DaemonError::Authority)?)?;
+    home.forget_pending(PENDING)
 }
 
 /// Certifies an operator whose key lies elsewhere, as the request asks. Gives the name, for the eyes of whoever signs.

@@ -147,13 +147,15 @@ fn issuer(verb: &Issuer, machine: &Machine) -> Result<Done, DaemonError> {
     };
     let line = match verb {
         Issuer::Request { folder, output } => {
-            write(output, &ceremony::request(folder)?)?;
-            format!("{} is to be signed beside the root's key.", output.display())
+            let (id, request) = ceremony::request(folder)?;
+            write(output, &request)?;
+            format!("{} is to be signed beside the root's key, for {id}", output.display())
         }
-        Issuer::Sign { request, root_key, output } => {
-            let (id, certificate) = ceremony::sign(&Zeroizing::new(read(root_key)?), &read(request)?, machine)?;
+        Issuer::Sign { issuer, request, root_key, output } => {
+            let id = issuer.parse().map_err(|source| DaemonError::Name { option: "ISSUER", source })?;
+            let certificate = ceremony::sign(&Zeroizing::new(read(root_key)?), &read(request)?, &id, machine)?;
             write(output, &certificate)?;
-            format!("{} certifies {id} for 90 days. Compare the name with the member that you mean.", output.display())
+            format!("{} certifies {id} for 90 days.", output.display())
         }
         Issuer::Install { folder, certificate } => {
             ceremony::install(folder, &read(certificate)?)?;

@@ -6,11 +6,11 @@ use strongroom_core::error::Code;
 use strongroom_core::time::WallTime;
 use strongroom_platform::clock::{Clock as _, SystemClock};
 use strongroom_platform::rng::SystemEntropy;
-use strongroom_platform::tls::{RootAuthority, SpiffeId};
+use strongroom_platform::tls::{PendingIdentity, RootAuthority, SpiffeId};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::operator_folder;
+use super::{operator_folder, sign};
 use crate::daemon::{Home, Machine};
 
 fn machine() -> Machine {
@@ -54,4 +54,16 @@ fn nobody_but_operators_of_the_roots_own_domain_is_certified() {
     let refused = operator_folder(&path, &root(&machine), &elsewhere, &machine).unwrap_err();
     assert_eq!(refused.code(), Code::WrongKey);
     assert!(!path.exists(), "a folder was left by what was refused");
+}
+
+#[test]
+fn an_issuer_is_signed_for_the_name_that_was_heard_and_no_other() {
+    let machine = machine();
+    let pending = PendingIdentity::new(name("issuer")).unwrap();
+    let request = pending.request().to_pem();
+    let other: SpiffeId = "spiffe://acme.example/here/issuer/ffffffffffffffffffffffffffffffff".parse().unwrap();
+    let root = root(&machine);
+    assert_eq!(sign(&root, &request, &other, &machine).unwrap_err().code(), Code::Usage);
+    let certificate = sign(&root, &request, &name("issuer"), &machine).unwrap();
+    assert_eq!(*pending.into_issuer(&certificate).unwrap().id(), name("issuer"));
 }
