@@ -120,9 +120,12 @@ impl Endpoint {
         self.served.is_some()
     }
 
-    /// Whether what is changed lasts: not in a room that is only read.
-    pub(crate) fn may_change(&self) -> bool {
-        self.served.as_ref().is_none_or(Served::may_change)
+    /// Refuses where what is changed would not last: in a room that can only be read. `what` says what was not done.
+    pub(crate) fn require_writable(&self, what: &str) -> Result<(), Failure> {
+        if self.served.as_ref().is_none_or(Served::may_change) {
+            return Ok(());
+        }
+        Err(Failure::new(Code::VolumeFailed, format!("{what}: the room is on a volume that can't be written")))
     }
 
     /// As whom the group is asked.

@@ -57,12 +57,7 @@ impl Group {
 
     /// Asks for a change; `what` says what was not done.
     pub(crate) fn execute(&mut self, command: Command, what: &str) -> Result<(), Failure> {
-        if !self.0.may_change() {
-            return Err(Failure::new(
-                Code::VolumeFailed,
-                format!("{what}: the room is on a volume that can't be written"),
-            ));
-        }
+        self.0.require_writable(what)?;
         let asked = self.0.ask(async |client, patience| client.execute(command, patience).await);
         asked.map(drop).map_err(|error| unanswered(error, what))
     }
@@ -86,6 +81,14 @@ impl Group {
         ask: impl AsyncFnOnce(OperatorsClient<Channel>) -> Result<T, Status>,
     ) -> Option<T> {
         self.0.ask(async |client, _| client.ask_member(address, patience, ask).await).ok()
+    }
+
+    /// The first page of what is listed of a source: the newest.
+    pub(crate) fn newest(&mut self, listing: Listing, source: &str, what: &str) -> Result<Vec<Row>, Failure> {
+        let request =
+            ListRequest { listing: listing.into(), after: String::new(), limit: 0, source: source.to_owned() };
+        let page = self.read(what, |client| page(client, request.clone()))?;
+        Ok(page.rows.into_iter().filter_map(|row| row.row).collect())
     }
 
     /// All rows of a listing.

@@ -29,7 +29,7 @@ use strongroom_core::error::Code;
 use strongroom_core::id::{CertificateSerial, ClientSession};
 use strongroom_platform::clock::{Clock, MonotonicTime, SystemClock, WallTime};
 use strongroom_platform::rng::{SystemEntropy, random_array};
-use strongroom_platform::tls::{HotIdentity, JoinToken, Role, TokenBinding};
+use strongroom_platform::tls::{HotIdentity, JoinToken, Role, SpiffeId, TokenBinding};
 use strongroom_proto::client::{Client, Dial as _};
 use strongroom_proto::operators::v1::execute_request::Command;
 use strongroom_proto::operators::v1::operators_client::OperatorsClient;
@@ -350,9 +350,11 @@ async fn an_issuer_is_certified_beside_the_roots_key() {
     let [address] = free();
     group.join("m2", &token, &address).await.unwrap();
     let (request, certificate) = (group.path("request.pem"), group.path("issuer.pem"));
+    let member = Home::open(&group.path("m2")).unwrap().identity(home::OWN).unwrap();
+    let issuer = SpiffeId { role: Role::Issuer, ..member.id().clone() }.to_string();
     let verbs = [
         Issuer::Request { folder: group.path("m2"), output: request.clone() },
-        Issuer::Sign { request, root_key: group.path("m1").join(home::ROOT_KEY), output: certificate.clone() },
+        Issuer::Sign { issuer, request, root_key: group.path("m1").join(home::ROOT_KEY), output: certificate.clone() },
         Issuer::Install { folder: group.path("m2"), certificate },
     ];
     for verb in verbs {

@@ -80,10 +80,14 @@ pub(super) fn listed(room: &Room, name: &str) -> Result<Listed, Failure> {
 pub(super) fn retire(room: &Room, name: &str, id: SourceId) -> Result<(), Failure> {
     let mut group = room.group()?;
     let schedule = query::schedule(group.rows(), &id).attempt(unread)?.unwrap_or_default();
-    let left = schedule.seen.running.map(|run| FinishRun { run, outcome: RunOutcome::Abandoned }.into());
-    let commands = left.into_iter().chain([RetireSource { source: id }.into()]).collect();
+    if let Some(run) = schedule.seen.running {
+        let what = || format!("can't call off what is left of a run of {name}");
+        group.submit(vec![FinishRun { run, outcome: RunOutcome::Abandoned }.into()], what)?;
+    }
     room.set_aside(id)?;
-    let retired = group.submit(commands, || format!("can't forget the source {name}")).map(drop);
+    // Alone: that it is undone is then known of it, and of nothing else.
+    let retired =
+        group.submit(vec![RetireSource { source: id }.into()], || format!("can't forget the source {name}")).map(drop);
     // Where nothing is known, it stays set aside, and `source rm` is run again.
     if retired.as_ref().is_err_and(is_undone) {
         room.put_back(id)?;

@@ -65,3 +65,15 @@ fn the_audit_log_of_a_room_is_exported_proven_and_verified_offline() {
         .unwrap();
     place.run(&["audit", "verify", "touched.jsonl", "--key", key]).ended_with(26);
 }
+
+#[test]
+fn the_status_of_a_room_says_what_is_not_protected_yet() {
+    let place = Place::with_sample();
+    let before = place.run(&["status", "--json"]).ended_with(1).documents().remove(0);
+    assert_eq!(before["findings"][0]["about"], "source cmdb", "{before}");
+    place.run(&["backup", "cmdb"]).done();
+    let after = place.run(&["status"]).done();
+    assert!(after.out.contains("All is well."), "{}", after.out);
+    let refused = place.run(&["schedule", "run", "cmdb"]).ended_with(2);
+    assert!(refused.err.contains("strongroom backup cmdb"), "{}", refused.err);
+}

@@ -148,7 +148,7 @@ fn operator_of(rows: &Rows, wanted: Option<&str>) -> Result<(Name, OperatorRow),
     }
     let page = query::operators(rows, None, query::PAGE_ROWS_MAX).map_err(unreadable)?;
     let mut able: Vec<(Name, OperatorRow)> = page.rows.into_iter().filter(|(_, row)| is_able(row)).collect();
-    if able.len() > 1 {
+    if page.has_more || able.len() > 1 {
         let names = able.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(option("--operator", format!("one of {names} is to be named")));
     }

@@ -199,6 +199,8 @@ impl LocalMember {
 
     /// Sends requests together, at most as many as a session remembers outcomes of.
     fn submit_some(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, LocalError> {
+        // Tickets begin anew: what was left behind by a call that broke off would be taken for answers to this one.
+        self.desk.answers.clear();
         let acknowledged_below = self.next;
         let (signing, first) = (self.signing(), commands.len());
         for (ticket, command) in (first..).map(ticket).zip(signing.iter().cloned()) {

@@ -64,6 +64,7 @@ pub(super) fn commit_rule(options: &CommitRule, app: &App) -> Result<Exit, Failu
 }
 
 fn ask(endpoint: &mut Endpoint, command: Command) -> Result<(), Failure> {
+    endpoint.require_writable("the rules were not changed")?;
     let asked = endpoint.ask(async |client, patience| client.execute_alone(command, patience).await);
     asked.map(drop).map_err(|error| unanswered(error, "the rules were not changed"))
 }

@@ -45,10 +45,36 @@ pub(super) fn gather(group: &mut Group, clock: &dyn Clock) -> Result<Picture, Fa
         audit: audit(group, now)?,
         certificates: Vec::new(),
         is_planned: outlook.is_planned(),
+        is_room: group.is_room(),
         now,
     };
+    if picture.is_room {
+        for source in &mut picture.sources {
+            by_wall(source, newest_protected(group, &source.source)?, now);
+        }
+        // A room's log is signed when the room is opened to be changed.
+        picture.audit.unsigned_ms = None;
+    }
     picture.certificates = late(certificates, &picture);
     Ok(picture)
+}
+
+/// When the newest complete, protected snapshot of a source was committed, by the wall clock.
+fn newest_protected(group: &mut Group, source: &str) -> Result<Option<WallTime>, Failure> {
+    let rows = group.newest(Listing::Snapshots, source, "the snapshots are not known")?;
+    let found = rows.into_iter().find_map(|row| match row {
+        Row::Snapshot(it) if it.is_protected && it.is_complete => Some(WallTime(it.committed_wall_us)),
+        _ => None,
+    });
+    Ok(found)
+}
+
+/// Judges a source of a room by the wall clock: time that the group accrues stands still while no verb runs.
+fn by_wall(source: &mut SourceSeen, protected: Option<WallTime>, now: WallTime) {
+    let age_ms = protected.map(|at| u64::try_from(now.0.saturating_sub(at.0) / 1_000).unwrap_or(0));
+    source.protected = protected.is_some();
+    source.age_ms = age_ms;
+    source.debt_ms = if source.disabled { 0 } else { age_ms.map_or(0, |age_ms| age_ms.saturating_sub(source.rpo_ms)) };
 }
 
 fn members(group: &mut Group, status: &StatusReply) -> Vec<MemberSeen> {
@@ -173,5 +199,22 @@ impl Picture {
             id.role == strongroom_platform::tls::Role::Coordinator && subject.ends_with(&member.member)
         };
         agent.or_else(depot).or_else(|| self.members.iter().find(is_it).map(|it| format!("member {}", it.name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: u64 = 3_600_000;
+
+    #[test]
+    fn a_source_of_a_room_grows_older_while_nobody_looks() {
+        let now = WallTime(1_790_000_000_000_000);
+        let mut source = SourceSeen { rpo_ms: 24 * HOUR_MS, protected: true, age_ms: Some(5), ..SourceSeen::default() };
+        by_wall(&mut source, Some(WallTime(now.0 - 40 * 24 * 3_600_000_000)), now);
+        assert_eq!((source.age_ms, source.debt_ms), (Some(40 * 24 * HOUR_MS), 39 * 24 * HOUR_MS));
+        by_wall(&mut source, None, now);
+        assert_eq!((source.protected, source.age_ms, source.debt_ms), (false, None, 0));
     }
 }

@@ -76,7 +76,15 @@ fn sources(picture: &Picture) -> Vec<Finding> {
             } else {
                 format!("it has no protected snapshot, {late} after one was promised{why}")
             };
-            findings.push(Finding::breach(about(), what, "Start a run: strongroom schedule run NAME"));
+            let next = if picture.is_room {
+                "Take a snapshot: strongroom backup NAME"
+            } else {
+                "Start a run: strongroom schedule run NAME"
+            };
+            findings.push(Finding::breach(about(), what, next));
+        } else if picture.is_room && !it.protected {
+            let next = "Take a snapshot: strongroom backup NAME";
+            findings.push(Finding::attention(about(), "it has no protected snapshot yet", next));
         } else if let Some(because @ ("unattended" | "unplannable")) = it.because.as_deref() {
             let next = "Start its agent, or install the zone data (tzdata) on the members.";
             findings.push(Finding::attention(about(), reason(because), next));

@@ -18,6 +18,8 @@ pub(super) struct Picture {
     pub(super) certificates: Vec<CertificateSeen>,
     /// Whether a scheduler plans; where none does, runs are started by hand.
     pub(super) is_planned: bool,
+    /// Whether it is a room: one process, whose member sees no time pass between two verbs.
+    pub(super) is_room: bool,
     /// This host's clock.
     pub(super) now: WallTime,
 }

@@ -58,6 +58,7 @@ fn healthy() -> Picture {
         audit: AuditSeen { events: 1_200, signed: 1_200, unsigned_ms: None },
         certificates: vec![],
         is_planned: true,
+        is_room: false,
         now: WallTime(1_795_348_800_000_000),
     }
 }

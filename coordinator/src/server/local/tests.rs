@@ -65,7 +65,10 @@ fn what_the_rules_reject_is_told_and_what_goes_with_it_has_its_own_outcome() {
     let refused = local.submit_all(commands);
     assert!(matches!(refused, Err(LocalError::Rejected(Refusal::Missing(Thing::Jurisdiction)))), "{refused:?}");
     assert_eq!(names(&local), [law(1), law(2)].into());
-    local.submit(put(3)).unwrap();
+    // Answers of the call before are not taken for answers to the next one.
+    let refused = local.submit_all(vec![put(3).into(), put(4).into(), RemoveJurisdiction { name: law(9) }.into()]);
+    assert!(matches!(refused, Err(LocalError::Rejected(_))), "{refused:?}");
+    local.submit_all(vec![put(5).into(), put(6).into(), put(7).into()]).unwrap();
 }
 
 #[test]
