@@ -32,7 +32,9 @@ use crate::id::MemberId;
 use crate::member::Member;
 use crate::raft::Role as Standing;
 use crate::state::text::Subject;
-use crate::state::tokens::{JoinRole, KeyDigest, SecretHash, SpendToken, TokenRow, TokenState, TokenTerms, Tokens};
+use crate::state::tokens::{
+    JoinRole, KeyDigest, SPENT_TIMES_MAX, SecretHash, SpendToken, TokenRow, TokenState, TokenTerms, Tokens,
+};
 use crate::state::{Outcome, Refusal, Rows, Unreadable, query};
 use tries::Tries;
 
@@ -48,6 +50,7 @@ struct Borne {
     token: TokenId,
     hash: SecretHash,
     terms: TokenTerms,
+    state: TokenState,
     /// As whom its bearer will be known, if that is known before.
     identity: Option<Subject>,
 }
@@ -102,7 +105,7 @@ impl EnrolmentService {
         };
         match refusal {
             Some(refusal) => Err(refused(refusal.code(), &refusal.to_string())),
-            None => Ok(Borne { token, hash, terms: row.terms, identity }),
+            None => Ok(Borne { token, hash, terms: row.terms, state: row.state, identity }),
         }
     }
 
@@ -151,6 +154,12 @@ impl EnrolmentService {
         })
     }
 
+    /// Notes that somebody was refused.
+    fn turned_away(&self, refusal: Refusal, from: Origin) -> Failure {
+        self.tries.count(from, self.clock.monotonic());
+        refused(refusal.code(), &refusal.to_string())
+    }
+
     async fn enrol_bearer(&self, request: EnrolRequest, from: Origin) -> Result<CertificateChain, Failure> {
         let borne = self.bearer(request.bearer.as_ref(), from).await?;
         let joins = request.joins.ok_or_else(|| refused("malformed", "nobody joins"))?;
@@ -160,10 +169,16 @@ impl EnrolmentService {
         let checked = checked.map_err(|error| refused("malformed", &error.to_string()))?;
         let key = KeyDigest(checked.key_digest());
         let spend = SpendToken { token: borne.token, secret_hash: borne.hash, key, enrolment };
+        // What would be refused is not proposed: it would stand in the log, and in the audit log, for ever.
+        if let TokenState::Spent { by, times, .. } = borne.state
+            && (by != spend.bearer() || times >= SPENT_TIMES_MAX)
+        {
+            return Err(self.turned_away(Refusal::TokenClosed, from));
+        }
         let outcome = self.certifier.forwarder().ask_plain(spend.into(), PATIENCE).await;
         match outcome.map_err(forward_failure)? {
             Outcome::Done(_) => {}
-            Outcome::Rejected(refusal) => return Err(refused(refusal.code(), &refusal.to_string())),
+            Outcome::Rejected(refusal) => return Err(self.turned_away(refusal, from)),
         }
         self.certifier.certify(&checked, None).await.map_err(|error| failure_of(&error))
     }

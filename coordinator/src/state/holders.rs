@@ -93,6 +93,11 @@ pub(in crate::state) fn hold(
     cx.put::<CertificateOrder>(&place, &serial)
 }
 
+/// The place in the log at which the certificates of a name were last denied all at once; 0 if they never were.
+pub(in crate::state) fn turned_over_at(cx: &Context<'_>, subject: &Subject) -> Result<u64, Fault> {
+    Ok(cx.change.get::<Holders>(subject)?.unwrap_or_default().since)
+}
+
 /// Denies all certificates of a name that may be good yet, and lets none of them be renewed. The name itself stays.
 pub(in crate::state) fn turn_over(cx: &mut Context<'_>, subject: &Subject) -> Result<(), Fault> {
     refuse_denied(cx, &Denial::Identity(subject.clone()))?;

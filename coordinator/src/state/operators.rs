@@ -125,8 +125,13 @@ impl Effect for RemoveOperator {
 /// have been taken away. Policy is not asked again, since members need not run the same program; what is checked is that
 /// an operator of this identity is registered and can operate, unless nobody can yet. A session may be opened by all.
 pub(in crate::state) fn may_still_act(cx: &Context<'_>, command: &Command) -> Result<bool, Fault> {
-    let Actor::Identity(subject) = cx.actor else { return Ok(true) };
-    if !is_operator(subject) || matches!(command, Command::OpenSession(_)) {
+    if matches!(command, Command::OpenSession(_)) { Ok(true) } else { can_operate(cx, cx.actor) }
+}
+
+/// Whether what an operator asked for still has somebody behind it who can operate; others than operators always have.
+pub(in crate::state) fn can_operate(cx: &Context<'_>, actor: &Actor) -> Result<bool, Fault> {
+    let Actor::Identity(subject) = actor else { return Ok(true) };
+    if !is_operator(subject) {
         return Ok(true);
     }
     if cx.count(Counter::OperatorsInCharge)? == 0 {

@@ -22,11 +22,12 @@ use super::agents::NewAgent;
 use super::command::{Audited, Effect, ROWS_WRITTEN_MAX, Retry};
 use super::context::Context;
 use super::counters::Counter;
+use super::denials::{Denial, refuse_denied};
 use super::depots::NewDepot;
-use super::holders::{CERTIFICATES_PER_DAY_MAX, turn_over};
+use super::holders::{CERTIFICATES_PER_DAY_MAX, turn_over, turned_over_at};
 use super::identities;
 use super::members::{MemberDetails, join};
-use super::operators::Operators;
+use super::operators::{Operators, can_operate};
 use super::outcome::{Answer, Effected, Fault, Refusal, Thing, require};
 use super::places::{Regions, Sites};
 use super::request::Actor;
@@ -192,6 +193,16 @@ impl Enrolment {
         }
     }
 
+    /// The identity that is certified; members' are made of their ids.
+    const fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Agent(agent) => Some(&agent.subject),
+            Self::Depot(depot) => Some(&depot.subject),
+            Self::Operator { subject, .. } => Some(subject),
+            Self::Member { .. } => None,
+        }
+    }
+
     /// As whom it joins, in bytes that no two of them share.
     fn identity(&self) -> (u8, Vec<u8>) {
         match self {
@@ -232,7 +243,8 @@ impl Enrolment {
 }
 
 impl SpendToken {
-    fn bearer(&self) -> BearerDigest {
+    /// What a retry is known by.
+    pub fn bearer(&self) -> BearerDigest {
         let (role, identity) = self.enrolment.identity();
         let mut hasher = blake3::Hasher::new_derive_key("strongroom v1 bearer of a join token");
         hasher.update(&self.key.0).update(&[role]).update(&identity);
@@ -322,11 +334,19 @@ impl Effect for SpendToken {
         };
         require(row.terms.expires_ms > cx.now_ms, Refusal::TokenExpired)?;
         if times == 0 {
+            // A token is worth no more than whoever minted it.
+            require(can_operate(cx, &row.minted_by)?, Refusal::TokenClosed)?;
+            if let Actor::Identity(minter) = &row.minted_by {
+                refuse_denied(cx, &Denial::Identity(minter.clone()))?;
+            }
             require(row.terms.role == self.enrolment.role(), Refusal::TokenMismatch)?;
             let has_name = row.terms.name_hint.as_ref().is_none_or(|hint| hint == self.enrolment.name());
             require(has_name, Refusal::TokenMismatch)?;
             self.enrolment.enter(cx, &row.terms)?;
             cx.count_down(Counter::TokensOpen)?;
+        } else if let Some(subject) = self.enrolment.subject() {
+            // Whoever came back by another token meanwhile has shut out whoever came by this one.
+            require(turned_over_at(cx, subject)? <= log_index, Refusal::TokenClosed)?;
         }
         let state = TokenState::Spent { log_index, by: bearer, times: times + 1 };
         cx.put::<Tokens>(&self.token, &TokenRow { state, ..row })?;

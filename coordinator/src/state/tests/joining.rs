@@ -14,10 +14,11 @@ use crate::state::counters::Counter;
 use crate::state::holders::{CERTIFICATE_KEPT_MS, CERTIFICATES_PER_DAY_MAX};
 use crate::state::members::{MemberBooted, RetireMember};
 use crate::state::operators::{AddOperator, OperatorRole, RemoveOperator, SetOperatorRoles};
+use crate::state::request::Actor;
 use crate::state::session::OpenSession;
 use crate::state::sources::ChangeSource;
 use crate::state::tokens::{Enrolment, JoinRole, KeyDigest, MintToken, SPENT_TIMES_MAX};
-use crate::state::{Configuration, Refusal, Thing, holders, query};
+use crate::state::{Configuration, Outcome, Refusal, Thing, holders, query};
 
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 
@@ -286,4 +287,39 @@ fn certificates_are_forgotten_long_after_they_ended() {
     assert_eq!(world.refused(issue(12, ("agent", 1), Some(1))), Refusal::Missing(Thing::Certificate));
     assert_eq!(world.count(Counter::Certificates), 11, "what was issued stays counted");
     assert!(query::certificate(world.machine.rows(), &CertificateSerial([7; 16])).unwrap().is_some());
+}
+
+#[test]
+fn whoever_came_back_by_another_token_has_shut_out_the_bearer_of_the_first() {
+    let mut world = World::installed();
+    world.done(add(1, OperatorRole::Operator));
+    for token in [50, 51] {
+        world.done(operators_token(&world, token, 1));
+    }
+    let stolen = spend(50, operator(1));
+    world.done_without_session(stolen.clone());
+    world.done_without_session(stolen.clone());
+    world.done(issue(1, ("operator", 1), None));
+    world.done(spend(51, operator(1)));
+    assert!(is_denied(&world, 1));
+    assert_eq!(world.refused(stolen), Refusal::TokenClosed);
+    world.done_without_session(spend(51, operator(1)));
+}
+
+#[test]
+fn a_token_is_worth_no_more_than_whoever_minted_it() {
+    let mut world = World::installed();
+    world.done(add(1, OperatorRole::Operator));
+    world.done(add(2, OperatorRole::Operator));
+    for token in [50, 51] {
+        let minted = operators_token(&world, token, 1);
+        let mut request = world.request(minted);
+        request.actor = Actor::Identity(subject("operator", 2));
+        assert!(matches!(world.send(&request), Outcome::Done(_)));
+    }
+    world.done(spend(50, operator(1)));
+    world.done(RemoveOperator { name: name("operator-2") });
+    assert_eq!(world.refused(spend(51, operator(1))), Refusal::TokenClosed);
+    // What was spent before stays spent.
+    world.done_without_session(spend(50, operator(1)));
 }
