@@ -14,5 +14,6 @@ pub mod clients;
 pub mod cluster;
 pub mod link;
 pub mod plan;
+mod port;
 pub mod program;
 pub mod wait;

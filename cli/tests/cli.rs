@@ -43,6 +43,8 @@ mod partial;
 mod partial_checks;
 #[path = "cli/partial_postgres.rs"]
 mod partial_postgres;
+#[path = "../../chaos-tests/src/processes/port.rs"]
+mod port;
 #[path = "cli/process_sweeps.rs"]
 mod process_sweeps;
 #[path = "cli/reading.rs"]

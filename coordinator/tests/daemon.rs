@@ -45,6 +45,8 @@ use tokio::task::JoinHandle;
 
 #[path = "daemon/enrolling.rs"]
 mod enrolling;
+#[path = "../../chaos-tests/src/processes/port.rs"]
+mod port;
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -54,7 +56,7 @@ fn machine() -> Machine {
 
 /// Addresses of this machine that were free a moment ago.
 fn free<const N: usize>() -> [String; N] {
-    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let held: [TcpListener; N] = std::array::from_fn(|_| port::hold().unwrap());
     held.map(|listener| listener.local_addr().unwrap().to_string())
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use strongroom_proto::operators::v1::operators_client::OperatorsClient;
 use strongroom_proto::operators::v1::{MintToken, RemoveMember, StatusReply, StatusRequest};
 
 use super::link::Link;
+use super::port;
 use super::program::{self, Process, ProgramError};
 use super::wait::{TooLate, until};
 
@@ -97,7 +97,7 @@ impl Cluster {
     /// Founds a group of one below a folder.
     pub async fn found(root: PathBuf) -> Result<Self, ClusterError> {
         let place = |number: usize| {
-            let listener = TcpListener::bind("127.0.0.1:0")?;
+            let listener = port::hold()?;
             let address = listener.local_addr()?.to_string();
             let (folder, log) = (root.join(format!("m{number}")), root.join(format!("m{number}.log")));
             Ok::<_, io::Error>((listener, Place { folder, log, address, process: None, member: None }))

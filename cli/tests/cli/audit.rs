@@ -1,13 +1,13 @@
 //! The audit log, and those who may look at it: offline against the examples of the document, and against a member that
 //! runs as a process.
 
-use std::net::TcpListener;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use strongroom_platform::clock::{Clock, SystemClock};
 
 use crate::harness::{Place, Ran};
+use crate::port;
 use crate::schema::check;
 
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -86,7 +86,7 @@ impl Drop for Member {
 impl Member {
     pub(crate) fn start() -> Self {
         let place = Place::empty();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::hold().unwrap().local_addr().unwrap().port();
         let endpoint = format!("127.0.0.1:{port}");
         let names = ["--name", "m1", "--region", "berlin", "--jurisdiction", "DE", "--trust-domain", "test.example"];
         place.run(&[&["coordinator", "init", "member", "--listen", &endpoint][..], &names].concat()).done();
@@ -135,7 +135,7 @@ fn a_token_lets_a_second_member_in_and_can_be_taken_back() {
     let made = member.run(&["agent", "token", "--for", "member", "--region", "berlin"]).done();
     let token = made.documents().pop().unwrap()["token"].as_str().unwrap().to_owned();
     std::fs::write(member.place.path("token"), &token).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::hold().unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
     let join = |folder: &str| {
         let to = ["--name", folder, "--listen", &address, "--token-file", "token", "--endpoint", &member.endpoint];

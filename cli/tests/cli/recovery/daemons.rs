@@ -1,7 +1,6 @@
 //! Members as processes of the program, each in a folder of its own, and the operator who looks after them.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -39,7 +38,7 @@ impl Drop for Daemons {
 }
 
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    crate::port::hold().unwrap().local_addr().unwrap().to_string()
 }
 
 impl Daemons {
