@@ -71,10 +71,10 @@ pub(crate) struct Terms {
     /// Run at equal distances, in whole minutes: 30m, 4h
     #[arg(long, value_name = "TIME", env = "STRONGROOM_EVERY", conflicts_with = "at")]
     pub(crate) every: Option<String>,
-    /// Run at times of the day: "[DAYS] HH:MM[,HH:MM] [ZONE]", as "mon-fri 01:30 Europe/Berlin"
+    /// Run at times of the day, on some days, in a zone; days and zone may be left out: mon-fri 01:30,13:30 Europe/Berlin
     #[arg(long, value_name = "WHEN", env = "STRONGROOM_AT")]
     pub(crate) at: Option<String>,
-    /// When runs may start: "[DAYS] HH:MM-HH:MM [ZONE]"; may be repeated, and takes the place of all windows; `none`
+    /// When runs may start, as sat,sun 22:00-06:00 Europe/Berlin; may be repeated, and takes the place of all windows; `none`
     #[arg(long, value_name = "WHEN", env = "STRONGROOM_WINDOW")]
     pub(crate) window: Vec<String>,
     /// When none may: like a window, or "TIME..TIME" of RFC 3339; may be repeated, and takes the place of all; `none`

@@ -2,10 +2,8 @@
 //!
 //! Owns the way to it: a member with an issuer signs for itself, and has it noted like any other; all others ask a member.
 //! A member whose issuer has ended asks too, and so does one whose issuer ends before a whole certificate would: it takes
-//! what its issuer has left only if nobody else gives it one. That an issuer ends is told weeks before ([`issuer`]).
+//! what its issuer has left only if nobody else gives it one. That an issuer ends is told weeks before (`issuer`).
 //! The new key is made here, and key and certificates are written together before they are used.
-//!
-//! [`issuer`]: super::issuer
 
 use std::sync::Arc;
 use std::time::Duration;
